@@ -1,0 +1,129 @@
+# Everything that one does with this repository. `make` alone explains the targets.
+# Wants: Python 3.11 or newer with its venv module, make. All the rest comes hash-locked into $(VENV).
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+
+# Handed to the command: make demo DEMO_ARGS=--exit
+DEMO_ARGS  ?=
+SERVE_ARGS ?=
+BENCH_ARGS ?=
+PYTEST_ARGS ?=
+# What may be missing, by name: make test SKIP="receivers". Nothing is skipped that is not named here.
+SKIP ?=
+export SKIP
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -e -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+# uv has its own list of certificates and fails (UnknownIssuer) where the network has a CA of its own; pip is fine there
+export UV_SYSTEM_CERTS := 1
+export UV_LINK_MODE := copy
+# a shell with this set never writes .pyc files, and every start would compile everything anew
+unexport PYTHONDONTWRITEBYTECODE
+
+##@ Use
+
+.PHONY: help
+help: ## this text
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@printf '\n%s\n' \
+	  'Settings: DEMO_ARGS, SERVE_ARGS, BENCH_ARGS, PYTEST_ARGS go to the command (make demo DEMO_ARGS=--exit);' \
+	  'SKIP names what make test may leave out (receivers); PYTHON chooses the interpreter (make PYTHON=python3.12 demo).'
+
+.PHONY: demo
+demo: $(VENV)/run.stamp ## shop visitors become webhooks, before your eyes (DEMO_ARGS=--exit ends by itself)
+	@$(BIN)/goniec demo $(DEMO_ARGS)
+
+.PHONY: serve
+serve: $(VENV)/run.stamp ## the engine, on this machine
+	@$(BIN)/goniec serve $(SERVE_ARGS)
+
+.PHONY: bench
+bench: $(VENV)/run.stamp ## how fast it is here, beside the bare client library
+	@$(BIN)/goniec bench $(BENCH_ARGS)
+
+##@ Work on it
+
+.PHONY: test
+# the gate stands before the repeated summary, so that the last line says how the tests went
+test: lint receivers ## all that CI runs: lint, types, floors, tests, coverage
+	@rm -f .coverage .coverage.*
+	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS) | tee $(VENV)/pytest.log
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report --skip-covered --skip-empty
+	@echo 'core and flow, every branch:'
+	@$(BIN)/coverage report --include='src/goniec/core/*,src/goniec/flow/*' --skip-covered --skip-empty --fail-under=100
+	@tail -n 1 $(VENV)/pytest.log
+	@$(if $(strip $(SKIP)),echo 'skipped, as asked: $(SKIP)')
+
+.PHONY: check
+check: test ## the same, by the name that CI calls
+
+.PHONY: lint
+lint: $(VENV)/dev.stamp ## ruff, mypy and the floors alone
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+.PHONY: soak
+soak: $(VENV)/dev.stamp ## the long tests that make test leaves out
+	@$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
+
+.PHONY: dev
+dev: $(VENV)/dev.stamp ## only the environment with everything for working on it
+
+.PHONY: receivers
+# webhook receivers that nobody here wrote, for the tests; their old pins may not enter the engine's environment
+receivers:
+ifeq (,$(filter receivers,$(SKIP)))
+	@$(MAKE) --no-print-directory $(VENV)-receivers/receivers.stamp || \
+	  { echo 'The foreign receivers (httpbin, gunicorn) could not be installed. To test without them: make test SKIP=receivers' >&2; exit 1; }
+endif
+
+.PHONY: lock
+LOCK = $(BIN)/uv pip compile -q $(UPGRADE) --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock'
+lock: $(VENV)/venv.stamp ## write requirements/*.lock anew (UPGRADE=--upgrade for newer versions)
+	@$(LOCK) pyproject.toml --group build -o requirements/run.lock
+	@$(LOCK) pyproject.toml --all-extras --group build --group test --group lint -c requirements/run.lock -o requirements/dev.lock
+	@$(LOCK) --group boot -o requirements/boot.lock
+	@$(LOCK) --group receivers -o requirements/receivers.lock
+	@! grep -nE '://|^ *-' requirements/*.lock | grep -v ' --hash=sha256:'
+
+.PHONY: clean
+clean: ## remove the environments and caches, not your data
+	@rm -rf $(VENV) $(VENV)-receivers .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov dist
+	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- the environments ------------------------------------------------------------------------------------------------
+
+# run.lock is a part of dev.lock, so both may fill the same environment
+$(VENV)/%.stamp: requirements/%.lock pyproject.toml | $(VENV)/venv.stamp
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --require-hashes -r $< || $(PIP) install -q --require-hashes -r $<
+	@$(PIP) install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+# A stamp and never bin/python: without python3-venv Debian's venv leaves half an environment behind
+$(VENV)/venv.stamp: requirements/boot.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1): make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo 'this Python lacks its venv module. Debian, Ubuntu: apt install python3-venv' >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install -q --require-hashes -r $< || echo 'no uv: pip will do, more slowly' >&2
+	@touch $@
+
+$(VENV)-receivers/receivers.stamp: requirements/receivers.lock | $(VENV)/venv.stamp
+	@$(PYTHON) -m venv --clear $(VENV)-receivers
+	@VIRTUAL_ENV=$(VENV)-receivers $(BIN)/uv pip install -q --require-hashes -r $< || \
+	  $(VENV)-receivers/bin/python -m pip --disable-pip-version-check install -q --require-hashes -r $<
+	@touch $@

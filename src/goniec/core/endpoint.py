@@ -1,0 +1,48 @@
+"""The endpoint: where webhooks go, with which credentials, by which policy."""
+
+import enum
+
+from msgspec import Struct
+
+from goniec.core.retry import Policy
+from goniec.core.times import Millis
+
+
+class Pause(enum.StrEnum):
+    """Why an endpoint is paused."""
+
+    BY_HAND = "byHand"
+    GONE = "gone"
+    RESTORED = "restored"
+
+
+class Header(Struct, frozen=True, omit_defaults=True):
+    """A header of the endpoint's own; a secret one carries its value sealed."""
+
+    name: str
+    value: str | None = None
+    sealed: bytes | None = None
+
+
+class Endpoint(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A URL and a Basic user (their pair is its identity) with credentials and delivery policy.
+
+    `password`, `secret` and secret headers are sealed with the endpoint's id as associated data; only the sender opens them.
+    `held_until` is what a Retry-After asked for; `previous_secret` signs beside `secret` until `previous_until`.
+    """
+
+    id: str
+    version: int
+    url: str
+    secret: bytes
+    created_at: Millis
+    updated_at: Millis
+    username: str | None = None
+    password: bytes | None = None
+    previous_secret: bytes | None = None
+    previous_until: Millis | None = None
+    headers: tuple[Header, ...] = ()
+    policy: Policy = Policy()
+    paused: Pause | None = None
+    paused_at: Millis | None = None
+    held_until: Millis | None = None

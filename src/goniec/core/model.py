@@ -1,0 +1,290 @@
+"""The nouns of Goniec: contact, event, run, delivery, attempt (the endpoint has a room of its own).
+
+Every floor speaks in these structs. They are frozen: a change makes a new one, so a snapshot is just a reference.
+Times are `Millis` (milliseconds since 1970-01-01T00:00Z). Nothing here does anything; the rooms beside it do.
+"""
+
+import enum
+from typing import Any, Final, Literal
+
+from msgspec import Struct
+
+from goniec.core.ids import event_of, run_id
+from goniec.core.times import Millis
+
+State = Literal["CUSTOMER", "PROSPECT", "PARTNER", "OTHER", "UNKNOWN"]
+Channel = Literal["email", "phone"]
+Source = Literal["api", "panel", "import", "tracking", "rule", "compat"]
+DetailValue = str | int | float | bool
+
+SCORE_MIN: Final = -(2**31)
+SCORE_MAX: Final = 2**31 - 1
+"""A score is a signed 32-bit integer."""
+
+DEPTH_MAX: Final = 10
+"""How many rule runs may stand between an outside event and the deepest event that descends from it."""
+
+LOOP_WINDOW: Final[Millis] = 24 * 3600 * 1000
+"""A rule does not run for a descendant of its own run younger than this."""
+
+
+class Tag(Struct, frozen=True, array_like=True):
+    """A tag on a contact: since when, and the tag's own score."""
+
+    at: Millis
+    score: int = 0
+
+
+class Stage(Struct, frozen=True, array_like=True):
+    """The one stage of a funnel that a contact is in: its name, since when, and its own score."""
+
+    stage: str
+    at: Millis
+    score: int = 0
+
+
+class Fired(Struct, frozen=True, array_like=True):
+    """How often a rule has fired for a contact and when last (recording time). It outlives versions and retention."""
+
+    count: int
+    last: Millis
+
+
+class Contact(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A person or company that behaves.
+
+    `seq` counts the contact's events; `last_event` is the head of its chain (each event names the one before it).
+    `fired` holds the run counters of rules, `merged` the ids that were merged into this one.
+    """
+
+    id: str
+    created_at: Millis
+    updated_at: Millis
+    seq: int = 0
+    last_event: str | None = None
+    last_activity_at: Millis | None = None
+    email: str | None = None
+    phone: str | None = None
+    name: str | None = None
+    company: str | None = None
+    external_id: str | None = None
+    language: str | None = None
+    timezone: str | None = None
+    state: State = "UNKNOWN"
+    owner: str | None = None
+    score: int = 0
+    tags: dict[str, Tag] = {}
+    details: dict[str, DetailValue] = {}
+    stages: dict[str, Stage] = {}
+    consents: dict[str, bool] = {}
+    subscriptions: dict[str, bool] = {}
+    fired: dict[str, Fired] = {}
+    merged: tuple[str, ...] = ()
+
+
+class Ancestor(Struct, frozen=True, array_like=True):
+    """A run above an event: which rule, and when it was decided."""
+
+    rule_id: str
+    at: Millis
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """Something that happened to a contact; append-only.
+
+    `seq` is the contact's own count and gives the order; `received_at` is the recording time, the `now` of every decision about
+    the event. `cause` is the run that made it, `ancestors` all runs above it (nearest last), `depth` their number.
+    """
+
+    id: str
+    type: str
+    contact_id: str
+    seq: int
+    occurred_at: Millis
+    received_at: Millis
+    source: Source
+    source_key: str | None = None
+    data: dict[str, Any] = {}
+    previous: str | None = None
+    cause: str | None = None
+    ancestors: tuple[Ancestor, ...] = ()
+    dedup_key: str | None = None
+    fired: bool = True
+
+    @property
+    def depth(self) -> int:
+        """How many runs stand above this event."""
+        return len(self.ancestors)
+
+
+class Outcome(enum.StrEnum):
+    """What one evaluation of a rule for an event came to."""
+
+    FIRED = "fired"
+    FIRED_OTHERWISE = "firedOtherwise"
+    CONDITIONS_FAILED = "conditionsFailed"
+    LIMIT_REACHED = "limitReached"
+    INTERVAL = "intervalNotElapsed"
+    OUTSIDE_VALIDITY = "outsideValidity"
+    TOO_OLD = "tooOld"
+    LOOP_STOPPED = "loopStopped"
+    CONFIG_ERROR = "configError"
+    CONTACT_ERASED = "contactErased"
+
+
+ROWS: Final = frozenset(
+    {Outcome.FIRED, Outcome.FIRED_OTHERWISE, Outcome.LIMIT_REACHED, Outcome.INTERVAL, Outcome.LOOP_STOPPED, Outcome.CONFIG_ERROR}
+)
+"""Outcomes that get a row of their own; the others stand together in one record beside the event (`Miss`)."""
+
+
+class Seen(Struct, frozen=True, omit_defaults=True):
+    """One line of a condition trace: where in the tree (JSON pointer), what it came to, and the value that was seen.
+
+    `read` says how the value was understood where that is not plain (`"number 9"`, `"no number"`, `"no value"`).
+    """
+
+    pointer: str
+    holds: bool
+    value: Any = None
+    read: str | None = None
+
+
+class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One evaluation of a rule that has a row of its own."""
+
+    id: str
+    rule_id: str
+    version: int
+    contact_id: str
+    at: Millis
+    outcome: Outcome
+    trace: tuple[Seen, ...] = ()
+    detail: str | None = None
+    deliveries: tuple[str, ...] = ()
+
+    @property
+    def event_id(self) -> str:
+        """The event that was evaluated; a run's id begins with it."""
+        return event_of(self.id)
+
+
+class Miss(Struct, frozen=True, array_like=True):
+    """An evaluation that did not fire and needs no row: the first failing condition and the value seen there."""
+
+    rule_id: str
+    version: int
+    outcome: Outcome
+    seen: Seen | None = None
+
+
+class Status(enum.StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    HELD = "held"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """One message for one endpoint; `body` is the exact bytes of every attempt.
+
+    `first_at` and `last_at` are the starts of the first and the last attempt, `due_at` the next one (None: none is planned),
+    `counted` the attempts that count against the schedule, `refusals` those answered with a 4xx that will not mend itself.
+    `aside` means that it has left its lane. `test` marks a test send.
+    """
+
+    id: str
+    endpoint_id: str
+    contact_id: str
+    rule_id: str
+    event_type: str
+    seq: int
+    body: bytes
+    created_at: Millis
+    status: Status = Status.PENDING
+    due_at: Millis | None = None
+    counted: int = 0
+    refusals: int = 0
+    first_at: Millis | None = None
+    last_at: Millis | None = None
+    aside: bool = False
+    test: bool = False
+
+    @property
+    def event_id(self) -> str:
+        """The event that led to it; a delivery's id begins with it."""
+        return event_of(self.id)
+
+    @property
+    def run_id(self) -> str:
+        """The run that wrote it."""
+        return run_id(self.event_id, self.rule_id)
+
+
+class Failure(enum.StrEnum):
+    """Why an attempt failed, one code each."""
+
+    DNS = "dnsFailed"
+    ADDRESS = "addressRefused"
+    CONNECT = "connectFailed"
+    CONNECT_TIMEOUT = "connectTimeout"
+    TIMEOUT = "timeout"
+    RESET = "connectionReset"
+    EMPTY = "emptyAnswer"
+    STALE = "staleConnection"
+    TLS = "tlsFailed"
+    TLS_EXPIRED = "tlsExpired"
+    TLS_HOST = "tlsWrongHost"
+    TLS_SELF_SIGNED = "tlsSelfSigned"
+    TLS_ISSUER = "tlsUnknownIssuer"
+    NOT_HTTP = "notHttp"
+    HEAD_TOO_LARGE = "headTooLarge"
+    CUT = "answerCut"
+    INFORMATIONAL = "informational"
+    REDIRECT = "redirect"
+    REJECTED = "rejected"
+    GONE = "gone"
+    BUSY = "tooManyRequests"
+    SERVER = "serverError"
+    STATUS = "unexpectedStatus"
+    INTERNAL = "internalError"
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """One HTTP request: number (1 is the first), start, duration, address, answer. `resend` marks one asked for by hand."""
+
+    delivery_id: str
+    number: int
+    at: Millis
+    millis: int
+    status: int | None = None
+    failure: Failure | None = None
+    detail: str = ""
+    address: str | None = None
+    head: bytes = b""
+    body: bytes = b""
+    note: str | None = None
+    resend: bool = False
+
+
+class Funnel(Struct, frozen=True, kw_only=True):
+    """Ordered stages; a contact is in at most one of them. Funnel and stage are known by their names."""
+
+    id: str
+    version: int
+    name: str
+    stages: tuple[str, ...]
+
+
+class ApiKey(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An API key: never the key itself, only its SHA-256; `name` is what events carry as `sourceKey`."""
+
+    id: str
+    name: str
+    scope: Literal["ingest", "read", "admin"]
+    digest: bytes
+    created_at: Millis
+    revoked_at: Millis | None = None

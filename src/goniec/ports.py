@@ -1,0 +1,426 @@
+"""The outside, on one page: what the flow needs of databases, networks, clocks and chance, shaped by who uses it.
+
+`flow` calls these, `store` and `send` fill them in, `app` joins the two; tests put fakes in their place. A mailer (with the mail
+issue's own port) and a log in front of record will stand beside them.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+from msgspec import Struct
+
+from goniec.core.endpoint import Endpoint
+from goniec.core.model import (
+    Ancestor,
+    ApiKey,
+    Attempt,
+    Contact,
+    Delivery,
+    Event,
+    Failure,
+    Funnel,
+    Miss,
+    Run,
+    Status,
+)
+from goniec.core.rules import Rule
+from goniec.core.times import Millis
+
+T = TypeVar("T")
+
+
+class Unavailable(Exception):
+    """The store cannot work just now (full disk, locked file, lost database); nothing was written. Try again later."""
+
+
+# --- chance and time ------------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """Wall time and a clock that never jumps."""
+
+    def now(self) -> Millis:
+        """Milliseconds since the epoch, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never goes back."""
+        ...
+
+
+class Dice(Protocol):
+    """Chance, as an argument."""
+
+    def bits(self, n: int) -> int:
+        """`n` random bits, fit for secrets."""
+        ...
+
+    def jitter(self) -> float:
+        """A number in [-1, 1]."""
+        ...
+
+
+class Vault(Protocol):
+    """Seals secrets for the database (AES-GCM, the row's id as associated data) and opens them again."""
+
+    def seal(self, row_id: str, text: str) -> bytes:
+        """Encrypt `text` for the row `row_id`."""
+        ...
+
+    def unseal(self, row_id: str, sealed: bytes) -> str:
+        """Decrypt; raises `ValueError` when no key at hand fits."""
+        ...
+
+
+# --- sending --------------------------------------------------------------------------------------------------------
+
+
+class Outgoing(Struct, frozen=True):
+    """One HTTP POST to make. The URL was checked when saved; headers are complete and in order; seconds for the limits."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    timeout: float = 15.0
+    connect_timeout: float = 5.0
+    fresh: bool = False
+
+
+class Answer(Struct, frozen=True):
+    """What came of it. `failure` is None when delivered: any 2xx whose head arrived whole (`note` says what went wrong after)."""
+
+    failure: Failure | None
+    detail: str
+    status: int | None = None
+    address: str | None = None
+    millis: int = 0
+    head: bytes = b""
+    body: bytes = b""
+    note: str | None = None
+    retry_after: str | None = None
+
+
+class Sender(Protocol):
+    """Makes requests; every failure is an `Answer`."""
+
+    async def send(self, request: Outgoing) -> Answer:
+        """Send once. Raises nothing but `CancelledError`."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+# --- the store: writing ---------------------------------------------------------------------------------------------
+
+
+class Dedup(Struct, frozen=True):
+    """A caller's key for an event: `digest` is the SHA-256 of the event's content, `event_id` the event that it names."""
+
+    key: str
+    digest: bytes
+    event_id: str
+
+
+class Remembered(Struct, frozen=True):
+    """The stored answer to a request with an `Idempotency-Key`; `digest` is the SHA-256 of method, path and body."""
+
+    digest: bytes
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Changes(Struct):
+    """Everything that one recording transaction writes. `contacts` are whole rows (new and old alike).
+
+    `tags` and `phones` keep the search indexes: (value, contact id, present). `misses` belong to the event of the same id.
+    `names` are tags, details and consents that may be seen for the first time: (kind, name). `totals` are added to the ledger.
+    """
+
+    contacts: list[Contact] = []
+    events: list[Event] = []
+    misses: dict[str, tuple[Miss, ...]] = {}
+    runs: list[Run] = []
+    deliveries: list[Delivery] = []
+    tags: list[tuple[str, str, bool]] = []
+    phones: list[tuple[str, str, bool]] = []
+    names: list[tuple[str, str]] = []
+    totals: dict[str, int] = {}
+
+
+class Finished(Struct, frozen=True):
+    """An attempt that was made, and how the delivery stands after it."""
+
+    delivery: Delivery
+    attempt: Attempt
+
+
+class Pruned(Struct, frozen=True):
+    """How many rows retention took away in one bite; `more` says that some are left that are due to go."""
+
+    events: int
+    runs: int
+    deliveries: int
+    attempts: int
+    keys: int
+    more: bool
+
+
+class Tx(Protocol):
+    """One transaction. It speaks in batches, and what it reads of contacts stays locked until the end.
+
+    Its methods are coroutines so that one flow serves a store that waits (PostgreSQL) and one that never does (SQLite, where the
+    whole transaction runs on the writer's thread in one hop).
+    """
+
+    # setup: rules, endpoints, funnels, API keys
+
+    async def setup_version(self) -> int:
+        """Rises with every change of a rule, endpoint or funnel, by whichever process."""
+        ...
+
+    async def rules(self) -> list[Rule]:
+        """All rules, active or not, in the order (position, id). A row that cannot be read comes as an inactive rule named so."""
+        ...
+
+    async def rule(self, rule_id: str) -> Rule | None: ...
+    async def put_rule(self, rule: Rule) -> None:
+        """Write this version of a rule and keep the earlier ones."""
+        ...
+
+    async def delete_rule(self, rule_id: str) -> None: ...
+    async def endpoints(self) -> list[Endpoint]: ...
+    async def endpoint(self, endpoint_id: str) -> Endpoint | None: ...
+    async def endpoint_of(self, url: str, username: str | None) -> Endpoint | None:
+        """The endpoint with this identity."""
+        ...
+
+    async def put_endpoint(self, endpoint: Endpoint) -> None: ...
+    async def delete_endpoint(self, endpoint_id: str) -> None: ...
+    async def hold_endpoint(self, endpoint_id: str, until: Millis) -> None:
+        """Keep a Retry-After across restarts; no new version of the endpoint."""
+        ...
+
+    async def funnels(self) -> list[Funnel]: ...
+    async def put_funnel(self, funnel: Funnel) -> None: ...
+    async def delete_funnel(self, funnel_id: str) -> None: ...
+    async def keys(self) -> list[ApiKey]: ...
+    async def put_key(self, key: ApiKey) -> None: ...
+
+    # ingest and record
+
+    async def last_event_id(self) -> str | None:
+        """The greatest event id in the store; new ids go on from it even when the clock was set back."""
+        ...
+
+    async def dedup(self, rows: Sequence[Dedup], now: Millis) -> dict[str, Dedup]:
+        """Claim dedup keys; return, by key, the rows that were there first (theirs stay)."""
+        ...
+
+    async def owners(self, keys: Sequence[str]) -> dict[str, str]:
+        """Identity key → contact id, for those known. Keys: `e:` e-mail, `x:` externalId, `i:` id of a merged contact."""
+        ...
+
+    async def phone_owners(self, numbers: Sequence[str]) -> dict[str, list[str]]:
+        """E.164 → ids of the contacts that have it."""
+        ...
+
+    async def claim_keys(self, rows: Sequence[tuple[str, str]]) -> dict[str, str]:
+        """Insert identity keys (key, contact id), in sorted order; return those that another contact has: key → its id."""
+        ...
+
+    async def release_keys(self, keys: Sequence[str]) -> None: ...
+    async def contacts(self, ids: Sequence[str]) -> dict[str, Contact]:
+        """Load and lock contacts, in sorted order."""
+        ...
+
+    async def busy_lanes(self, lanes: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Which of these (endpoint id, contact id) have a pending delivery in their lane."""
+        ...
+
+    async def save(self, changes: Changes) -> None:
+        """Write it all. A delivery that is `pending` also gets its row in the queue, due at `due_at`."""
+        ...
+
+    async def ancestry(self, run_id: str) -> tuple[Ancestor, ...] | None:
+        """The chain of runs that ends with this run (nearest last); None when there is no such run (any more)."""
+        ...
+
+    async def remembered(self, key: str) -> Remembered | None: ...
+    async def remember(self, key: str, answer: Remembered, now: Millis) -> None: ...
+    async def quarantine(self, content: bytes, reason: str, now: Millis) -> None:
+        """Keep what could not be recorded, for a person to look at."""
+        ...
+
+    # deliver
+
+    async def finish(self, finished: Sequence[Finished]) -> list[Delivery]:
+        """Write attempts and move their deliveries on, keeping the totals by status in step; return each as it now stands.
+
+        The attempt is always written (numbered on after the last one). A delivery that was cancelled meanwhile stays so, except
+        that a 2xx always makes it delivered. One that stays `pending` moves to its `due_at`; when it blocks its lane, followers
+        due earlier move to the same time. When it leaves its lane (any other status, or aside), its followers become due at once.
+        """
+        ...
+
+    async def requeue(self, delivery_id: str, now: Millis) -> Delivery | None:
+        """Send once more, now: the same id and bytes, outside any lane, with the whole schedule before it. None: no such delivery."""
+        ...
+
+    async def cancel(self, delivery_id: str, now: Millis) -> Delivery | None:
+        """Take a pending delivery out of the queue; any other stays as it is."""
+        ...
+
+    # upkeep and care
+
+    async def erase(self, contact_id: str, now: Millis) -> list[str]:
+        """Empty all that is known of a contact, cancel its pending deliveries; return the endpoints that had deliveries about it."""
+        ...
+
+    async def merge_chain(self, kept: str, gone: str) -> None:
+        """Let the identity keys, tags and phones of `gone` point to `kept` and remove its contact row; its id stays an alias."""
+        ...
+
+    async def prune(self, before: Millis, dedup_before: Millis, answers_before: Millis, limit: int) -> Pruned:
+        """Delete at most about `limit` rows that are older; nothing that a pending delivery needs."""
+        ...
+
+    async def add_totals(self, totals: dict[str, int]) -> None: ...
+
+
+# --- the store: reading ---------------------------------------------------------------------------------------------
+
+
+class Page(Struct, frozen=True):
+    """Where to go on and how far: `after` is the id of the last row seen, `newest` turns the order round."""
+
+    limit: int = 100
+    after: str | None = None
+    newest: bool = False
+
+
+class ContactFilter(Struct, frozen=True):
+    """All that is given must hold. `q` is literal text in e-mail, phone, name, company or externalId, any case."""
+
+    email: str | None = None
+    phone: str | None = None
+    external_id: str | None = None
+    tag: str | None = None
+    q: str | None = None
+
+
+class EventFilter(Struct, frozen=True):
+    """All that is given must hold; `since` and `until` compare the recording time."""
+
+    contact_id: str | None = None
+    type: str | None = None
+    since: Millis | None = None
+    until: Millis | None = None
+
+
+class DeliveryFilter(Struct, frozen=True):
+    """All that is given must hold; `since` and `until` compare the creation."""
+
+    status: Status | None = None
+    rule_id: str | None = None
+    endpoint_id: str | None = None
+    contact_id: str | None = None
+    since: Millis | None = None
+    until: Millis | None = None
+
+
+class Queue(Struct, frozen=True):
+    """One endpoint's pending deliveries: how many, how many are due, and when the oldest due one fell due."""
+
+    endpoint_id: str
+    pending: int
+    due: int
+    oldest_due: Millis | None
+
+
+class Queries(Protocol):
+    """Reading, outside any transaction; never waits for writers. Lists are ordered by id, which is the order of recording."""
+
+    async def contact(self, contact_id: str) -> Contact | None:
+        """By id; the id of a merged contact leads to the one that was kept."""
+        ...
+
+    async def contacts(self, wanted: ContactFilter, page: Page) -> list[Contact]: ...
+    async def event(self, event_id: str) -> tuple[Event, tuple[Miss, ...]] | None: ...
+    async def events(self, wanted: EventFilter, page: Page) -> list[Event]: ...
+    def timeline(self, contact_id: str) -> AsyncIterator[tuple[Event, tuple[Miss, ...], list[Run], list[Delivery]]]:
+        """A contact's events from the newest back along its chain, each with what followed from it."""
+        ...
+
+    async def rule(self, rule_id: str) -> Rule | None: ...
+    async def rule_version(self, rule_id: str, version: int) -> Rule | None: ...
+    async def rules(self) -> list[Rule]: ...
+    async def runs(self, rule_id: str, page: Page) -> list[Run]: ...
+    async def run(self, run_id: str) -> Run | None: ...
+    async def endpoints(self) -> list[Endpoint]: ...
+    async def endpoint(self, endpoint_id: str) -> Endpoint | None: ...
+    async def funnels(self) -> list[Funnel]: ...
+    async def names(self, kind: str) -> list[str]:
+        """The tags, details or consents ever seen: kind `tag`, `detail`, `consent`."""
+        ...
+
+    async def keys(self) -> list[ApiKey]: ...
+    async def key(self, digest: bytes) -> ApiKey | None:
+        """The key with this SHA-256, revoked ones too."""
+        ...
+
+    async def deliveries(self, wanted: DeliveryFilter, page: Page) -> list[Delivery]: ...
+    async def delivery(self, delivery_id: str) -> tuple[Delivery, list[Attempt]] | None: ...
+    async def due_endpoints(self, now: Millis) -> list[str]:
+        """Endpoints that have something due, paused ones too."""
+        ...
+
+    async def due(self, endpoint_id: str, now: Millis, limit: int) -> list[Delivery]:
+        """Deliveries of an endpoint that may go now, oldest due first: in a lane only the first pending one, aside ones freely."""
+        ...
+
+    async def queues(self, now: Millis) -> list[Queue]: ...
+    async def totals(self) -> dict[str, int]:
+        """The ledger: `received`, `accepted`, `duplicates`, `refused`, `made`, and `deliveries.<status>` …, since the beginning."""
+        ...
+
+    async def recount(self) -> dict[str, int]:
+        """The same figures counted from the rows (with what retention took away added), for `goniec doctor`."""
+        ...
+
+    async def health(self) -> str | None:
+        """None when the store can write, else why not."""
+        ...
+
+
+class Store(Protocol):
+    """The database."""
+
+    @property
+    def queries(self) -> Queries:
+        """The reading side."""
+        ...
+
+    async def transact(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run `work` in one transaction and commit it to disk before returning; any exception undoes it all.
+
+        Raises `Unavailable` when the store cannot work. `work` awaits nothing but the `Tx`, and may be run again from the start.
+        """
+        ...
+
+    async def backup(self, path: str) -> None:
+        """Write a consistent copy to a new file while the service runs."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Handover(Protocol):
+    """Takes freshly recorded deliveries without a query; what it does not keep, the queue table still has."""
+
+    def take(self, deliveries: Sequence[Delivery], busy: set[tuple[str, str]]) -> None:
+        """`busy` lanes had earlier pending deliveries. Called after the commit, from any thread; never raises, never waits."""
+        ...
+

@@ -34,7 +34,7 @@ help: ## this text
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
-	@printf '\n%s\n' \
+	@printf '%s\n' '' \
 	  'Settings: DEMO_ARGS, SERVE_ARGS, BENCH_ARGS, PYTEST_ARGS go to the command (make demo DEMO_ARGS=--exit);' \
 	  'SKIP names what make test may leave out (receivers); PYTHON chooses the interpreter (make PYTHON=python3.12 demo).'
 
@@ -82,8 +82,8 @@ soak: $(VENV)/dev.stamp ## the long tests that make test leaves out
 dev: $(VENV)/dev.stamp ## only the environment with everything for working on it
 
 .PHONY: receivers
-# webhook receivers that nobody here wrote, for the tests; their old pins may not enter the engine's environment
-receivers:
+# in an environment of their own: their old pins may not enter the engine's
+receivers: ## only the webhook receivers that nobody here wrote, for the tests
 ifeq (,$(filter receivers,$(SKIP)))
 	@$(MAKE) --no-print-directory $(VENV)-receivers/receivers.stamp || \
 	  { echo 'The foreign receivers (httpbin, gunicorn) could not be installed. To test without them: make test SKIP=receivers' >&2; exit 1; }

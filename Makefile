@@ -58,10 +58,10 @@ test: lint $(if $(filter receivers,$(SKIP)),,receivers) ## all that CI runs: lin
 	@rm -f .coverage .coverage.*
 	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS) | tee $(VENV)/pytest.log
 	@$(BIN)/coverage combine -q
-	@echo "branches covered: $$($(BIN)/coverage report --format=total) % of all; of core and flow, where all must be:"
+	@echo "covered: $$($(BIN)/coverage report --format=total) % of everything; of core and flow, where all must be:"
 	@$(BIN)/coverage report --include='src/goniec/core/*,src/goniec/flow/*' --skip-covered --skip-empty --fail-under=100 || gate=$$?; \
 	  tail -n 1 $(VENV)/pytest.log; exit $${gate:-0}
-	@$(if $(strip $(SKIP)),echo 'skipped, as asked: $(SKIP)')
+	@if [ -n "$$SKIP" ]; then echo "skipped, as asked: $$SKIP"; fi
 
 .PHONY: check
 check: test ## the same, by the name that CI calls

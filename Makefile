@@ -100,9 +100,13 @@ clean: ## remove the environments and caches, not your data
 
 # --- the environments ------------------------------------------------------------------------------------------------
 
+# uv does not read pip's settings: where only they say how to reach an index, uv gives up and pip goes on
+install = { [ -x $(BIN)/uv ] && VIRTUAL_ENV=$(1) $(BIN)/uv pip install -q --require-hashes -r $<; } || \
+  $(1)/bin/python -m pip --disable-pip-version-check install -q --require-hashes -r $<
+
 # run.lock is a part of dev.lock, so both may fill the same environment
 $(VENV)/%.stamp: requirements/%.lock pyproject.toml | $(VENV)/venv.stamp
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --require-hashes -r $< || $(PIP) install -q --require-hashes -r $<
+	@$(call install,$(VENV))
 	@$(PIP) install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -119,7 +123,6 @@ $(VENV)/venv.stamp: requirements/boot.lock
 # an environment of its own: the receivers' old pins may not enter the engine's
 $(VENV)-receivers/receivers.stamp: requirements/receivers.lock | $(VENV)/venv.stamp
 	@$(PYTHON) -m venv --clear $(VENV)-receivers
-	@VIRTUAL_ENV=$(VENV)-receivers $(BIN)/uv pip install -q --require-hashes -r $< || \
-	  $(VENV)-receivers/bin/python -m pip --disable-pip-version-check install -q --require-hashes -r $< || \
+	@{ $(call install,$(VENV)-receivers); } || \
 	  { echo 'no httpbin and gunicorn, which the tests want as receivers. Without them: make test SKIP=receivers' >&2; exit 1; }
 	@touch $@

@@ -118,13 +118,15 @@ def test_help_explains_every_target() -> None:
 
 def tracked() -> list[Path]:
     """List what belongs to the project, relative to its root; without git, what lies where the project keeps things."""
-    if (REPO / ".git").exists() and shutil.which("git"):
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPO, capture_output=True, text=True, check=True)
-        paths = [Path(name) for name in listed.stdout.split("\0") if name]
+    git = shutil.which("git")
+    listed = subprocess.run([git, "ls-files", "-z"], cwd=REPO, capture_output=True, check=False) if git else None
+    if listed and listed.returncode == 0:
+        paths = [Path(name) for name in listed.stdout.decode().split("\0") if name]
     else:
-        folders = (REPO / name for name in ("src", "tests", "docs", "requirements", ".ci"))
-        found = [*REPO.glob("*"), *(path for folder in folders for path in folder.rglob("*"))]
+        kept = (REPO / name for name in (".ci", "docs", "requirements", "src", "tests"))
+        found = [*REPO.glob("*"), *(path for folder in kept for path in folder.rglob("*"))]
         paths = [path.relative_to(REPO) for path in found if "__pycache__" not in path.parts]
+    assert Path("pyproject.toml") in paths
     return [path for path in paths if (REPO / path).is_file()]
 
 

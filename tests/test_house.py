@@ -89,7 +89,7 @@ def test_every_exception_from_a_rule_has_its_reason_beside_it() -> None:
     bare = [
         f"{path}:{line}"
         for path, line, text in lines_in(path for path in tracked() if path.suffix == ".py")
-        if (match := exception.search(text)) and not re.search(r" [-#] *\w+\W+\w+", match[1])
+        if (match := exception.search(text)) and not re.search(r" [-–—#]+ *\w+\W+\w+", match[1])
     ]
     assert bare == []
 

@@ -4,9 +4,6 @@ Ingest checks what it is given with `outside` and `check_data`; triggers, condit
 table. Labels stand in `labels`.
 """
 
-import math
-import re
-from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -14,16 +11,10 @@ from msgspec import Struct
 
 from goniec.core import eventdata as e
 from goniec.core.problems import Invalid, Problem
-from goniec.core.shapes import escaped, shaped
+from goniec.core.shapes import DEPTH_LIMIT, faults, shaped
 
 DATA_LIMIT: Final = 64 * 1024
 """How many bytes an event's data may have as JSON."""
-
-DEPTH_LIMIT: Final = 32
-"""How deep objects and lists in an event's data may be nested, the data itself being the first."""
-
-PROBLEM_LIMIT: Final = 20
-"""How many problems are told at once."""
 
 KINDS: Final = (
     "PURCHASE",
@@ -46,9 +37,6 @@ KINDS: Final = (
 """The usual kinds of external event; any other name is a kind too."""
 
 _USUAL: Final = frozenset(KINDS)
-_INT_MIN: Final = -(2**63)
-_INT_MAX: Final = 2**64 - 1
-_UNFIT: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 class EventType(Struct, frozen=True, kw_only=True):
@@ -149,14 +137,15 @@ def outside(name: str) -> EventType:
 
 
 def check_data(name: str, data: object) -> dict[str, Any]:
-    """Give the data of an event of a known type as it is stored: with its defaults, a usual `kind` in capitals.
+    """Give the data of an event of a known type as it is stored: with defaults, a usual `kind` in capitals.
 
-    Where nothing had to be added it is the same object. Pointers are relative to the data. It is what comes out of JSON:
-    other Python values than those are not looked for.
+    Where nothing had to be added it is the same object. Pointers are relative to the data, which has come out of
+    JSON: other Python values are not looked for.
 
     Raises:
         Invalid: a key is unknown, missing or of another type; a text with a NUL or half of a surrogate pair; a number
-            that is not finite or needs more than 64 bits; nested deeper than `DEPTH_LIMIT`; larger than `DATA_LIMIT`.
+            that is not finite or needs more than 64 bits; nested deeper than `shapes.DEPTH_LIMIT`; larger than
+            `DATA_LIMIT`.
 
     """
     known = EVENT_TYPES[name]
@@ -194,46 +183,7 @@ def _scan(data: dict[str, Any], known: EventType) -> None:
         doubtful = (
             b"null" in encoded or b"\\u0000" in encoded or encoded.count(b"{") + encoded.count(b"[") > DEPTH_LIMIT
         )
-    if doubtful and (found := list(_faults(data, "", 1))):
-        raise Invalid(*found[:PROBLEM_LIMIT])
+    if doubtful and (found := list(faults(data))):
+        raise Invalid(*found)
     if len(encoded) > DATA_LIMIT:
         raise Invalid(Problem("", f"at most {DATA_LIMIT} bytes as JSON, and this has {len(encoded)}"))
-
-
-def _faults(value: object, pointer: str, depth: int) -> Iterator[Problem]:
-    match value:
-        case dict() | list() if depth > DEPTH_LIMIT:
-            yield Problem(pointer, f"nested deeper than {DEPTH_LIMIT} levels")
-        case dict():
-            for key, item in value.items():
-                # what cannot be written cannot be pointed at either
-                if fault := _unfit(key):
-                    yield Problem(pointer, f"a key cannot hold {fault}")
-                else:
-                    yield from _faults(item, f"{pointer}/{escaped(key)}", depth + 1)
-        case list():
-            for n, item in enumerate(value):
-                yield from _faults(item, f"{pointer}/{n}", depth + 1)
-        case _:
-            if fault := _fault(value):
-                yield Problem(pointer, fault)
-
-
-def _fault(value: object) -> str | None:
-    match value:
-        case str():
-            fault = _unfit(value)
-            return f"a text cannot hold {fault}" if fault else None
-        case float() if not math.isfinite(value):
-            return "a number must be finite"
-        case int() if not _INT_MIN <= value <= _INT_MAX:
-            return "a whole number must fit into 64 bits"
-        case _:
-            return None
-
-
-def _unfit(text: str) -> str | None:
-    found = _UNFIT.search(text)
-    if found is None:
-        return None
-    return "the character NUL (U+0000)" if found[0] == "\0" else f"half of a surrogate pair (U+{ord(found[0]):04X})"

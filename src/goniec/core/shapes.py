@@ -1,10 +1,12 @@
 """Turning plain JSON values into structs, so that what does not fit is told as a `Problem` with a pointer.
 
-Called by the rooms that take what a user wrote (events, rules). msgspec does the work; this room only reads its messages,
-and tests hold their wording, so that another one in a later version is found by a test and not by a user.
+Called by the rooms that take what a user wrote (events, rules). msgspec does the work, and this room reads its
+messages; tests hold their wording, so that another one in a later version is found by a test and not by a user.
 """
 
+import math
 import re
+from collections.abc import Iterator
 from typing import Final, TypeVar
 
 import msgspec
@@ -13,6 +15,12 @@ from goniec.core.problems import Invalid, Problem
 
 T = TypeVar("T")
 
+DEPTH_LIMIT: Final = 32
+"""How deep objects and lists may be nested, the outermost being the first."""
+
+_INT_MIN: Final = -(2**63)
+_INT_MAX: Final = 2**64 - 1
+_UNFIT: Final = re.compile("[\x00\ud800-\udfff]")
 _PLACE: Final = re.compile(r" - at (?:`key` in )?`\$(.*)`\Z", re.DOTALL)
 _STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]")
 _NAMED: Final = re.compile(r"Object (contains unknown|missing required) field `(.*)`\Z", re.DOTALL)
@@ -38,6 +46,50 @@ def shaped(value: object, kind: type[T], pointer: str = "") -> T:
 def escaped(key: str) -> str:
     """Write a key as a step of a JSON pointer (RFC 6901, section 3)."""
     return key.replace("~", "~0").replace("/", "~1")
+
+
+def faults(value: object, pointer: str = "", depth: int = 1) -> Iterator[Problem]:
+    """Walk through what came out of JSON and tell what no type shows.
+
+    That is a NUL, half of a surrogate pair, a number that is not finite or needs more than 64 bits, and objects and
+    lists nested deeper than `DEPTH_LIMIT`.
+    """
+    match value:
+        case dict() | list() if depth > DEPTH_LIMIT:
+            yield Problem(pointer, f"nested deeper than {DEPTH_LIMIT} levels")
+        case dict():
+            for key, item in value.items():
+                # what cannot be written cannot be pointed at either
+                if fault := _unfit(key):
+                    yield Problem(pointer, f"a key cannot hold {fault}")
+                else:
+                    yield from faults(item, f"{pointer}/{escaped(key)}", depth + 1)
+        case list():
+            for n, item in enumerate(value):
+                yield from faults(item, f"{pointer}/{n}", depth + 1)
+        case _:
+            if fault := _fault(value):
+                yield Problem(pointer, fault)
+
+
+def _fault(value: object) -> str | None:
+    match value:
+        case str():
+            fault = _unfit(value)
+            return f"a text cannot hold {fault}" if fault else None
+        case float() if not math.isfinite(value):
+            return "a number must be finite"
+        case int() if not _INT_MIN <= value <= _INT_MAX:
+            return "a whole number must fit into 64 bits"
+        case _:
+            return None
+
+
+def _unfit(text: str) -> str | None:
+    found = _UNFIT.search(text)
+    if found is None:
+        return None
+    return "the character NUL (U+0000)" if found[0] == "\0" else f"half of a surrogate pair (U+{ord(found[0]):04X})"
 
 
 def _problem(message: str, pointer: str) -> Problem:

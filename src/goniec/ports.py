@@ -1,7 +1,7 @@
 """The outside, on one page: what the flow needs of databases, networks, clocks and chance, shaped by who uses it.
 
-`flow` calls these, `store` and `send` fill them in, `app` joins the two; tests put fakes in their place. A mailer (with the mail
-issue's own port) and a log in front of record will stand beside them.
+`flow` calls these, `store` and `send` fill them in, `app` joins the two; tests put fakes in their place. A mailer
+and a log in front of record will stand beside them.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -76,7 +76,10 @@ class Vault(Protocol):
 
 
 class Outgoing(Struct, frozen=True):
-    """One HTTP POST to make. The URL was checked when saved; headers are complete and in order; seconds for the limits."""
+    """One HTTP POST to make.
+
+    The URL was checked when saved; headers are complete and in order; seconds for the limits.
+    """
 
     url: str
     headers: tuple[tuple[str, str], ...]
@@ -87,7 +90,10 @@ class Outgoing(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """What came of it. `failure` is None when delivered: any 2xx whose head arrived whole (`note` says what went wrong after)."""
+    """What came of it.
+
+    `failure` is None when delivered: any 2xx whose head arrived whole (`note` says what went wrong after).
+    """
 
     failure: Failure | None
     detail: str
@@ -112,11 +118,51 @@ class Sender(Protocol):
         ...
 
 
+class Target(Struct, frozen=True):
+    """A URL that webhooks may go to: `url` as it is stored and sent, `origin` its scheme, host and port."""
+
+    url: str
+    origin: str
+
+
+class Forbidden(Struct, frozen=True):
+    """Why a URL cannot be taken, and what to do about it; never repeats credentials that stood in it."""
+
+    detail: str
+
+
+class Guard(Protocol):
+    """Checks where webhooks are to go, and with which headers of their own, before that is saved."""
+
+    async def check(self, url: str) -> Target | Forbidden:
+        """Read a URL as a person entered it; its host is looked up."""
+        ...
+
+    def check_header(self, name: str, value: str) -> str | None:
+        """Say why a header cannot be sent; None: it can."""
+        ...
+
+
+class Notice(Protocol):
+    """Is told what somebody changed about an endpoint: after the commit, from any thread; never raises, never waits."""
+
+    def changed(self, endpoint_id: str) -> None:
+        """Its settings are others now, or it is gone."""
+        ...
+
+    def kick(self, endpoint_id: str) -> None:
+        """Deliveries to it may have become due."""
+        ...
+
+
 # --- the store: writing ---------------------------------------------------------------------------------------------
 
 
 class Dedup(Struct, frozen=True):
-    """A caller's key for an event: `digest` is the SHA-256 of the event's content, `event_id` the event that it names."""
+    """A caller's key for an event.
+
+    `digest` is the SHA-256 of the event's content, `event_id` the event that it names.
+    """
 
     key: str
     digest: bytes
@@ -135,8 +181,9 @@ class Remembered(Struct, frozen=True):
 class Changes(Struct):
     """Everything that one recording transaction writes. `contacts` are whole rows (new and old alike).
 
-    `tags` and `phones` keep the search indexes: (value, contact id, present). `misses` belong to the event of the same id.
-    `names` are tags, details and consents that may be seen for the first time: (kind, name). `totals` are added to the ledger.
+    `tags` and `phones` keep the search indexes: (value, contact id, present). `misses` belong to the event of the same
+    id. `names` are tags, details and consents that may be seen for the first time: (kind, name). `totals` are added to
+    the ledger.
     """
 
     contacts: list[Contact] = []
@@ -171,8 +218,8 @@ class Pruned(Struct, frozen=True):
 class Tx(Protocol):
     """One transaction. It speaks in batches, and what it reads of contacts stays locked until the end.
 
-    Its methods are coroutines so that one flow serves a store that waits (PostgreSQL) and one that never does (SQLite, where the
-    whole transaction runs on the writer's thread in one hop).
+    Its methods are coroutines so that one flow serves a store that waits (PostgreSQL) and one that never does (SQLite,
+    where the whole transaction runs on the writer's thread in one hop).
     """
 
     # setup: rules, endpoints, funnels, API keys
@@ -182,7 +229,10 @@ class Tx(Protocol):
         ...
 
     async def rules(self) -> list[Rule]:
-        """All rules, active or not, in the order (position, id). A row that cannot be read comes as an inactive rule named so."""
+        """All rules, active or not, in the order (position, id).
+
+        A row that cannot be read comes as an inactive rule named so.
+        """
         ...
 
     async def rule(self, rule_id: str) -> Rule | None: ...
@@ -215,12 +265,19 @@ class Tx(Protocol):
         """The greatest event id in the store; new ids go on from it even when the clock was set back."""
         ...
 
+    async def known_dedup(self, keys: Sequence[str]) -> dict[str, Dedup]:
+        """Those of these dedup keys that are taken."""
+        ...
+
     async def dedup(self, rows: Sequence[Dedup], now: Millis) -> dict[str, Dedup]:
         """Claim dedup keys; return, by key, the rows that were there first (theirs stay)."""
         ...
 
     async def owners(self, keys: Sequence[str]) -> dict[str, str]:
-        """Identity key → contact id, for those known. Keys: `e:` e-mail, `x:` externalId, `i:` id of a merged contact."""
+        """Identity key → contact id, for those known.
+
+        Keys: `e:` e-mail, `x:` externalId, `i:` id of a merged contact.
+        """
         ...
 
     async def phone_owners(self, numbers: Sequence[str]) -> dict[str, list[str]]:
@@ -228,7 +285,10 @@ class Tx(Protocol):
         ...
 
     async def claim_keys(self, rows: Sequence[tuple[str, str]]) -> dict[str, str]:
-        """Insert identity keys (key, contact id), in sorted order; return those that another contact has: key → its id."""
+        """Insert identity keys (key, contact id), in sorted order.
+
+        Return those that another contact has: key → its id.
+        """
         ...
 
     async def release_keys(self, keys: Sequence[str]) -> None: ...
@@ -257,16 +317,20 @@ class Tx(Protocol):
     # deliver
 
     async def finish(self, finished: Sequence[Finished]) -> list[Delivery]:
-        """Write attempts and move their deliveries on, keeping the totals by status in step; return each as it now stands.
+        """Write attempts and move their deliveries on, totals by status in step; return each as it now stands.
 
-        The attempt is always written (numbered on after the last one). A delivery that was cancelled meanwhile stays so, except
-        that a 2xx always makes it delivered. One that stays `pending` moves to its `due_at`; when it blocks its lane, followers
-        due earlier move to the same time. When it leaves its lane (any other status, or aside), its followers become due at once.
+        The attempt is always written (numbered on after the last one). A delivery that was cancelled meanwhile stays
+        so, except that a 2xx always makes it delivered. One that stays `pending` moves to its `due_at`; when it blocks
+        its lane, followers due earlier move to the same time. When it leaves its lane (any other status, or aside), its
+        followers become due at once.
         """
         ...
 
     async def requeue(self, delivery_id: str, now: Millis) -> Delivery | None:
-        """Send once more, now: the same id and bytes, outside any lane, with the whole schedule before it. None: no such delivery."""
+        """Send once more, now.
+
+        The same id and bytes, outside any lane, with the whole schedule before it. None: no such delivery.
+        """
         ...
 
     async def cancel(self, delivery_id: str, now: Millis) -> Delivery | None:
@@ -276,11 +340,17 @@ class Tx(Protocol):
     # upkeep and care
 
     async def erase(self, contact_id: str, now: Millis) -> list[str]:
-        """Empty all that is known of a contact, cancel its pending deliveries; return the endpoints that had deliveries about it."""
+        """Empty all that is known of a contact, cancel its pending deliveries.
+
+        Return the endpoints that had deliveries about it.
+        """
         ...
 
     async def merge_chain(self, kept: str, gone: str) -> None:
-        """Let the identity keys, tags and phones of `gone` point to `kept` and remove its contact row; its id stays an alias."""
+        """Let the identity keys, tags and phones of `gone` point to `kept` and remove its contact row.
+
+        Its id stays an alias.
+        """
         ...
 
     async def prune(self, before: Millis, dedup_before: Millis, answers_before: Millis, limit: int) -> Pruned:
@@ -341,7 +411,10 @@ class Queue(Struct, frozen=True):
 
 
 class Queries(Protocol):
-    """Reading, outside any transaction; never waits for writers. Lists are ordered by id, which is the order of recording."""
+    """Reading, outside any transaction.
+
+    Never waits for writers. Lists are ordered by id, which is the order of recording.
+    """
 
     async def contact(self, contact_id: str) -> Contact | None:
         """By id; the id of a merged contact leads to the one that was kept."""
@@ -378,12 +451,18 @@ class Queries(Protocol):
         ...
 
     async def due(self, endpoint_id: str, now: Millis, limit: int) -> list[Delivery]:
-        """Deliveries of an endpoint that may go now, oldest due first: in a lane only the first pending one, aside ones freely."""
+        """Deliveries of an endpoint that may go now, oldest due first.
+
+        In a lane only the first pending one, aside ones freely.
+        """
         ...
 
     async def queues(self, now: Millis) -> list[Queue]: ...
     async def totals(self) -> dict[str, int]:
-        """The ledger: `received`, `accepted`, `duplicates`, `refused`, `made`, and `deliveries.<status>` …, since the beginning."""
+        """The ledger.
+
+        `received`, `accepted`, `duplicates`, `refused`, `made`, and `deliveries.<status>` …, since the beginning.
+        """
         ...
 
     async def recount(self) -> dict[str, int]:
@@ -406,7 +485,8 @@ class Store(Protocol):
     async def transact(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` in one transaction and commit it to disk before returning; any exception undoes it all.
 
-        Raises `Unavailable` when the store cannot work. `work` awaits nothing but the `Tx`, and may be run again from the start.
+        Raises `Unavailable` when the store cannot work. `work` awaits nothing but the `Tx`, and may be run again from
+        the start.
         """
         ...
 
@@ -421,6 +501,8 @@ class Handover(Protocol):
     """Takes freshly recorded deliveries without a query; what it does not keep, the queue table still has."""
 
     def take(self, deliveries: Sequence[Delivery], busy: set[tuple[str, str]]) -> None:
-        """`busy` lanes had earlier pending deliveries. Called after the commit, from any thread; never raises, never waits."""
-        ...
+        """`busy` lanes had earlier pending deliveries.
 
+        Called after the commit, from any thread; never raises, never waits.
+        """
+        ...

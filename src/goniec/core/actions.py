@@ -1,7 +1,7 @@
 """What a rule does: the kinds of action, each a tagged struct.
 
-All but `webhook` and `emitEvent` change the contact; the API's own calls are made of the same structs, so that a change has one
-meaning wherever it comes from (`changes.py` turns one into events). A new kind follows the recipe in the docs.
+All but `webhook` and `emitEvent` change the contact; the API's own calls are made of the same structs, so that a change
+has one meaning wherever it comes from (`changes.py` turns one into events). A new kind follows the recipe in the docs.
 """
 
 from typing import Any
@@ -16,11 +16,13 @@ class BasicAuth(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_
     """User name and password as entered; only on the way in."""
 
     username: str
-    password: str | None | msgspec.UnsetType = msgspec.UNSET
+    password: str | msgspec.UnsetType | None = msgspec.UNSET
     password_set: bool | None = None
 
 
-class Webhook(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True, tag_field="type", tag="webhook"):
+class Webhook(
+    Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True, tag_field="type", tag="webhook"
+):
     """Tell an endpoint. A user gives `url` and `basicAuth`; what is stored is only the endpoint's id."""
 
     url: str | None = None

@@ -24,6 +24,9 @@ SCORE_MAX: Final = 2**31 - 1
 DEPTH_MAX: Final = 10
 """How many rule runs may stand between an outside event and the deepest event that descends from it."""
 
+DERIVED_MAX: Final = 1000
+"""After this many events that follow from one call no further rule runs: a fan that would not end is a loop too."""
+
 LOOP_WINDOW: Final[Millis] = 24 * 3600 * 1000
 """A rule does not run for a descendant of its own run younger than this."""
 
@@ -92,8 +95,9 @@ class Ancestor(Struct, frozen=True, array_like=True):
 class Event(Struct, frozen=True, kw_only=True):
     """Something that happened to a contact; append-only.
 
-    `seq` is the contact's own count and gives the order; `received_at` is the recording time, the `now` of every decision about
-    the event. `cause` is the run that made it, `ancestors` all runs above it (nearest last), `depth` their number.
+    `seq` is the contact's own count and gives the order; `received_at` is the recording time, the `now` of every
+    decision about the event. `cause` is the run that made it, `ancestors` all runs above it (nearest last), `depth`
+    their number.
     """
 
     id: str
@@ -133,7 +137,14 @@ class Outcome(enum.StrEnum):
 
 
 ROWS: Final = frozenset(
-    {Outcome.FIRED, Outcome.FIRED_OTHERWISE, Outcome.LIMIT_REACHED, Outcome.INTERVAL, Outcome.LOOP_STOPPED, Outcome.CONFIG_ERROR}
+    {
+        Outcome.FIRED,
+        Outcome.FIRED_OTHERWISE,
+        Outcome.LIMIT_REACHED,
+        Outcome.INTERVAL,
+        Outcome.LOOP_STOPPED,
+        Outcome.CONFIG_ERROR,
+    }
 )
 """Outcomes that get a row of their own; the others stand together in one record beside the event (`Miss`)."""
 
@@ -191,9 +202,11 @@ class Status(enum.StrEnum):
 class Delivery(Struct, frozen=True, kw_only=True):
     """One message for one endpoint; `body` is the exact bytes of every attempt.
 
-    `first_at` and `last_at` are the starts of the first and the last attempt, `due_at` the next one (None: none is planned),
-    `counted` the attempts that count against the schedule, `refusals` those answered with a 4xx that will not mend itself.
-    `aside` means that it has left its lane. `test` marks a test send.
+    `first_at` and `last_at` are the starts of the first and the last attempt, `due_at` the next one (None: none is
+    planned), `counted` the attempts that count against the schedule, `refusals` those answered with a 4xx that will not
+    mend itself. `attempts` counts them all. `aside` means that it has left its lane, `resend` that it was asked for
+    once more by hand, and `delivered_at` when it first arrived. `test` marks a test send. `body_sha256` is what is left
+    of a body that was erased.
     """
 
     id: str
@@ -210,8 +223,12 @@ class Delivery(Struct, frozen=True, kw_only=True):
     refusals: int = 0
     first_at: Millis | None = None
     last_at: Millis | None = None
+    attempts: int = 0
     aside: bool = False
+    resend: bool = False
+    delivered_at: Millis | None = None
     test: bool = False
+    body_sha256: bytes | None = None
 
     @property
     def event_id(self) -> str:
@@ -254,7 +271,10 @@ class Failure(enum.StrEnum):
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
-    """One HTTP request: number (1 is the first), start, duration, address, answer. `resend` marks one asked for by hand."""
+    """One HTTP request.
+
+    Number (1 is the first), start, duration, address, answer. `resend` marks one asked for by hand.
+    """
 
     delivery_id: str
     number: int

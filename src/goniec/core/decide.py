@@ -1,0 +1,313 @@
+"""What follows from one call about one contact: its events, the runs of the rules they set off, the deliveries.
+
+Pure: the recording time, ids and rules are arguments, so that the same input gives the same decision in a transaction,
+in a replay and in a test. Called by `record` inside the deciding transaction. History conditions will add facts to what
+is given here, and an answer `Need(facts)` beside `Decision`; delayed steps will add rows for `upkeep`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from goniec.core.actions import Action, EmitEvent, MoveToStage, Webhook
+from goniec.core.changes import Change, SetFields, fold, propose
+from goniec.core.conditions import first_failure, trace
+from goniec.core.identity import Who
+from goniec.core.ids import child, delivery_id, run_id
+from goniec.core.model import (
+    DEPTH_MAX,
+    DERIVED_MAX,
+    LOOP_WINDOW,
+    Ancestor,
+    Contact,
+    Delivery,
+    Event,
+    Fired,
+    Miss,
+    Outcome,
+    Run,
+    Source,
+)
+from goniec.core.payload import body
+from goniec.core.rules import CompiledRule, RuleSet
+from goniec.core.times import Millis, add
+
+
+class Happening(Struct, frozen=True):
+    """A thing from outside that happened to the contact: type, checked data, and when (None: now).
+
+    `digest` is the SHA-256 of its content, given with a dedup key.
+    """
+
+    type: str
+    data: dict[str, Any]
+    occurred_at: Millis | None = None
+    dedup_key: str | None = None
+    digest: bytes = b""
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """One call about one contact: one change set.
+
+    `fields` are the plain fields given (None clears), `changes` the others in their fixed order (owner and state,
+    details, tags, score, stage, consents, notes). `cause` names the run that the caller answers to. With `create` an
+    unknown contact is made; `readd` says that a known one was added again; `expect` is the contact's seq that the
+    caller saw last.
+    """
+
+    who: Who
+    fields: Mapping[str, str | None] = {}
+    changes: tuple[Change, ...] = ()
+    happenings: tuple[Happening, ...] = ()
+    source: Source = "api"
+    source_key: str | None = None
+    cause: str | None = None
+    fire: bool = True
+    create: bool = True
+    readd: bool = False
+    expect: int | None = None
+
+
+class World(Struct, frozen=True):
+    """What rules may lean on: the rules themselves, the endpoints that exist, funnels with their stages."""
+
+    rules: RuleSet
+    endpoints: frozenset[str] = frozenset()
+    funnels: Mapping[str, Sequence[str]] = {}
+
+
+class Decision(Struct):
+    """All that follows, in order.
+
+    The call's own events, then `derived` ones. `misses` are by event id; `contact` is how it ends up.
+    """
+
+    contact: Contact
+    derived: int = 0
+    events: list[Event] = []
+    misses: dict[str, tuple[Miss, ...]] = {}
+    runs: list[Run] = []
+    deliveries: list[Delivery] = []
+
+
+def decide(
+    contact: Contact, call: Call, ancestors: tuple[Ancestor, ...], world: World, now: Millis, mint: Callable[[], str]
+) -> Decision:
+    """Apply a call to a contact (a blank one when it is new) and evaluate every rule that its events reach.
+
+    `ancestors` are the runs that the call descends from; `mint` gives ids for its own events, rising.
+    """
+    telling = _Telling(contact, world, now)
+    origin = _Origin(call.source, call.source_key, call.cause, ancestors, call.fire)
+    if contact.seq == 0:
+        given = {field: value for field, value in call.fields.items() if value is not None}
+        telling.happen(mint(), "contact.created", {"source": call.source, "fields": given}, now, origin)
+    else:
+        if call.readd:
+            telling.happen(mint(), "contact.readded", {"source": call.source}, now, origin)
+        for kind, data in propose(contact, SetFields(call.fields)):
+            telling.happen(mint(), kind, data, now, origin)
+    for change in call.changes:
+        for kind, data in propose(telling.decision.contact, change):
+            telling.happen(mint(), kind, data, now, origin)
+    for it in call.happenings:
+        occurred = now if it.occurred_at is None else it.occurred_at
+        telling.happen(mint(), it.type, it.data, occurred, origin, it.dedup_key)
+    if call.fire:
+        after_call = telling.decision.contact
+        telling.queue.extend((event, after_call) for event in telling.decision.events)
+        telling.run_out()
+    return telling.decision
+
+
+class _Origin(Struct, frozen=True):
+    """Where events come from."""
+
+    source: Source
+    source_key: str | None
+    cause: str | None
+    ancestors: tuple[Ancestor, ...]
+    fired: bool
+
+
+class _Telling:
+    """The decision while it grows.
+
+    The working state of the contact and the events still to be evaluated, first in, first out.
+    """
+
+    def __init__(self, contact: Contact, world: World, now: Millis) -> None:
+        self.decision = Decision(contact)
+        self.queue: deque[tuple[Event, Contact]] = deque()
+        self._world = world
+        self._now = now
+        self._root = ""
+
+    def happen(
+        self,
+        event_id: str,
+        kind: str,
+        data: dict[str, Any],
+        occurred: Millis,
+        origin: _Origin,
+        dedup_key: str | None = None,
+    ) -> Event:
+        """Fold one more event into the working state."""
+        contact = self.decision.contact
+        event = Event(
+            id=event_id,
+            type=kind,
+            contact_id=contact.id,
+            seq=contact.seq + 1,
+            occurred_at=occurred,
+            received_at=self._now,
+            source=origin.source,
+            source_key=origin.source_key,
+            data=data,
+            previous=contact.last_event,
+            cause=origin.cause,
+            ancestors=origin.ancestors,
+            dedup_key=dedup_key,
+            fired=origin.fired,
+        )
+        self.decision.contact = fold(contact, event)
+        self.decision.events.append(event)
+        return event
+
+    def run_out(self) -> None:
+        """Evaluate until no event is left.
+
+        What is derived sorts behind the last event of the call, in the order of its making.
+        """
+        self._root = self.decision.events[-1].id if self.decision.events else ""
+        while self.queue:
+            event, snapshot = self.queue.popleft()
+            misses = [
+                miss for rule in self._world.rules.matching(event) if (miss := self._evaluate(rule, event, snapshot))
+            ]
+            if misses:
+                self.decision.misses[event.id] = tuple(misses)
+
+    def _evaluate(self, rule: CompiledRule, event: Event, snapshot: Contact) -> Miss | None:
+        """One rule for one event.
+
+        Conditions read from the event's own snapshot, limits and actions from the working state.
+        """
+        if not _valid(rule, self._now):
+            return Miss(rule.rule.id, rule.rule.version, Outcome.OUTSIDE_VALIDITY)
+        if rule.max_age is not None and add(event.occurred_at, rule.max_age, rule.zone) < self._now:
+            return Miss(rule.rule.id, rule.rule.version, Outcome.TOO_OLD)
+        holds = rule.holds(snapshot, event)
+        actions = rule.rule.actions if holds else rule.rule.otherwise
+        if not holds and not actions:
+            seen = first_failure(rule.rule.conditions, snapshot, event, rule.zone)
+            return Miss(rule.rule.id, rule.rule.version, Outcome.CONDITIONS_FAILED, seen)
+        stopped = self._stopped(rule, event, holds=holds) or self._broken(actions)
+        outcome, detail = stopped or (Outcome.FIRED if holds else Outcome.FIRED_OTHERWISE, None)
+        run = Run(
+            id=run_id(event.id, rule.rule.id),
+            rule_id=rule.rule.id,
+            version=rule.rule.version,
+            contact_id=event.contact_id,
+            at=self._now,
+            outcome=outcome,
+            trace=trace(rule.rule.conditions, snapshot, event, rule.zone),
+            detail=detail,
+        )
+        if stopped is None:
+            if holds:
+                self._count(rule)
+            run = replace(run, deliveries=tuple(self._act(rule, run, event, actions, "a" if holds else "o")))
+        self.decision.runs.append(run)
+        return None
+
+    def _stopped(self, rule: CompiledRule, event: Event, *, holds: bool) -> tuple[Outcome, str | None] | None:
+        since = self._now - LOOP_WINDOW
+        if any(above.rule_id == rule.rule.id and above.at > since for above in event.ancestors):
+            return Outcome.LOOP_STOPPED, "the event descends from a run of this rule"
+        if len(event.ancestors) >= DEPTH_MAX:
+            return Outcome.LOOP_STOPPED, f"the event stands below {DEPTH_MAX} runs already"
+        if self.decision.derived >= DERIVED_MAX:
+            return Outcome.LOOP_STOPPED, f"this call has led to {DERIVED_MAX} further events already"
+        fired = self.decision.contact.fired.get(rule.rule.id) if holds else None
+        if fired is None:
+            return None
+        if rule.max_runs is not None and fired.count >= rule.max_runs:
+            return Outcome.LIMIT_REACHED, f"fired {fired.count} times for this contact; the limit is {rule.max_runs}"
+        if rule.min_interval is not None and add(fired.last, rule.min_interval, rule.zone) > self._now:
+            return Outcome.INTERVAL, "the least time between two runs for one contact is not over"
+        return None
+
+    def _broken(self, actions: Sequence[Action]) -> tuple[Outcome, str] | None:
+        """A rule that leans on something that is gone does nothing at all, and says so."""
+        for n, action in enumerate(actions):
+            match action:
+                case Webhook(endpoint_id=endpoint) if endpoint not in self._world.endpoints:
+                    return Outcome.CONFIG_ERROR, f"action {n + 1}: the endpoint {endpoint} does not exist"
+                case MoveToStage(funnel, stage) if stage not in self._world.funnels.get(funnel, ()):
+                    return Outcome.CONFIG_ERROR, f"action {n + 1}: there is no stage {stage!r} in a funnel {funnel!r}"
+                case _:
+                    pass
+        return None
+
+    def _count(self, rule: CompiledRule) -> None:
+        contact = self.decision.contact
+        fired = contact.fired.get(rule.rule.id, Fired(0, 0))
+        self.decision.contact = replace(
+            contact, fired={**contact.fired, rule.rule.id: Fired(fired.count + 1, self._now)}
+        )
+
+    def _act(self, rule: CompiledRule, run: Run, event: Event, actions: Sequence[Action], branch: str) -> Iterator[str]:
+        """Carry out a branch in order, each action on the state that those before it left.
+
+        Gives the ids of its deliveries.
+        """
+        below = (*event.ancestors, Ancestor(rule.rule.id, self._now))
+        origin = _Origin("rule", rule.rule.id, run.id, below, fired=True)
+        for n, action in enumerate(actions):
+            match action:
+                case Webhook(endpoint_id=endpoint):
+                    assert endpoint is not None, "a stored webhook names its endpoint"  # noqa: S101 - _broken has seen to it
+                    delivery = self._deliver(rule, event, endpoint, f"{branch}{n}")
+                    self.decision.deliveries.append(delivery)
+                    yield delivery.id
+                case EmitEvent(kind, data):
+                    self._derive("external_event.added", {**data, "kind": kind}, event, origin)
+                case change:
+                    for kind, data in propose(self.decision.contact, change):
+                        self._derive(kind, data, event, origin)
+
+    def _derive(self, kind: str, data: dict[str, Any], event: Event, origin: _Origin) -> None:
+        self.decision.derived += 1
+        event_id = child(self._root, self.decision.derived, event.id, origin.cause or "")
+        made = self.happen(event_id, kind, data, self._now, origin)
+        self.queue.append((made, self.decision.contact))
+
+    def _deliver(self, rule: CompiledRule, event: Event, endpoint: str, place: str) -> Delivery:
+        contact = self.decision.contact
+        return Delivery(
+            id=delivery_id(event.id, len(self.decision.deliveries), rule.rule.id, place),
+            endpoint_id=endpoint,
+            contact_id=contact.id,
+            rule_id=rule.rule.id,
+            event_type=event.type,
+            seq=event.seq,
+            body=body(
+                rule.rule.id,
+                rule.rule.name,
+                contact.id,
+                rule.rule.description,
+                contact.email,
+                contact.phone,
+                contact.company,
+            ),
+            created_at=self._now,
+            due_at=self._now,
+        )
+
+
+def _valid(rule: CompiledRule, now: Millis) -> bool:
+    return (rule.valid_from is None or rule.valid_from <= now) and (rule.valid_to is None or now < rule.valid_to)

@@ -1,0 +1,56 @@
+"""The headers of a webhook: all that we tell besides the seven keys of the body.
+
+Called by `deliver` for every attempt and by test sends; the values are the endpoint's at the time of the attempt.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from goniec.core.model import Delivery
+from goniec.core.signing import sign
+from goniec.core.times import Millis
+
+CONTENT_TYPE: Final = "application/json; charset=utf-8"
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class Credentials(Struct, frozen=True):
+    """An endpoint's secrets, opened.
+
+    The signing secret, the one before while it still signs beside it, `Authorization`, own headers.
+    """
+
+    secret: bytes
+    previous: bytes | None = None
+    previous_until: Millis = 0
+    authorization: str | None = None
+    own: Headers = ()
+
+    def signing(self, now: Millis) -> Sequence[bytes]:
+        """The secrets that sign at `now`, the current one first."""
+        return (self.secret,) if self.previous is None or now >= self.previous_until else (self.secret, self.previous)
+
+
+def headers(delivery: Delivery, number: int, credentials: Credentials, agent: str, now: Millis) -> Headers:
+    """The headers of attempt `number` at `now`, in the order in which they go out."""
+    at = now // 1000
+    head = [("Content-Type", CONTENT_TYPE), ("User-Agent", agent)]
+    if credentials.authorization is not None:
+        head.append(("Authorization", credentials.authorization))
+    head += [
+        ("webhook-id", delivery.id),
+        ("webhook-timestamp", str(at)),
+        ("webhook-signature", sign(credentials.signing(now), delivery.id, at, delivery.body)),
+        ("goniec-event-type", delivery.event_type),
+        ("goniec-attempt", str(number)),
+        ("goniec-sequence", str(delivery.seq)),
+        ("goniec-cause", delivery.run_id),
+    ]
+    if delivery.resend:
+        head.append(("goniec-resend", "true"))
+    if delivery.test:
+        head.append(("goniec-test", "true"))
+    return (*head, *credentials.own)

@@ -1,0 +1,448 @@
+"""Deliver: send what is due, write down what came of it, plan what comes next.
+
+Runs on the sender's own loop. Fresh deliveries are handed over by `record` without a query; whatever does not fit here,
+waits for a retry or was left by a dead process is in the queue table, and is claimed from there when due. One
+endpoint's trouble stays its own: each has its own queue, concurrency and lanes, and what is in memory is bounded.
+Leases for many workers, rate, breaker and probes will stand between an outbox and its requests.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from typing import Final
+
+from msgspec.structs import replace
+
+from goniec.core.endpoint import Endpoint, Pause
+from goniec.core.model import Attempt, Delivery, Failure, Status
+from goniec.core.retry import Delivered, GiveUp, Gone, Next, Outcome, RetryAt, Tried, after
+from goniec.core.times import Millis
+from goniec.core.wire import Credentials, headers
+from goniec.flow.credentials import unsealed
+from goniec.flow.outbox import Outbox
+from goniec.observe import log
+from goniec.ports import Answer, Clock, Dice, Finished, Outgoing, Sender, Store, Tx, Unavailable, Vault
+
+MEMORY: Final = 4_000
+"""How many deliveries are held in memory at most, over all endpoints; the rest waits in the table."""
+
+MEMORY_EACH: Final = 1_000
+"""How many of them may be one endpoint's."""
+
+FLYING: Final = 1_000
+"""How many requests are under way at most, over all endpoints."""
+
+POLL_SECONDS: Final = 1.0
+"""How often the table is asked for what has become due."""
+
+CLAIM_SECONDS: Final = 0.02
+"""The least time between two claims."""
+
+Finish = Callable[[Sequence[Finished], Callable[[list[Delivery]], None]], None]
+"""Hands results to `record` and calls back, on this loop, with the deliveries as they stand after the commit."""
+
+
+class Deliverer:
+    """Sends deliveries, endpoint by endpoint.
+
+    `run` is its loop; `take`, `kick`, `changed` and `stop` may be called from other threads.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - its ports
+        self, store: Store, sender: Sender, vault: Vault, clock: Clock, dice: Dice, finish: Finish, agent: str
+    ) -> None:
+        self._store = store
+        self._sender = sender
+        self._vault = vault
+        self._clock = clock
+        self._dice = dice
+        self._finish = finish
+        self._agent = agent
+        self._boxes: dict[str, Outbox] = {}
+        self._known: dict[str, int] = {}
+        """Deliveries in memory: 1 for the delivery itself and 1 for each result of it that is not on disk yet."""
+        self._settled: set[str] | None = None
+        self._starved: dict[str, Outbox] = {}
+        self._flying = 0
+        self._results: list[Finished] = []
+        self._unwritten = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # from other threads
+
+    def take(self, deliveries: Sequence[Delivery], busy: set[tuple[str, str]]) -> None:
+        """Accept what was just recorded (the `Handover` port)."""
+        self._hop(self._accept, deliveries, busy)
+
+    def kick(self, endpoint_id: str) -> None:
+        """Look for due deliveries of an endpoint now (after a resend, a resume)."""
+        self._hop(self._look, endpoint_id)
+
+    def changed(self, endpoint_id: str) -> None:
+        """Read an endpoint's settings again before its next request: somebody saved it."""
+        self._hop(self._forget, endpoint_id)
+
+    def stop(self) -> None:
+        """Start no further request; `run` ends when those under way are done and written."""
+        self._hop(self._halt)
+
+    async def try_out(self, endpoint: Endpoint, delivery: Delivery) -> Attempt:
+        """Make one attempt for a test send, outside every queue, and give what is to be written down."""
+        assert self._loop is not None  # noqa: S101 - the parts are running when somebody presses "test"
+        answer = asyncio.run_coroutine_threadsafe(self._attempt_once(endpoint, delivery), self._loop)
+        return await asyncio.wrap_future(answer)
+
+    def _hop(self, function: Callable[..., None], *arguments: object) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    # its own loop
+
+    async def run(self) -> None:
+        """Claim what is due, again and again, until stopped; then wait for the requests under way and their results."""
+        self._loop = asyncio.get_running_loop()
+        while not self._stopping:
+            await self._claim_all()
+            await self._rest()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        self._flush()
+        while self._unwritten:
+            self._wake.clear()
+            await self._wake.wait()
+
+    @property
+    def in_memory(self) -> int:
+        """How many deliveries are held in memory."""
+        return len(self._known)
+
+    def _halt(self) -> None:
+        self._stopping = True
+        for box in self._boxes.values():
+            self._drop(box)
+        self._wake.set()
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        self._wake.clear()
+        await asyncio.sleep(CLAIM_SECONDS)
+
+    # taking deliveries in
+
+    def _accept(self, deliveries: Iterable[Delivery], busy: set[tuple[str, str]]) -> None:
+        behind = set(busy)
+        touched: dict[str, Outbox] = {}
+        for delivery in deliveries:
+            box = self._box(delivery.endpoint_id)
+            lane = (delivery.endpoint_id, delivery.contact_id)
+            if lane in behind and delivery.contact_id not in box.lanes and box.laned(delivery):
+                box.more = True  # something earlier of its lane waits in the table
+            elif self._put(box, delivery):
+                touched[box.id] = box
+            else:
+                behind.add(lane)
+        for box in touched.values():
+            self._pump(box)
+
+    def _box(self, endpoint_id: str) -> Outbox:
+        box = self._boxes.get(endpoint_id)
+        if box is None:
+            box = self._boxes[endpoint_id] = Outbox(endpoint_id)
+        return box
+
+    def _put(self, box: Outbox, delivery: Delivery) -> bool:
+        """Hold a delivery in memory; False when it stays in the table only."""
+        if delivery.id in self._known:
+            return True
+        full = len(self._known) >= MEMORY or box.held >= MEMORY_EACH
+        if self._stopping or full or not box.open(self._clock.now()) or not box.enter(delivery):
+            box.more = True
+            if box.endpoint is None:
+                self._wake.set()
+            return False
+        box.held += 1
+        self._known[delivery.id] = 1
+        return True
+
+    def _look(self, endpoint_id: str) -> None:
+        self._box(endpoint_id).more = True
+        self._wake.set()
+
+    def _forget(self, endpoint_id: str) -> None:
+        box = self._box(endpoint_id)
+        box.endpoint = None
+        self._drop(box)
+        self._look(endpoint_id)
+
+    def _drop(self, box: Outbox) -> None:
+        for delivery in box.empty():
+            self._release(box, delivery)
+
+    async def _claim_all(self) -> None:
+        """Fetch what is due from the table, for every endpoint that has room."""
+        try:
+            due = set(await self._store.queries.due_endpoints(self._clock.now()))
+            due.update(box.id for box in self._boxes.values() if box.more)
+            for endpoint_id in sorted(due):
+                await self._claim(self._box(endpoint_id))
+        except Unavailable as error:
+            log.warning("claim.unavailable", reason=str(error))
+
+    async def _claim(self, box: Outbox) -> None:
+        if box.endpoint is None:
+            await self._open(box)
+        now = self._clock.now()
+        room = min(MEMORY - len(self._known), MEMORY_EACH - box.held)
+        if self._stopping or not box.open(now) or room <= 0:
+            return
+        box.more = False
+        self._settled = set()  # what is written while the query runs may still be in its answer
+        try:
+            rows = await self._store.queries.due(box.id, now, room)
+            settled = self._settled
+        finally:
+            self._settled = None
+        for delivery in rows:
+            if delivery.id not in settled and not (box.laned(delivery) and delivery.contact_id in box.lanes):
+                self._put(box, delivery)
+        box.more = box.more or len(rows) >= room
+        self._pump(box)
+
+    async def _open(self, box: Outbox) -> None:
+        """Read the endpoint and open its secrets."""
+        endpoint = await self._store.queries.endpoint(box.id)
+        if endpoint is None:
+            return
+        box.endpoint = endpoint
+        box.held_until = max(box.held_until, endpoint.held_until or 0)
+        try:
+            box.credentials = unsealed(endpoint, self._vault)
+        except ValueError as error:
+            box.credentials = None
+            log.error("endpoint.secrets_unreadable", endpoint=box.id, reason=str(error))
+
+    # sending
+
+    def _pump(self, box: Outbox) -> None:
+        """Start as many requests as the endpoint takes."""
+        while box.ready and box.endpoint is not None and box.flying < box.endpoint.policy.concurrency:
+            if self._flying >= FLYING:
+                self._starved[box.id] = box
+                return
+            box.flying += 1
+            self._flying += 1
+            task = asyncio.get_running_loop().create_task(self._work(box))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, box: Outbox) -> None:
+        """Send one delivery after the other while there are some: one of an endpoint's concurrent hands."""
+        try:
+            while box.ready and not self._stopping and box.endpoint is not None and box.credentials is not None:
+                await self._see_through(box, box.endpoint, box.credentials, box.ready.popleft())
+        finally:
+            box.flying -= 1
+            self._flying -= 1
+            if self._starved:
+                self._pump(self._starved.pop(next(iter(self._starved))))
+            if box.more:
+                self._wake.set()
+
+    async def _see_through(self, box: Outbox, endpoint: Endpoint, credentials: Credentials, delivery: Delivery) -> None:
+        """Attempt a delivery (twice when a kept-alive connection turns out dead) and plan what follows."""
+        fresh = False
+        while True:
+            started = self._clock.now()
+            answer = await self._send(endpoint, credentials, delivery, started, fresh=fresh)
+            tried = Tried(delivery.counted, delivery.refusals, delivery.first_at, delivery.aside)
+            outcome = Outcome(started, answer.failure, answer.status, answer.retry_after, fresh)
+            works = box.last_success >= (delivery.first_at or started)
+            now = self._clock.now()
+            following = after(endpoint.policy, tried, outcome, now, self._dice.jitter(), endpoint_works=works)
+            attempt = _attempt(delivery, answer, started)
+            delivery = _moved(delivery, following, started, now)
+            self._known[delivery.id] += 1
+            self._results.append(Finished(delivery, attempt))
+            if len(self._results) == 1:
+                asyncio.get_running_loop().call_soon(self._flush)
+            _note(delivery, attempt, endpoint)
+            if isinstance(following, RetryAt) and following.fresh and not self._stopping:
+                fresh = True
+                if box.laned(delivery):
+                    box.lanes[delivery.contact_id].unwritten += 1
+                continue
+            self._follow(box, delivery, following, now)
+            return
+
+    async def _send(
+        self, endpoint: Endpoint, credentials: Credentials, delivery: Delivery, now: Millis, *, fresh: bool
+    ) -> Answer:
+        policy = endpoint.policy
+        head = headers(delivery, delivery.attempts + 1, credentials, self._agent, now)
+        request = Outgoing(endpoint.url, head, delivery.body, policy.timeout, policy.connect_timeout, fresh)
+        try:
+            return await self._sender.send(request)
+        except Exception:  # noqa: BLE001 - a fault of ours must not end the worker
+            log.exception("send.failed", delivery=delivery.id, endpoint=endpoint.id)
+            return Answer(Failure.INTERNAL, "a fault in Goniec; its log has the details")
+
+    async def _attempt_once(self, endpoint: Endpoint, delivery: Delivery) -> Attempt:
+        started = self._clock.now()
+        answer = await self._send(endpoint, unsealed(endpoint, self._vault), delivery, started, fresh=False)
+        return _attempt(delivery, answer, started)
+
+    def _follow(self, box: Outbox, delivery: Delivery, following: Next, now: Millis) -> None:
+        """Let the lane go on, or rest; keep to what the receiver asked for."""
+        laned = delivery.contact_id in box.lanes and (
+            not delivery.aside or not isinstance(following, Delivered | GiveUp)
+        )
+        match following:
+            case Delivered():
+                box.last_success = now
+            case GiveUp(endpoint_held_until=until) | RetryAt(endpoint_held_until=until):
+                if until is not None:
+                    self._hold(box, until)
+            case Gone():
+                self._pause(box)
+        if laned:
+            if isinstance(following, RetryAt | Gone) and not delivery.aside:
+                for follower in box.block(delivery.contact_id):
+                    self._release(box, follower)
+            else:
+                box.advance(delivery.contact_id)
+        self._release(box, delivery)
+
+    def _hold(self, box: Outbox, until: Millis) -> None:
+        box.held_until = max(box.held_until, until)
+        self._drop(box)
+        self._later(lambda tx: tx.hold_endpoint(box.id, until))
+
+    def _pause(self, box: Outbox) -> None:
+        """The receiver says that it is gone: nothing more is sent until a person resumes it."""
+        now = self._clock.now()
+        if box.endpoint is not None:
+            box.endpoint = replace(box.endpoint, paused=Pause.GONE)
+        self._drop(box)
+        self._later(partial(_paused, box.id, now))
+
+    def _later(self, work: Callable[[Tx], Awaitable[None]]) -> None:
+        task = asyncio.get_running_loop().create_task(self._insist(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _insist(self, work: Callable[[Tx], Awaitable[None]]) -> None:
+        while True:
+            try:
+                return await self._store.transact(work)
+            except Unavailable:
+                if self._stopping:
+                    return None
+                await asyncio.sleep(POLL_SECONDS)
+
+    # results
+
+    def _flush(self) -> None:
+        """Pass results on, once in a turn of the loop."""
+        if self._results:
+            results, self._results = self._results, []
+            self._unwritten += len(results)
+            self._finish(results, partial(self._written, results))
+
+    def _written(self, results: Sequence[Finished], _moved: list[Delivery]) -> None:
+        for finished in results:
+            delivery = finished.delivery
+            box = self._boxes[delivery.endpoint_id]
+            box.written(delivery.contact_id)
+            self._release(box, delivery)
+            if box.more:
+                self._wake.set()
+        self._unwritten -= len(results)
+        if self._stopping:
+            self._wake.set()
+
+    def _release(self, box: Outbox, delivery: Delivery) -> None:
+        left = self._known[delivery.id] - 1
+        if left:
+            self._known[delivery.id] = left
+            return
+        del self._known[delivery.id]
+        box.held -= 1
+        if self._settled is not None:
+            self._settled.add(delivery.id)
+
+
+async def _paused(endpoint_id: str, now: Millis, tx: Tx) -> None:
+    endpoint = await tx.endpoint(endpoint_id)
+    if endpoint is not None and endpoint.paused is None:
+        changed = replace(endpoint, paused=Pause.GONE, paused_at=now, updated_at=now, version=endpoint.version + 1)
+        await tx.put_endpoint(changed)
+
+
+def _attempt(delivery: Delivery, answer: Answer, started: Millis) -> Attempt:
+    return Attempt(
+        delivery_id=delivery.id,
+        number=delivery.attempts + 1,
+        at=started,
+        millis=answer.millis,
+        status=answer.status,
+        failure=answer.failure,
+        detail=answer.detail,
+        address=answer.address,
+        head=answer.head,
+        body=answer.body,
+        note=answer.note,
+        resend=delivery.resend,
+    )
+
+
+def _moved(delivery: Delivery, following: Next, started: Millis, now: Millis) -> Delivery:
+    """The delivery as the decision leaves it."""
+    tried = following.tried
+    status, due_at, delivered_at = _standing(delivery, following, now)
+    return replace(
+        delivery,
+        status=status,
+        due_at=due_at,
+        counted=tried.counted,
+        refusals=tried.refusals,
+        first_at=tried.first_at,
+        last_at=started,
+        attempts=delivery.attempts + 1,
+        aside=tried.aside,
+        delivered_at=delivered_at,
+    )
+
+
+def _standing(delivery: Delivery, following: Next, now: Millis) -> tuple[Status, Millis | None, Millis | None]:
+    """Status, next attempt, first arrival."""
+    match following:
+        case Delivered():
+            return Status.DELIVERED, None, delivery.delivered_at or now
+        case GiveUp() if delivery.delivered_at is not None:
+            return Status.DELIVERED, None, delivery.delivered_at  # only the wish to send it once more has failed
+        case GiveUp():
+            return Status.FAILED, None, None
+        case RetryAt(at=at) | Gone(at=at):
+            return Status.PENDING, at, delivery.delivered_at
+
+
+def _note(delivery: Delivery, attempt: Attempt, endpoint: Endpoint) -> None:
+    """One wide line per attempt: ids, host and outcome; never a path, a query, credentials or the payload."""
+    log.info(
+        "attempt",
+        delivery=delivery.id,
+        endpoint=endpoint.id,
+        number=attempt.number,
+        status=attempt.status,
+        failure=attempt.failure,
+        millis=attempt.millis,
+        outcome=delivery.status,
+        due_at=delivery.due_at,
+    )

@@ -1,0 +1,138 @@
+"""One endpoint's deliveries in memory: those that may go, and lanes in which a contact's go one after the other.
+
+Owned by `deliver`, on its loop. What is not here is in the queue table, which stays the truth: `more` says that it has
+some for us.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from goniec.core.model import Delivery
+from goniec.core.times import Millis
+
+if TYPE_CHECKING:
+    from goniec.core.endpoint import Endpoint
+    from goniec.core.wire import Credentials
+
+
+class Lane:
+    """A contact's deliveries to one endpoint: a head that is on its way, and those behind it.
+
+    `unwritten` counts results of this lane that are not on disk yet. A `closed` lane takes nothing more: its head has
+    to be tried again, or was dropped, and the table knows the rest.
+    """
+
+    __slots__ = ("closed", "moving", "unwritten", "waiting")
+
+    def __init__(self) -> None:
+        self.moving = True
+        self.closed = False
+        self.unwritten = 0
+        self.waiting: deque[Delivery] = deque()
+
+
+class Outbox:
+    """An endpoint with what is held for it.
+
+    `flying` counts its requests under way, `held` all its deliveries in memory.
+    """
+
+    __slots__ = (
+        "credentials",
+        "endpoint",
+        "flying",
+        "held",
+        "held_until",
+        "id",
+        "lanes",
+        "last_success",
+        "more",
+        "ready",
+    )
+
+    def __init__(self, endpoint_id: str) -> None:
+        self.id = endpoint_id
+        self.endpoint: Endpoint | None = None
+        self.credentials: Credentials | None = None
+        self.held_until: Millis = 0
+        self.last_success: Millis = 0
+        self.more = False
+        self.flying = 0
+        self.held = 0
+        self.ready: deque[Delivery] = deque()
+        self.lanes: dict[str, Lane] = {}
+
+    def open(self, now: Millis) -> bool:
+        """Whether requests may start.
+
+        It is known, its secrets could be opened, it is not paused and nothing asked us to wait.
+        """
+        if self.endpoint is None or self.credentials is None:
+            return False
+        return self.endpoint.paused is None and self.held_until <= now
+
+    def laned(self, delivery: Delivery) -> bool:
+        """Whether a delivery goes in a lane."""
+        return not delivery.aside and (self.endpoint is None or self.endpoint.policy.order)
+
+    def enter(self, delivery: Delivery) -> bool:
+        """Put a delivery behind those of its lane, or let it go at once; False when its lane is closed."""
+        if self.laned(delivery):
+            lane = self.lanes.get(delivery.contact_id)
+            if lane is None:
+                self.lanes[delivery.contact_id] = Lane()
+            elif lane.closed:
+                return False
+            elif lane.moving:
+                lane.waiting.append(delivery)
+                return True
+            else:
+                lane.moving = True
+        self.ready.append(delivery)
+        return True
+
+    def advance(self, contact_id: str) -> None:
+        """The head of a lane has left it for good: the next one may go."""
+        lane = self.lanes[contact_id]
+        lane.unwritten += 1
+        if lane.waiting:
+            self.ready.append(lane.waiting.popleft())
+        else:
+            lane.moving = False
+
+    def block(self, contact_id: str) -> Iterator[Delivery]:
+        """The head of a lane has to be tried again later: close the lane; gives those behind it, which leave memory."""
+        lane = self.lanes[contact_id]
+        lane.unwritten += 1
+        lane.moving = False
+        yield from self._close(lane)
+
+    def written(self, contact_id: str) -> None:
+        """A result of a lane is on disk; the lane ends with its last one."""
+        lane = self.lanes.get(contact_id)
+        if lane is None:
+            return
+        lane.unwritten -= 1
+        if lane.unwritten <= 0 and not lane.moving:
+            self.more = self.more or lane.closed
+            del self.lanes[contact_id]
+
+    def empty(self) -> Iterator[Delivery]:
+        """Give up all that is not under way; it stays in the table."""
+        for delivery in self.ready:
+            if self.laned(delivery) and (lane := self.lanes.get(delivery.contact_id)) is not None:
+                lane.moving = False
+            yield delivery
+        self.ready.clear()
+        for contact_id, lane in list(self.lanes.items()):
+            yield from self._close(lane)
+            if not lane.moving and lane.unwritten <= 0:
+                del self.lanes[contact_id]
+        self.more = True
+
+    def _close(self, lane: Lane) -> Iterator[Delivery]:
+        lane.closed = True
+        yield from lane.waiting
+        lane.waiting.clear()
+        self.more = True

@@ -1,0 +1,331 @@
+"""Record: lock the contacts of a batch, decide, and write all that follows in one transaction.
+
+What has arrived while the last commit ran shares the next one (group commit), so an answer can mean "on disk" and still
+be quick. The results of delivery attempts ride along. Called by the API's handlers, by `deliver` and by `upkeep`;
+whoever calls waits for the commit.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from goniec.core.decide import Call, Happening, World
+from goniec.core.identity import Refusal, Who
+from goniec.core.ids import FRESH_BITS, EventIds, uuid7
+from goniec.core.model import Delivery, Status
+from goniec.core.rules import RuleSet
+from goniec.core.times import Millis
+from goniec.flow.batch import Batch, Chance, Raced, Result
+from goniec.observe import log
+from goniec.ports import Clock, Dice, Finished, Handover, Remembered, Store, Tx, Unavailable
+
+BATCH_CALLS: Final = 500
+"""A commit takes the jobs that wait until it has this many calls.
+
+A job is never split, so that its answer can be remembered with it.
+"""
+
+WAITING_CALLS: Final = 10_000
+WAITING_BYTES: Final = 64 * 1024 * 1024
+"""How much may wait to be recorded before callers are sent away."""
+
+RIDE_SECONDS: Final = 0.02
+RIDE_RESULTS: Final = 250
+"""Results of attempts wait this long, or until there are this many, for a batch of calls to ride along with."""
+
+AWAY_SECONDS: Final = 0.5
+"""How long the results of attempts rest when the store is away."""
+
+
+class Overloaded(Exception):
+    """More waits to be recorded than is good; nothing of this call was taken. Try again later."""
+
+
+class Answering(Struct, frozen=True):
+    """How to remember the answer under an `Idempotency-Key`, in the same transaction."""
+
+    key: str
+    digest: bytes
+    compose: Callable[[Sequence[Result]], Remembered]
+
+
+class Recorder:
+    """Turns calls into committed decisions, batch by batch.
+
+    `run` is its loop; it ends after `stop`, when nothing waits any more.
+    """
+
+    def __init__(self, store: Store, clock: Clock, dice: Dice, handover: Handover, country: str) -> None:
+        self._store = store
+        self._clock = clock
+        self._dice = dice
+        self._handover = handover
+        self._country = country
+        self._jobs: deque[_Job] = deque()
+        self._riders: deque[_Rider] = deque()
+        self._riding = 0
+        self._waiting = 0
+        self._bytes = 0
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._ids: EventIds | None = None
+        self._setup = -1
+        self._world = World(RuleSet(()))
+
+    async def record(
+        self, calls: Sequence[Call], *, refused: int = 0, size: int = 0, answering: Answering | None = None
+    ) -> Sequence[Result] | Remembered:
+        """Record calls and return, once they are on disk, one result for each (or the answer remembered for its key).
+
+        `refused` counts inputs of the same request that were refused before, `size` its bytes. Raises `Overloaded` and
+        `Unavailable`.
+        """
+        if self._stopping or self._waiting + len(calls) > WAITING_CALLS or self._bytes + size > WAITING_BYTES:
+            raise Overloaded
+        job = _Job(calls, refused, size, answering)
+        self._waiting += len(calls)
+        self._bytes += size
+        self._jobs.append(job)
+        self._wake.set()
+        return await job.done
+
+    def finish(self, finished: Sequence[Finished], done: Callable[[list[Delivery]], None]) -> None:
+        """Write results of attempts with one of the next commits, then call `done` with what became of them."""
+        self._riders.append(_Rider(finished, done))
+        self._riding += len(finished)
+        self._wake.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait to be recorded."""
+        return self._waiting
+
+    def stop(self) -> None:
+        """End `run` once all that waits is on disk; later calls are sent away."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Commit batch after batch until stopped."""
+        while True:
+            if not self._jobs and self._riding < RIDE_RESULTS and not self._stopping:
+                await self._company()
+            if self._jobs or self._riders:
+                await self._commit()
+            elif self._stopping:
+                return
+
+    async def _company(self) -> None:
+        """Wait for work. Lone results of attempts wait a moment more: calls may come that they can ride along with."""
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(RIDE_SECONDS if self._riders else None):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        if self._riders and not self._jobs:
+            await asyncio.sleep(RIDE_SECONDS if self._riding < RIDE_RESULTS else 0)
+
+    async def _commit(self) -> None:
+        jobs = self._next_jobs()
+        riders, self._riders, self._riding = self._riders, deque(), 0
+        try:
+            await self._settle(jobs, riders)
+        except Unavailable as error:
+            for job in jobs:
+                job.fail(error)
+            self._riders.extendleft(reversed(riders))
+            self._riding += sum(len(rider.finished) for rider in riders)
+            log.warning("store.unavailable", reason=str(error), results_waiting=self._riding)
+            if self._stopping and not self._jobs:
+                self._riders.clear()  # the queue table still has them: they will be sent once more, with the same id
+            await asyncio.sleep(AWAY_SECONDS)
+
+    def _next_jobs(self) -> list["_Job"]:
+        jobs: list[_Job] = []
+        taken = 0
+        while self._jobs and (not jobs or taken + len(self._jobs[0].calls) <= BATCH_CALLS):
+            job = self._jobs.popleft()
+            taken += len(job.calls)
+            self._bytes -= job.size
+            jobs.append(job)
+        self._waiting -= taken
+        return jobs
+
+    async def _settle(self, jobs: Sequence["_Job"], riders: Sequence["_Rider"]) -> None:
+        """Commit; when something in it cannot be recorded, halve until the culprit is alone."""
+        try:
+            written = await self._store.transact(partial(self._write, jobs, riders))
+        except Raced:
+            await self._settle(jobs, riders)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the batch goes on
+            log.exception("record.failed", calls=sum(len(job.calls) for job in jobs), results=len(riders))
+            await self._isolate(jobs, riders, error)
+        else:
+            self._announce(written, jobs, riders)
+
+    async def _write(self, jobs: Sequence["_Job"], riders: Sequence["_Rider"], tx: Tx) -> "_Written":
+        await self._refresh(tx)
+        moved = [await tx.finish(rider.finished) for rider in riders]
+        if not jobs and all(delivery.status is not Status.FAILED for group in moved for delivery in group):
+            return _Written(moved)
+        now = self._clock.now()
+        batch = Batch(tx, self._world, await self._chance(tx, now), self._country)
+        fallen = [
+            _failed(delivery)
+            for group in moved
+            for delivery in group
+            if delivery.status is Status.FAILED and not delivery.test
+        ]
+        await batch.load([*fallen, *(call for job in jobs for call in job.calls)])
+        batch.raise_own(fallen)
+        answers: dict[str, Remembered] = {}
+        results = [await self._answer(tx, batch, job, answers, now) for job in jobs]
+        busy = await batch.write()
+        return _Written(moved, results, batch.deliveries, busy)
+
+    async def _answer(
+        self, tx: Tx, batch: Batch, job: "_Job", answers: dict[str, Remembered], now: Millis
+    ) -> "Sequence[Result] | Remembered":
+        """Decide a job, unless its answer is known already under its `Idempotency-Key`."""
+        if job.answering is not None:
+            known = answers.get(job.answering.key) or await tx.remembered(job.answering.key)
+            if known is not None:
+                return known
+        results = batch.decide(job.calls)
+        batch.count(received=job.refused, refused=job.refused)
+        if job.answering is not None:
+            answers[job.answering.key] = answer = job.answering.compose(results)
+            await tx.remember(job.answering.key, answer, now)
+        return results
+
+    async def _refresh(self, tx: Tx) -> None:
+        """Take over rules, endpoints and funnels when somebody changed them."""
+        version = await tx.setup_version()
+        if version == self._setup:
+            return
+        endpoints = frozenset(endpoint.id for endpoint in await tx.endpoints())
+        funnels = {funnel.name: funnel.stages for funnel in await tx.funnels()}
+        self._world = World(RuleSet(await tx.rules()), endpoints, funnels)
+        self._setup = version
+
+    async def _chance(self, tx: Tx, now: Millis) -> Chance:
+        if self._ids is None:
+            self._ids = EventIds(await tx.last_event_id())
+        ids, dice = self._ids, self._dice
+        return Chance(now, lambda: ids.next(now, dice.bits(FRESH_BITS)), lambda: uuid7(now, dice.bits(74)))
+
+    def _announce(self, written: "_Written", jobs: Sequence["_Job"], riders: Sequence["_Rider"]) -> None:
+        for rider, moved in zip(riders, written.moved, strict=True):
+            rider.done(moved)
+        if written.deliveries:
+            self._handover.take(written.deliveries, written.busy)
+        for job, results in zip(jobs, written.results, strict=True):
+            job.succeed(results)
+
+    async def _isolate(self, jobs: Sequence["_Job"], riders: Sequence["_Rider"], error: Exception) -> None:
+        if len(jobs) + len(riders) > 1:
+            if riders and jobs:
+                await self._settle((), riders)
+                await self._settle(jobs, ())
+            else:
+                half = max(len(jobs), len(riders)) // 2
+                await self._settle(jobs[:half], riders[:half])
+                await self._settle(jobs[half:], riders[half:])
+        elif riders:
+            await self._isolate_rider(riders[0], error)
+        else:
+            await self._isolate_calls(jobs[0], error)
+
+    async def _isolate_rider(self, rider: "_Rider", error: Exception) -> None:
+        if len(rider.finished) > 1:
+            half = len(rider.finished) // 2
+            await self._settle((), (_Rider(rider.finished[:half], rider.done),))
+            await self._settle((), (_Rider(rider.finished[half:], rider.done),))
+        else:
+            await self._quarantine(msgspec.json.encode(rider.finished[0].attempt), error)
+            rider.done([rider.finished[0].delivery])
+
+    async def _isolate_calls(self, job: "_Job", error: Exception) -> None:
+        if len(job.calls) > 1:
+            half = len(job.calls) // 2
+            parts = (_Job(job.calls[:half], job.refused, 0, None), _Job(job.calls[half:], 0, 0, None))
+            for part in parts:
+                await self._settle((part,), ())
+            results: Sequence[Result] = [result for part in parts for result in part.results()]
+        elif job.calls:
+            await self._quarantine(msgspec.json.encode(job.calls[0]), error)
+            detail = (
+                "this could not be recorded because of a fault in Goniec; it is kept in quarantine for the operator"
+            )
+            results = [Refusal("internalError", detail)]
+        else:
+            raise error
+        if job.answering is not None:
+            answering, now = job.answering, self._clock.now()
+            await self._store.transact(lambda tx: tx.remember(answering.key, answering.compose(results), now))
+        job.succeed(results)
+
+    async def _quarantine(self, content: bytes, error: Exception) -> None:
+        now = self._clock.now()
+        await self._store.transact(lambda tx: tx.quarantine(content, f"{type(error).__name__}: {error}", now))
+
+
+def _failed(delivery: Delivery) -> Call:
+    """The event that tells of a delivery given up; it descends from the run that wrote it, so it cannot feed itself."""
+    data = {"delivery": delivery.id, "endpoint": delivery.endpoint_id, "rule": delivery.rule_id}
+    return Call(
+        who=Who(id=delivery.contact_id),
+        happenings=(Happening("webhook.failed", data),),
+        source="rule",
+        source_key=delivery.rule_id,
+        cause=delivery.run_id,
+        create=False,
+    )
+
+
+class _Job:
+    """One request's calls, and the future that its caller waits on."""
+
+    __slots__ = ("answering", "calls", "done", "refused", "size")
+
+    def __init__(self, calls: Sequence[Call], refused: int, size: int, answering: Answering | None) -> None:
+        self.calls = calls
+        self.refused = refused
+        self.size = size
+        self.answering = answering
+        self.done: asyncio.Future[Sequence[Result] | Remembered] = asyncio.get_running_loop().create_future()
+
+    def succeed(self, results: Sequence[Result] | Remembered) -> None:
+        """Tell the caller, unless it has gone."""
+        if not self.done.done():
+            self.done.set_result(results)
+
+    def results(self) -> Sequence[Result]:
+        """What a part that has been recorded came to."""
+        results = self.done.result()
+        return () if isinstance(results, Remembered) else results
+
+    def fail(self, error: Exception) -> None:
+        """Tell the caller that nothing was recorded, unless it has gone."""
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+class _Rider(Struct, frozen=True):
+    finished: Sequence[Finished]
+    done: Callable[[list[Delivery]], None]
+
+
+class _Written(Struct, frozen=True):
+    moved: list[list[Delivery]]
+    results: list[Sequence[Result] | Remembered] = []
+    deliveries: list[Delivery] = []
+    busy: set[tuple[str, str]] = set()

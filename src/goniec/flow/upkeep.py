@@ -1,0 +1,54 @@
+"""Upkeep: what is due by the clock.
+
+Today that is retention; due steps, dates, leases and alerts will be further duties beside it. Runs on the loop of
+`record`, through the same writer, in bites small enough that no caller notices.
+"""
+
+import asyncio
+from functools import partial
+from typing import Final
+
+from goniec.core.times import DAY, HOUR, Millis
+from goniec.observe import log
+from goniec.ports import Clock, Pruned, Store, Tx, Unavailable
+
+BITE: Final = 500
+"""Rows that one transaction deletes, about."""
+
+LOOK_SECONDS: Final = 10.0
+"""How often retention looks for what is too old; between bites of a larger backlog it rests `REST_SECONDS`."""
+
+REST_SECONDS: Final = 0.02
+
+ANSWERS_KEPT: Final[Millis] = 24 * HOUR
+"""How long the answer to an `Idempotency-Key` is remembered."""
+
+
+class Upkeep:
+    """Keeps the house; `run` is its loop, ended by cancelling it."""
+
+    def __init__(self, store: Store, clock: Clock, retention_days: int, dedup_days: int) -> None:
+        self._store = store
+        self._clock = clock
+        self._retention = retention_days * DAY
+        self._dedup = dedup_days * DAY
+
+    async def run(self) -> None:
+        """Let go what is too old, again and again."""
+        while True:
+            more = await self._prune()
+            await asyncio.sleep(REST_SECONDS if more else LOOK_SECONDS)
+
+    async def _prune(self) -> bool:
+        now = self._clock.now()
+        try:
+            pruned = await self._store.transact(partial(self._bite, now))
+        except Unavailable as error:
+            log.warning("retention.unavailable", reason=str(error))
+            return False
+        if pruned.events or pruned.deliveries:
+            log.debug("retention", events=pruned.events, deliveries=pruned.deliveries, more=pruned.more)
+        return pruned.more
+
+    async def _bite(self, now: Millis, tx: Tx) -> Pruned:
+        return await tx.prune(now - self._retention, now - self._dedup, now - ANSWERS_KEPT, BITE)

@@ -119,22 +119,24 @@ class GroupNode(Struct, frozen=True):
     def trace(self, contact: Contact, event: Event) -> tuple[Seen, ...]:
         """Say what each node came to, leaving out parts that could not change the answer any more."""
         seen: list[Seen] = []
+        decisive = isinstance(self.group, AnyOf)
+        answer = not decisive
         for part in self.parts:
             below = part.trace(contact, event)
             seen += below
-            if below[0].holds is isinstance(self.group, AnyOf):
+            answer = below[0].holds
+            if answer is decisive:
                 break
-        return Seen(self.pointer, self.holds(contact, event)), *seen
+        return Seen(self.pointer, answer is not isinstance(self.group, Not)), *seen
 
     def first_failure(self, contact: Contact, event: Event) -> Seen:
         """Say which leaf made this fail, or, below a `not`, which made it hold."""
-        if not self.parts:
-            return Seen(self.pointer, self.holds(contact, event))
-        wanted = isinstance(self.group, AnyOf)
+        decisive = isinstance(self.group, AnyOf)
         for part in self.parts:
-            if part.holds(contact, event) is wanted:
+            if part.holds(contact, event) is decisive:
                 return part.first_failure(contact, event)
-        return self.parts[0].first_failure(contact, event)
+        # none of them alone: the first stands for all
+        return self.parts[0].first_failure(contact, event) if self.parts else Seen(self.pointer, not decisive)
 
 
 class LeafNode(Struct, frozen=True):

@@ -13,6 +13,7 @@ LIST_LIMIT: Final = 1_000
 NAME_LIMIT: Final = 200
 DETAIL_LIMIT: Final = 100
 PATH_LIMIT: Final = 1_000
+URL_LIMIT: Final = 2_048
 
 
 def path_steps(path: str) -> tuple[str, ...]:
@@ -56,6 +57,11 @@ def name_problems(pointer: str, name: str, limit: int = NAME_LIMIT) -> list[Prob
 def detail_problems(pointer: str, name: str) -> list[Problem]:
     """Tell why a text is no name of a detail: any text will do, with dots or spaces too."""
     return name_problems(pointer, name, DETAIL_LIMIT)
+
+
+def url_problems(pointer: str, url: str) -> list[Problem]:
+    """Tell why a text is no URL to compare with; it may be a part of one."""
+    return name_problems(pointer, url, URL_LIMIT)
 
 
 def path_problems(pointer: str, path: str) -> list[Problem]:

@@ -97,6 +97,16 @@ def check(op: Op, operand: Operand, kind: Kind, pointer: str) -> list[Problem]:
     return [Problem(f"{pointer}/value{at}", detail) for at, detail in fault]
 
 
+def check_list(operands: tuple[Scalar, ...], pointer: str) -> list[Problem]:
+    """Tell what makes no sense in a list of values of any kind, which stands at `pointer`."""
+    return [Problem(pointer + at, detail) for at, detail in _fault("in", operands, Kind.ANY)]
+
+
+def check_value(operand: Scalar, pointer: str) -> list[Problem]:
+    """Tell what makes no sense in a value of any kind that something has to equal; it stands at `pointer`."""
+    return [Problem(pointer + at, detail) for at, detail in _fault("eq", operand, Kind.ANY)]
+
+
 def _fault(op: Op, operand: Operand, kind: Kind) -> list[tuple[str, str]]:  # noqa: C901, PLR0912 - one arm per operator
     match op:
         case "exists":

@@ -1,0 +1,165 @@
+"""Rules: as they are stored, as they run, and the set of all that are on.
+
+A rule is compiled once, when the set is made, and then meets events through the index of its triggers. Called by
+`decide` for every event, and by the shell whenever a rule is saved. What a user may write into a rule is checked in
+`drafts`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from goniec.core.actions import Action
+from goniec.core.conditions import All, Condition, Holds, Node, compile_tree
+from goniec.core.matching import Matches, compile_trigger, event_keys, index_keys
+from goniec.core.model import Contact, Event, Seen
+from goniec.core.times import Duration, Millis, parse_duration, parse_instant
+from goniec.core.triggers import RuleRequested, Trigger
+
+DEFAULT_ZONE: Final = ZoneInfo("Europe/Warsaw")
+
+Position = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+
+
+class RuleDraft(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What a user gives for a rule.
+
+    What it gets by being stored (id, version, times) is taken and left aside, so that what was read can be sent back as
+    it is. Times of validity are RFC 3339, durations ISO 8601, both as entered. `timezone` is where its dates are
+    counted (None: the workspace's), `max_age` the greatest age of an event that may still set it off; without
+    `max_runs` there is no limit.
+    """
+
+    id: Any = None
+    version: Any = None
+    name: str
+    description: str = ""
+    group: str = ""
+    active: bool = False
+    position: Position | None = None
+    triggers: tuple[Trigger, ...]
+    conditions: Condition = All()
+    actions: tuple[Action, ...] = ()
+    otherwise: tuple[Action, ...] = ()
+    max_runs: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    min_interval: str | None = None
+    valid_from: str | None = None
+    valid_to: str | None = None
+    max_age: str | None = None
+    timezone: str | None = None
+    created_at: Any = None
+    updated_at: Any = None
+
+
+class Rule(RuleDraft, frozen=True, kw_only=True):
+    """A rule as it is stored; every save makes a version."""
+
+    id: str
+    version: int
+    position: Position = 0
+    created_at: Millis
+    updated_at: Millis
+
+
+class CompiledRule(Struct, frozen=True):
+    """A rule that is ready to run; `holds` answers its conditions for a contact and an event."""
+
+    rule: Rule
+    holds: Holds
+    tree: Node
+    zone: ZoneInfo
+    max_runs: int | None
+    min_interval: Duration | None
+    valid_from: Millis | None
+    valid_to: Millis | None
+    max_age: Duration | None
+
+    def trace(self, contact: Contact, event: Event) -> tuple[Seen, ...]:
+        """Say what each condition came to and which value it saw."""
+        return self.tree.trace(contact, event)
+
+    def first_failure(self, contact: Contact, event: Event) -> Seen:
+        """Say which condition made them fail."""
+        return self.tree.first_failure(contact, event)
+
+
+class RuleSet:
+    """All rules that are on.
+
+    A rule that cannot be compiled is left out and kept in `broken`, id → why, beside those that the store could not
+    read.
+    """
+
+    def __init__(
+        self, rules: Iterable[Rule] = (), zone: ZoneInfo = DEFAULT_ZONE, unreadable: Mapping[str, str] | None = None
+    ) -> None:
+        self.broken: dict[str, str] = dict(unreadable or {})
+        self._places: dict[str, tuple[int, CompiledRule]] = {}
+        self._index: dict[str, list[tuple[int, CompiledRule, Matches]]] = {}
+        active = sorted((rule for rule in rules if rule.active), key=lambda rule: (rule.position, rule.id))
+        for place, rule in enumerate(active):
+            try:
+                compiled = compile_rule(rule, zone)
+                triggers = [_own(trigger, rule.id) for trigger in rule.triggers]
+                filed = [(index_keys(trigger), compile_trigger(trigger, compiled.zone)) for trigger in triggers]
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one rule must not stop the others
+                self.broken[rule.id] = f"{type(error).__name__}: {error}"
+                continue
+            self._places[rule.id] = place, compiled
+            for keys, matches in filed:
+                for key in keys:
+                    self._index.setdefault(key, []).append((place, compiled, matches))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def get(self, rule_id: str) -> CompiledRule | None:
+        """Give the rule with this id, if it is on and sound."""
+        found = self._places.get(rule_id)
+        return found and found[1]
+
+    def matching(self, event: Event) -> list[CompiledRule]:
+        """Give the rules that an event sets off, by position, then id; each once, however many of its triggers fit.
+
+        A rule that was asked for by hand is set off whatever its triggers are.
+        """
+        found: dict[int, CompiledRule] = {}
+        for key in event_keys(event):
+            for place, rule, matches in self._index.get(key, ()):
+                if place not in found and matches(event):
+                    found[place] = rule
+        if event.type == "rule.requested" and (asked := self._places.get(event.data["rule"])):
+            found[asked[0]] = asked[1]
+        return [found[place] for place in sorted(found)] if len(found) > 1 else list(found.values())
+
+
+def compile_rule(rule: Rule, zone: ZoneInfo = DEFAULT_ZONE) -> CompiledRule:
+    """Make a rule ready to run; `zone` is the workspace's.
+
+    Raises:
+        ValueError, KeyError: `drafts.check` would not have passed it.
+
+    """
+    zone = zone if rule.timezone is None else ZoneInfo(rule.timezone)
+    tree = compile_tree(rule.conditions, zone)
+    return CompiledRule(
+        rule=rule,
+        holds=tree.holds,
+        tree=tree,
+        zone=zone,
+        max_runs=rule.max_runs,
+        min_interval=None if rule.min_interval is None else parse_duration(rule.min_interval),
+        valid_from=None if rule.valid_from is None else parse_instant(rule.valid_from),
+        valid_to=None if rule.valid_to is None else parse_instant(rule.valid_to),
+        max_age=None if rule.max_age is None else parse_duration(rule.max_age),
+    )
+
+
+def _own(trigger: Trigger, rule_id: str) -> Trigger:
+    """Where a rule listens for being asked for by hand without naming any, it means itself."""
+    if isinstance(trigger, RuleRequested) and trigger.rules is None:
+        return replace(trigger, rules=(rule_id,))
+    return trigger

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from goniec.core.actions import Action, EmitEvent, MoveToStage, Webhook
 from goniec.core.changes import Change, SetFields, fold, propose
-from goniec.core.conditions import first_failure, trace
 from goniec.core.identity import Who
 from goniec.core.ids import child, delivery_id, run_id
 from goniec.core.model import (
@@ -203,7 +202,7 @@ class _Telling:
         holds = rule.holds(snapshot, event)
         actions = rule.rule.actions if holds else rule.rule.otherwise
         if not holds and not actions:
-            seen = first_failure(rule.rule.conditions, snapshot, event, rule.zone)
+            seen = rule.first_failure(snapshot, event)
             return Miss(rule.rule.id, rule.rule.version, Outcome.CONDITIONS_FAILED, seen)
         stopped = self._stopped(rule, event, holds=holds) or self._broken(actions)
         outcome, detail = stopped or (Outcome.FIRED if holds else Outcome.FIRED_OTHERWISE, None)
@@ -214,7 +213,7 @@ class _Telling:
             contact_id=event.contact_id,
             at=self._now,
             outcome=outcome,
-            trace=trace(rule.rule.conditions, snapshot, event, rule.zone),
+            trace=rule.trace(snapshot, event),
             detail=detail,
         )
         if stopped is None:

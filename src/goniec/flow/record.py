@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
@@ -46,6 +47,13 @@ class Overloaded(Exception):
     """More waits to be recorded than is good; nothing of this call was taken. Try again later."""
 
 
+class Locale(Struct, frozen=True):
+    """The workspace's time zone, and the country in which phones without a prefix are read."""
+
+    zone: ZoneInfo
+    country: str
+
+
 class Answering(Struct, frozen=True):
     """How to remember the answer under an `Idempotency-Key`, in the same transaction."""
 
@@ -60,12 +68,12 @@ class Recorder:
     `run` is its loop; it ends after `stop`, when nothing waits any more.
     """
 
-    def __init__(self, store: Store, clock: Clock, dice: Dice, handover: Handover, country: str) -> None:
+    def __init__(self, store: Store, clock: Clock, dice: Dice, handover: Handover, locale: Locale) -> None:
         self._store = store
         self._clock = clock
         self._dice = dice
         self._handover = handover
-        self._country = country
+        self._locale = locale
         self._jobs: deque[_Job] = deque()
         self._riders: deque[_Rider] = deque()
         self._riding = 0
@@ -177,7 +185,7 @@ class Recorder:
         if not jobs and all(delivery.status is not Status.FAILED for group in moved for delivery in group):
             return _Written(moved)
         now = self._clock.now()
-        batch = Batch(tx, self._world, await self._chance(tx, now), self._country)
+        batch = Batch(tx, self._world, await self._chance(tx, now), self._locale.country)
         fallen = [
             _failed(delivery)
             for group in moved
@@ -213,7 +221,7 @@ class Recorder:
             return
         endpoints = frozenset(endpoint.id for endpoint in await tx.endpoints())
         funnels = {funnel.name: funnel.stages for funnel in await tx.funnels()}
-        self._world = World(RuleSet(await tx.rules()), endpoints, funnels)
+        self._world = World(RuleSet(await tx.rules(), self._locale.zone), endpoints, funnels)
         self._setup = version
 
     async def _chance(self, tx: Tx, now: Millis) -> Chance:

@@ -48,25 +48,25 @@ def escaped(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def faults(value: object, pointer: str = "", depth: int = 1) -> Iterator[Problem]:
+def faults(value: object, pointer: str = "", depth: int = 1, limit: int = DEPTH_LIMIT) -> Iterator[Problem]:
     """Walk through what came out of JSON and tell what no type shows.
 
     That is a NUL, half of a surrogate pair, a number that is not finite or needs more than 64 bits, and objects and
-    lists nested deeper than `DEPTH_LIMIT`.
+    lists nested deeper than `limit`.
     """
     match value:
-        case dict() | list() if depth > DEPTH_LIMIT:
-            yield Problem(pointer, f"nested deeper than {DEPTH_LIMIT} levels")
+        case dict() | list() if depth > limit:
+            yield Problem(pointer, f"nested deeper than {limit} levels")
         case dict():
             for key, item in value.items():
                 # what cannot be written cannot be pointed at either
                 if fault := _unfit(key):
                     yield Problem(pointer, f"a key cannot hold {fault}")
                 else:
-                    yield from faults(item, f"{pointer}/{escaped(key)}", depth + 1)
+                    yield from faults(item, f"{pointer}/{escaped(key)}", depth + 1, limit)
         case list():
             for n, item in enumerate(value):
-                yield from faults(item, f"{pointer}/{n}", depth + 1)
+                yield from faults(item, f"{pointer}/{n}", depth + 1, limit)
         case _:
             if fault := _fault(value):
                 yield Problem(pointer, fault)

@@ -4,12 +4,14 @@ Called by the operating system only. The commands live beside it in `goniec.cli`
 so that importing the door does not import the house.
 """
 
+import sys
+
 
 def main() -> None:
     """Run the command line and leave the process with its exit code."""
-    from goniec.cli import app
+    from goniec.cli import run
 
-    app()
+    sys.exit(run(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -38,9 +38,25 @@ def shaped(value: object, kind: type[T], pointer: str = "") -> T:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise Invalid(_problem(str(error), pointer)) from None
+        raise Invalid(told(error, pointer)) from None
     except RecursionError:
         raise Invalid(Problem(pointer, "nested too deep")) from None
+
+
+def told(error: msgspec.ValidationError, pointer: str = "") -> Problem:
+    """Give what msgspec found wrong in its own words' place; `pointer` is where the whole stands."""
+    message = str(error)
+    place = _PLACE.search(message)
+    if place is not None:
+        message = message[: place.start()]
+        # msgspec writes [...] for a key of an object that is no struct: the pointer ends above it
+        for key, index in _STEP.findall(place[1].partition("[...]")[0]):
+            pointer += "/" + escaped(key or index)
+    named = _NAMED.match(message)
+    if named is not None:
+        detail = "unknown key" if named[1] == "contains unknown" else "is required"
+        return Problem(f"{pointer}/{escaped(named[2])}", detail)
+    return Problem(pointer, _NAMES.sub(_plain, message))
 
 
 def escaped(key: str) -> str:
@@ -90,20 +106,6 @@ def _unfit(text: str) -> str | None:
     if found is None:
         return None
     return "the character NUL (U+0000)" if found[0] == "\0" else f"half of a surrogate pair (U+{ord(found[0]):04X})"
-
-
-def _problem(message: str, pointer: str) -> Problem:
-    place = _PLACE.search(message)
-    if place is not None:
-        message = message[: place.start()]
-        # msgspec writes [...] for a key of an object that is no struct: the pointer ends above it
-        for key, index in _STEP.findall(place[1].partition("[...]")[0]):
-            pointer += "/" + escaped(key or index)
-    named = _NAMED.match(message)
-    if named is not None:
-        detail = "unknown key" if named[1] == "contains unknown" else "is required"
-        return Problem(f"{pointer}/{escaped(named[2])}", detail)
-    return Problem(pointer, _NAMES.sub(_plain, message))
 
 
 def _plain(found: re.Match[str]) -> str:

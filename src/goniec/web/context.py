@@ -1,0 +1,40 @@
+"""What the web floor is given: the ports, the recorder, and a few values of the settings. `app` builds one of these."""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from goniec.flow.configure import Outside
+from goniec.flow.record import Recorder
+from goniec.ports import Clock, Dice, Guard, Notice, Store, Vault
+
+
+def _always() -> str | None:
+    return None
+
+
+class ApiContext(Struct, frozen=True, kw_only=True):
+    """The parts that handlers lean on.
+
+    `country` is where phone numbers without a prefix are at home, `zone` the IANA name of the zone in which days are
+    counted. `ready` says why this process cannot work just now (it is stopping, say), or None; what the store says is
+    asked beside it.
+    """
+
+    store: Store
+    recorder: Recorder
+    clock: Clock
+    dice: Dice
+    vault: Vault
+    guard: Guard
+    notice: Notice
+    version: str
+    country: str
+    zone: str
+    public_url: str
+    ready: Callable[[], str | None] = _always
+
+    @property
+    def outside(self) -> Outside:
+        """The ports that configuring leans on."""
+        return Outside(self.store, self.vault, self.clock, self.dice, self.guard, self.notice)

@@ -118,13 +118,6 @@ class Sender(Protocol):
         ...
 
 
-class Target(Struct, frozen=True):
-    """A URL that webhooks may go to: `url` as it is stored and sent, `origin` its scheme, host and port."""
-
-    url: str
-    origin: str
-
-
 class Forbidden(Struct, frozen=True):
     """Why a URL cannot be taken, and what to do about it; never repeats credentials that stood in it."""
 
@@ -134,8 +127,8 @@ class Forbidden(Struct, frozen=True):
 class Guard(Protocol):
     """Checks where webhooks are to go, and with which headers of their own, before that is saved."""
 
-    async def check(self, url: str) -> Target | Forbidden:
-        """Read a URL as a person entered it; its host is looked up."""
+    async def check(self, url: str) -> str | Forbidden:
+        """Give a URL that a person entered in the form that is stored and sent; its host is looked up."""
         ...
 
     def check_header(self, name: str, value: str) -> str | None:
@@ -258,6 +251,11 @@ class Tx(Protocol):
     async def delete_funnel(self, funnel_id: str) -> None: ...
     async def keys(self) -> list[ApiKey]: ...
     async def put_key(self, key: ApiKey) -> None: ...
+    async def mark(self, name: str) -> bytes | None:
+        """A small value that is kept under a name, such as what proves that the key for secrets is the right one."""
+        ...
+
+    async def put_mark(self, name: str, value: bytes) -> None: ...
 
     # ingest and record
 

@@ -16,6 +16,9 @@ CONTENT_TYPE: Final = "application/json; charset=utf-8"
 
 Headers = tuple[tuple[str, str], ...]
 
+_OURS: Final = frozenset({"content-type", "user-agent", "authorization"})
+_OUR_PREFIXES: Final = ("webhook-", "goniec-")
+
 
 class Credentials(Struct, frozen=True):
     """An endpoint's secrets, opened.
@@ -32,6 +35,12 @@ class Credentials(Struct, frozen=True):
     def signing(self, now: Millis) -> Sequence[bytes]:
         """The secrets that sign at `now`, the current one first."""
         return (self.secret,) if self.previous is None or now >= self.previous_until else (self.secret, self.previous)
+
+
+def is_ours(name: str) -> bool:
+    """Whether `headers` sets a header of this name (or may come to), so that an endpoint's own may not have it."""
+    name = name.lower()
+    return name in _OURS or name.startswith(_OUR_PREFIXES)
 
 
 def headers(delivery: Delivery, number: int, credentials: Credentials, agent: str, now: Millis) -> Headers:

@@ -1,0 +1,167 @@
+"""Trying a rule out by hand: a test send of one of its webhooks, and a run for a contact.
+
+A test send is made by the same serializer and the same sender as a real one and is a row in the log of deliveries, but
+it stays outside every queue and is sent once. Called by the API, the panel and the commands.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from goniec.core.decide import Call, Happening
+from goniec.core.endpoint import Endpoint
+from goniec.core.identity import Who
+from goniec.core.ids import EVENT, delivery_id, prefixed
+from goniec.core.matching import type_of
+from goniec.core.model import Attempt, Contact, Delivery, Status
+from goniec.core.occurring import doubts
+from goniec.core.payload import body
+from goniec.core.problems import Invalid, Problem
+from goniec.core.rules import Rule
+from goniec.flow.configure import Conflict, Missing, Refusal
+from goniec.flow.credentials import unsealed
+from goniec.flow.explain import known_to
+from goniec.flow.rules import webhooks
+from goniec.ports import Changes, Clock, Dice, Finished, Queries, Store, Tx, Vault
+
+EXAMPLE: Final = Contact(
+    id="00000000-0000-7000-8000-000000000000",
+    created_at=0,
+    updated_at=0,
+    email="jan.kowalski@example.com",
+    phone="+48 600 100 200",
+    name="Jan Kowalski",
+    company="Przykładowa Sp. z o.o.",
+)
+"""Whom a test send tells about when no contact is named; nobody has this id."""
+
+TryOut = Callable[[Endpoint, Delivery], Awaitable[Attempt]]
+"""Makes one attempt, outside every queue; raises `ValueError` when no key at hand opens the endpoint's secrets."""
+
+
+class Tested(Struct, frozen=True):
+    """A test send as it ended. `hints` say why real events would not get as far, one sentence for each reason."""
+
+    delivery: Delivery
+    attempt: Attempt
+    endpoint: Endpoint
+    rule: Rule
+    hints: tuple[str, ...]
+
+
+class Testing(Struct, frozen=True):
+    """What test sends lean on."""
+
+    store: Store
+    vault: Vault
+    clock: Clock
+    dice: Dice
+    try_out: TryOut
+
+
+async def send_test(
+    testing: Testing, rule_id: str, contact_id: str | None, pointer: str | None, finishing: Store | None = None
+) -> Tested | Refusal:
+    """Send one webhook of a rule, on or off, about a contact, or about an example of one.
+
+    `pointer` says which (`/actions/0`, `/otherwise/2`); None means the first. The last transaction, which writes down
+    how it ended and gives what is returned, is made by `finishing`, if given.
+
+    Raises:
+        Invalid: the pointer leads to no webhook.
+
+    """
+    queries = testing.store.queries
+    rule = await queries.rule(rule_id)
+    if rule is None:
+        return Missing("rule")
+    contact = EXAMPLE if contact_id is None else await queries.contact(contact_id)
+    if contact is None:
+        return Missing("contact")
+    place, endpoint_id = _chosen(rule, pointer)
+    if endpoint_id is None:
+        return Conflict("noWebhook", "the rule has no action of the type webhook; add one and save the rule")
+    endpoint = await queries.endpoint(endpoint_id)
+    if endpoint is None:
+        return Missing("endpoint")
+    try:
+        unsealed(endpoint, testing.vault)
+    except ValueError:
+        detail = f"no key at hand opens the secrets of the endpoint {endpoint_id}; give it its password and secret anew"
+        return Conflict("secretsUnreadable", detail)
+    hints = (*doubts(rule, await known_to(queries), testing.clock.now()), *_endpoint_doubts(endpoint))
+    delivery = _delivery(testing, rule, contact, endpoint_id, place)
+    await testing.store.transact(partial(_begin, delivery))
+    attempt = await testing.try_out(endpoint, delivery)
+    work = partial(_end, Tested(_after(delivery, attempt), attempt, endpoint, rule, hints))
+    return await (finishing or testing.store).transact(work)
+
+
+async def asked_run(queries: Queries, rule_id: str, contact_id: str, by: str) -> Call | Refusal:
+    """Give the call that asks for a run of a rule for a contact: the event that sets off this rule, whatever its triggers."""
+    rule = await queries.rule(rule_id)
+    if rule is None:
+        return Missing("rule")
+    if not rule.active:
+        detail = "the rule is off, and nothing runs it; activate it, or let explain say what it would do"
+        return Conflict("ruleInactive", detail)
+    happening = Happening("rule.requested", {"rule": rule_id, "by": by})
+    return Call(who=Who(id=contact_id), happenings=(happening,), source_key=by, create=False)
+
+
+def _chosen(rule: Rule, pointer: str | None) -> tuple[str, str | None]:
+    found = {place: webhook.endpoint_id for place, webhook in webhooks(rule)}
+    if pointer is not None:
+        if pointer not in found:
+            have = ", ".join(found) or "none"
+            raise Invalid(Problem("/action", f"leads to no webhook of this rule; its webhooks: {have}"))
+        return pointer, found[pointer]
+    return next(iter(found.items()), ("", None))
+
+
+def _endpoint_doubts(endpoint: Endpoint) -> Iterator[str]:
+    if endpoint.paused is not None:
+        yield f"the endpoint is paused ({endpoint.paused.value}): real deliveries wait until it is resumed"
+
+
+def _delivery(testing: Testing, rule: Rule, contact: Contact, endpoint_id: str, place: str) -> Delivery:
+    """The delivery that a real run would make here; its event's id is one that no event has."""
+    now = testing.clock.now()
+    event_id = prefixed(EVENT, now, testing.dice.bits(80))
+    return Delivery(
+        id=delivery_id(event_id, 0, rule.id, place),
+        endpoint_id=endpoint_id,
+        contact_id=contact.id,
+        rule_id=rule.id,
+        event_type=type_of(rule.triggers[0]),
+        seq=contact.seq,
+        body=body(rule.id, rule.name, contact.id, rule.description, contact.email, contact.phone, contact.company),
+        created_at=now,
+        status=Status.HELD,
+        test=True,
+    )
+
+
+def _after(delivery: Delivery, attempt: Attempt) -> Delivery:
+    delivered = attempt.failure is None
+    return replace(
+        delivery,
+        status=Status.DELIVERED if delivered else Status.FAILED,
+        counted=1,
+        attempts=1,
+        first_at=attempt.at,
+        last_at=attempt.at,
+        delivered_at=attempt.at + attempt.millis if delivered else None,
+    )
+
+
+async def _begin(delivery: Delivery, tx: Tx) -> None:
+    await tx.save(Changes(deliveries=[delivery]))
+
+
+async def _end(tested: Tested, tx: Tx) -> Tested:
+    await tx.finish([Finished(tested.delivery, tested.attempt)])
+    return tested

@@ -1,0 +1,241 @@
+"""The sender of webhooks: one request in, one answer out, whatever the other side does.
+
+`app` builds it, `flow` calls it through the `Sender` port. It checks the target (guard), looks its name up (resolve),
+pins the connection to the checked addresses, lets libcurl do one POST (transfer, curl) and reads the outcome (verdict).
+It neither retries nor queues: an attempt that failed is an answer, and what follows from it is the flow's. It belongs
+to the loop on which it sends first.
+"""
+
+import logging
+import re
+import time
+from contextlib import ExitStack
+from functools import lru_cache, partial
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+import pycurl
+
+from goniec.core.model import Failure
+from goniec.ports import Answer, Outgoing
+from goniec.send.authorities import bundle
+from goniec.send.curl import Driver, EndedError
+from goniec.send.guard import RESERVED, Checked, Own, Refused, check_addresses, check_url, is_own
+from goniec.send.networks import Networks, check_address
+from goniec.send.resolve import Resolver, Unresolved
+from goniec.send.transfer import Aim, Pin, Transfer, make_pin
+from goniec.send.verdict import Ending, Head, find_head, judge_ending, judge_status, note_after, retry_after
+
+HEAD_KEPT: Final = 16 * 1024
+
+TARGETS_KEPT: Final = 4096
+"""URLs that stay checked, and hosts that stay pinned, until others take their place."""
+
+AT_ONCE: Final = 0.001
+"""Seconds: what comes from a cache does not count against the time-out, so that most requests have the same."""
+
+TOLD_FOR: Final = 20.0
+"""Seconds after which libcurl is told the addresses of a name again; it forgets them after 60."""
+
+UNSAFE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What would end a header early or be read in different ways."""
+
+_log = logging.getLogger(__name__)
+
+
+class HttpSender:
+    """A `Sender` on libcurl.
+
+    `allowed` are networks beside the public ones, `own` is where Goniec itself listens, `ca_file` holds authorities
+    beside the system's (raises `AuthoritiesError`).
+    """
+
+    def __init__(
+        self, resolver: Resolver, *, allowed: Networks = (), own: Own = (), ca_file: Path | None = None
+    ) -> None:
+        self._resolver = resolver
+        self._allowed = allowed
+        self._own = tuple(own)
+        self._files = ExitStack()
+        self._authorities = str(bundle(ca_file, self._files))
+        self._check = lru_cache(TARGETS_KEPT)(partial(check_url, allowed=self._allowed, own=self._own))
+        self._pins: dict[tuple[str, int], tuple[tuple[str, ...], Pin | Refused]] = {}
+        self._idle: list[Transfer] = []
+        self._driver: Driver | None = None
+        self._closed = False
+
+    async def send(self, request: Outgoing) -> Answer:
+        """See `Sender`."""
+        started = time.monotonic()
+        try:
+            return await self._send(request, started)
+        except EndedError:
+            return _failed(Failure.INTERNAL, "Goniec was stopped while the request was under way.", started)
+        except Exception:  # noqa: BLE001 - the flow counts on an answer to every request
+            _log.exception("a request could not be made")
+            detail = "The request could not be made because of a fault in Goniec itself; its log says more."
+            return _failed(Failure.INTERNAL, detail, started)
+
+    async def close(self) -> None:
+        """See `Sender`. Requests still under way are broken off."""
+        self._closed = True
+        if self._driver is not None:
+            self._driver.close()
+        while self._idle:
+            self._idle.pop().curl.close()
+        self._files.close()
+
+    async def _send(self, request: Outgoing, started: float) -> Answer:
+        checked = self._check(request.url)
+        if isinstance(checked, Refused):
+            return _failed(Failure.ADDRESS, checked.detail, started)
+        headers = _lines(request.headers)
+        if headers is None:
+            detail = "A header of the endpoint cannot be sent; enter its headers anew."
+            return _failed(Failure.INTERNAL, detail, started)
+        limit = min(request.timeout, request.connect_timeout)
+        addresses = checked.addresses or await self._resolver.resolve(checked.host, limit)
+        if isinstance(addresses, Unresolved):
+            return _failed(Failure.DNS, addresses.detail, started)
+        pin = self._pin(checked, addresses)
+        if isinstance(pin, Refused):
+            return _failed(Failure.ADDRESS, pin.detail, started)
+        return await self._exchange(request, Aim(checked, pin, headers), started)
+
+    def _pin(self, checked: Checked, addresses: tuple[str, ...]) -> Pin | Refused:
+        """Pin a host to its addresses; all are checked whenever they are new, and one that is forbidden refuses all."""
+        key = checked.host, checked.port
+        known, pin = self._pins.get(key, (None, None))
+        if pin is not None and known is addresses:
+            return pin
+        if refused := check_addresses(checked, addresses, self._allowed, self._own):
+            pin = refused
+        elif not isinstance(pin, Pin) or pin.addresses != frozenset(addresses):
+            pin = make_pin(addresses, checked.port)
+        if known is None and len(self._pins) >= TARGETS_KEPT:
+            del self._pins[next(iter(self._pins))]
+        self._pins[key] = addresses, pin
+        return pin
+
+    async def _exchange(self, request: Outgoing, aim: Aim, started: float) -> Answer:
+        transfer = self._take()
+        now = time.monotonic()
+        waited = now - started
+        tell = aim.pin.resolve is not None and now - aim.pin.told_at > TOLD_FOR
+        if tell:
+            aim.pin.told_at = now
+        timeout = request.timeout if waited < AT_ONCE else request.timeout - waited
+        transfer.prepare(request, aim, tell=tell, timeout=timeout)
+        try:
+            outcome = await transfer.run()
+            return _answer(request, aim.checked, transfer, outcome, started)
+        finally:
+            transfer.stop()
+            self._give_back(transfer)
+
+    def _take(self) -> Transfer:
+        if self._closed:
+            raise EndedError
+        if self._driver is None:
+            self._driver = Driver()
+        return self._idle.pop() if self._idle else Transfer(self._driver, self._judge, self._authorities)
+
+    def _give_back(self, transfer: Transfer) -> None:
+        if self._closed:
+            transfer.curl.close()
+        else:
+            self._idle.append(transfer)
+
+    def _judge(self, address: str, port: int) -> str | None:
+        """The last word, when a socket is about to be opened."""
+        where = ip_address(address)
+        if what := check_address(where, self._allowed):
+            return f"{address} is {what}"
+        return f"{address} port {port} is Goniec itself" if is_own(where, port, self._own) else None
+
+
+def _lines(headers: tuple[tuple[str, str], ...]) -> list[bytes] | None:
+    """Header lines for libcurl; None: they would say something else than they seem to."""
+    lines: list[bytes] = []
+    for name, value in headers:
+        # "name:" would take a header away; libcurl's sign for an empty one is the semicolon
+        line = f"{name}: {value}" if value and not value.isspace() else f"{name};"
+        if not line.isprintable() and UNSAFE.search(line):
+            return None
+        try:
+            lines.append(line.encode("latin-1"))
+        except UnicodeEncodeError:
+            return None
+    return lines if RESERVED.isdisjoint(name.lower() for name, _ in headers) else None
+
+
+def _answer(
+    request: Outgoing, checked: Checked, transfer: Transfer, outcome: tuple[int, str], started: float
+) -> Answer:
+    head = find_head(transfer.lines)
+    if head is None:
+        failure, detail = judge_ending(_ending(request, checked, transfer, outcome))
+        return _told(transfer, failure, detail, started)
+    verdict = judge_status(head)
+    # what came of nearly all requests is plain without asking libcurl for more
+    late = verdict[0] is None and outcome[0] != pycurl.E_OK
+    note = note_after(_ending(request, checked, transfer, outcome)) if late else None
+    return _told(transfer, *verdict, started, head, note)
+
+
+def _told(
+    transfer: Transfer,
+    failure: Failure | None,
+    detail: str,
+    started: float,
+    head: Head | None = None,
+    note: str | None = None,
+) -> Answer:
+    return Answer(
+        failure=failure,
+        detail=detail,
+        status=head.status if head else None,
+        address=_address(transfer.curl),
+        millis=_millis(started),
+        head=(head.raw if head else b"".join(transfer.lines))[:HEAD_KEPT],
+        body=b"".join(transfer.kept),
+        note=note,
+        retry_after=retry_after(head.raw) if head else None,
+    )
+
+
+def _ending(request: Outgoing, checked: Checked, transfer: Transfer, outcome: tuple[int, str]) -> Ending:
+    getinfo = transfer.curl.getinfo
+    return Ending(
+        code=outcome[0],
+        words=outcome[1],
+        host=checked.host,
+        port=checked.port,
+        lines=transfer.lines,
+        refused=transfer.refused,
+        head_overflow=transfer.head_overflow,
+        body_overflow=transfer.body_overflow,
+        # a connection that was there before has no such times
+        connected=not transfer.opened or getinfo(pycurl.CONNECT_TIME) > 0,
+        secured=not transfer.opened or getinfo(pycurl.APPCONNECT_TIME) > 0,
+        tls=checked.scheme == "https",
+        verified=getinfo(pycurl.SSL_VERIFYRESULT),
+        seconds=(request.timeout, min(request.timeout, request.connect_timeout)),
+    )
+
+
+def _address(curl: pycurl.Curl) -> str | None:
+    address = curl.getinfo(pycurl.PRIMARY_IP)
+    if not address:
+        return None
+    host = f"[{address}]" if ":" in address else address
+    return f"{host}:{curl.getinfo(pycurl.PRIMARY_PORT)}"
+
+
+def _failed(failure: Failure, detail: str, started: float) -> Answer:
+    return Answer(failure=failure, detail=detail, millis=_millis(started))
+
+
+def _millis(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)

@@ -6,6 +6,7 @@ twice in an object, the last one counts.
 """
 
 import json
+from itertools import islice
 from typing import Final, TypeVar
 
 import msgspec
@@ -17,6 +18,10 @@ T = TypeVar("T")
 
 DIGITS_LIMIT: Final = 400
 """A whole number with more digits is not even read."""
+
+
+FAULTS_LIMIT: Final = 20
+"""How many faults of one body are told."""
 
 
 class Malformed(Exception):
@@ -72,7 +77,7 @@ def plainly(raw: bytes) -> object:
 
 
 def _check(plain: object) -> None:
-    if found := list(faults(plain)):
+    if found := list(islice(faults(plain), FAULTS_LIMIT)):
         raise Invalid(*found)
 
 

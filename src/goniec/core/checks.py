@@ -5,7 +5,7 @@ everything at once. Which endpoints exist and where a URL may lead is not known 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -85,6 +85,8 @@ def check_action(action: a.Action, pointer: str) -> list[Problem]:  # noqa: C901
             return _event_problems(kind, data, pointer)
         case a.SetState() | a.MoveToStage() | a.RemoveFromFunnel() | a.OptIn() | a.OptOut():
             return []
+        case _:
+            assert_never(action)
 
 
 def _settings(given: Mapping[str, Any]) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ the ones that it needs, and they will be a third argument beside contact and eve
 """
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, assert_never
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -183,6 +183,8 @@ def _join(group: Group, parts: tuple[Node, ...]) -> Holds:
         case Not():
             (inner,) = holds
             return lambda contact, event: not inner(contact, event)
+        case _:
+            assert_never(group)
 
 
 def _all(holds: tuple[Holds, ...]) -> Holds:

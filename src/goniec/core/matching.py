@@ -6,7 +6,7 @@ kind, detail or form, and those that name none.
 """
 
 from collections.abc import Callable
-from typing import Any, Final, get_args
+from typing import Any, Final, assert_never, get_args
 from zoneinfo import ZoneInfo
 
 from goniec.core.events import usual_kind
@@ -265,6 +265,8 @@ def _score_test(trigger: ScoreChanged) -> DataTest:
             return lambda data, _: data["new"] == value
         case "whileAbove":
             return lambda data, _: data["new"] > value
+        case _:
+            assert_never(trigger.mode)
 
 
 def _url_test(urls: tuple[str, ...]) -> DataTest:

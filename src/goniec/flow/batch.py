@@ -152,7 +152,7 @@ class Batch:
         before = self._blank() if found is None else self._contacts[found]
         if call.expect is not None and call.expect != before.seq:
             return Refusal("preconditionFailed", "the contact has changed since it was read; read it again")
-        call = replace(call, fields=_fields(before, call))
+        call = replace(call, fields=self._fields(before, call))
         keys = {name: call.fields.get(name, getattr(before, attribute)) for name, attribute in _KEYS.items()}
         if not any(keys.values()):
             return Refusal("noKey", NO_KEY, "/email")
@@ -176,6 +176,21 @@ class Batch:
             happened=events[own - len(call.happenings) :],
             deliveries=tuple(delivery.id for delivery in decision.deliveries),
         )
+
+    def _fields(self, contact: Contact, call: Call) -> Mapping[str, str | None]:
+        """The plain fields to set: those given, and keys that found the contact by another one and are new to it.
+
+        A key that is the contact's already may be one that came with a merged contact; naming it changes nothing.
+        """
+        who = call.who
+        fields = dict(call.fields)
+        if who.email_key is not None and self._owners.get(email_owner_key(who.email_key)) != contact.id:
+            fields.setdefault("email", who.email)
+        if who.external_id is not None and self._owners.get(external_owner_key(who.external_id)) != contact.id:
+            fields.setdefault("externalId", who.external_id)
+        if who.phone is not None and (_keyed(who) or contact.phone is None):
+            fields.setdefault("phone", who.phone)
+        return fields
 
     def _blank(self) -> Contact:
         now = self._chance.now
@@ -247,19 +262,6 @@ _KEYS: Final = {"email": "email", "phone": "phone", "externalId": "external_id"}
 
 def _keyed(who: Who) -> bool:
     return who.id is not None or who.external_id is not None or who.email_key is not None
-
-
-def _fields(contact: Contact, call: Call) -> Mapping[str, str | None]:
-    """The plain fields to set: those given, and keys that found the contact by another one and are new to it."""
-    who = call.who
-    fields = dict(call.fields)
-    if who.email_key is not None and _email(contact.email) != email_owner_key(who.email_key):
-        fields.setdefault("email", who.email)
-    if who.external_id is not None:
-        fields.setdefault("externalId", who.external_id)
-    if who.phone is not None and (_keyed(who) or contact.phone is None):
-        fields.setdefault("phone", who.phone)
-    return fields
 
 
 def _grown(before: Contact, after: Contact) -> bool:

@@ -7,9 +7,9 @@ whoever calls waits for the commit.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -24,6 +24,8 @@ from goniec.core.times import Millis
 from goniec.flow.batch import Batch, Chance, Raced, Result
 from goniec.observe import log
 from goniec.ports import Clock, Dice, Finished, Handover, Remembered, Store, Tx, Unavailable
+
+T = TypeVar("T")
 
 BATCH_CALLS: Final = 500
 """A commit takes the jobs that wait until it has this many calls.
@@ -60,6 +62,14 @@ class Answering(Struct, frozen=True):
     key: str
     digest: bytes
     compose: Callable[[Sequence[Result]], Remembered]
+
+
+class Apart(Struct, Generic[T], frozen=True):
+    """What a transaction of its own came to, and the deliveries that it wrote, with the lanes that had some before."""
+
+    result: T
+    deliveries: list[Delivery]
+    busy: set[tuple[str, str]]
 
 
 class Recorder:
@@ -107,6 +117,20 @@ class Recorder:
         self._riders.append(_Rider(finished, done))
         self._riding += len(finished)
         self._wake.set()
+
+    async def apart(self, store: Store, work: Callable[[Batch, Tx, Chance], Awaitable[T]]) -> "Apart[T]":
+        """Do to contacts what is no call, in a transaction of its own: merge and erase.
+
+        `store` is the recorder's, or wraps it. Raises what `work` raises, and `Unavailable`.
+        """
+        while True:
+            try:
+                done = await store.transact(partial(self._apart, work))
+            except Raced:
+                continue
+            if done.deliveries:
+                self._handover.take(done.deliveries, done.busy)
+            return done
 
     @property
     def waiting(self) -> int:
@@ -198,6 +222,13 @@ class Recorder:
         results = [await self._answer(tx, batch, job, answers, now) for job in jobs]
         busy = await batch.write()
         return _Written(moved, results, batch.deliveries, busy)
+
+    async def _apart(self, work: Callable[[Batch, Tx, Chance], Awaitable[T]], tx: Tx) -> "Apart[T]":
+        await self._refresh(tx)
+        chance = await self._chance(tx, self._clock.now())
+        batch = Batch(tx, self._world, chance, self._locale.country)
+        result = await work(batch, tx, chance)
+        return Apart(result, batch.deliveries, await batch.write())
 
     async def _answer(
         self, tx: Tx, batch: Batch, job: "_Job", answers: dict[str, Remembered], now: Millis

@@ -119,6 +119,15 @@ class Deliverer:
         """How many deliveries are held in memory."""
         return len(self._known)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way, unwritten, or known to wait in the table for its turn."""
+        if self._known or self._unwritten or self._settled is not None:
+            return False
+        now = self._clock.now()
+        wanting = (box.more and (box.endpoint is None or box.open(now)) for box in self._boxes.values())
+        return self._stopping or not any(wanting)
+
     def _halt(self) -> None:
         self._stopping = True
         for box in self._boxes.values():

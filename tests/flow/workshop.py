@@ -1,0 +1,213 @@
+"""The flow on one loop for tests: the real SQLite store, a clock that stands still until told, a sender that is scripted."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from goniec.core.decide import Call
+from goniec.core.endpoint import Endpoint
+from goniec.core.identity import Who
+from goniec.core.model import Attempt, Delivery, Failure, Funnel
+from goniec.core.retry import Policy
+from goniec.core.rules import Rule
+from goniec.core.signing import encode_secret
+from goniec.core.text import email_key
+from goniec.core.times import Millis
+from goniec.flow import deliver
+from goniec.flow.deliver import Deliverer
+from goniec.flow.record import Locale, Recorder, Result
+from goniec.ports import Answer, DeliveryFilter, Outgoing, Page, Remembered, Store
+from goniec.store.sqlite import open_store
+from tests.core.build import NOW, rule
+
+SECRET = b"s" * 32
+
+Script = Callable[[Outgoing], Awaitable[Answer] | Answer]
+
+
+class Clock:
+    """Stands still; a test moves it."""
+
+    def __init__(self) -> None:
+        self.at: Millis = NOW
+
+    def now(self) -> Millis:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at / 1000
+
+
+class Dice:
+    """The same chance every time; jitter is in the middle."""
+
+    def __init__(self) -> None:
+        self._random = random.Random(7)
+
+    def bits(self, n: int) -> int:
+        return self._random.getrandbits(n)
+
+    def jitter(self) -> float:
+        return 0.0
+
+
+class Vault:
+    """Seals by turning round; opens only for the same row."""
+
+    def seal(self, row_id: str, text: str) -> bytes:
+        return f"{row_id}:{text}"[::-1].encode()
+
+    def unseal(self, row_id: str, sealed: bytes) -> str:
+        owner, _, text = sealed.decode()[::-1].partition(":")
+        if owner != row_id:
+            raise ValueError("no key at hand opens this")
+        return text
+
+
+def ok(request: Outgoing) -> Answer:
+    return Answer(None, "delivered", 200, "203.0.113.5:443", 3, b"HTTP/1.1 200 OK", b"ok")
+
+
+def failing(status: int = 500, failure: Failure = Failure.SERVER, **fields: Any) -> Answer:
+    return Answer(failure, "the receiver failed", status, **fields)
+
+
+class Sender:
+    """Answers by a script, and remembers what went out."""
+
+    def __init__(self) -> None:
+        self.script: Script = ok
+        self.sent: list[Outgoing] = []
+        self.flying = 0
+        self.most = 0
+
+    async def send(self, request: Outgoing) -> Answer:
+        self.sent.append(request)
+        self.flying += 1
+        self.most = max(self.most, self.flying)
+        try:
+            answer = self.script(request)
+            return answer if isinstance(answer, Answer) else await answer
+        finally:
+            self.flying -= 1
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    def ids(self) -> list[str]:
+        """The `webhook-id` of each request, in order."""
+        return [dict(request.headers)["webhook-id"] for request in self.sent]
+
+
+class Workshop:
+    """All parts, and short words for what tests do."""
+
+    def __init__(self, store: Store, locale: Locale) -> None:
+        self.store = store
+        self.clock = Clock()
+        self.dice = Dice()
+        self.vault = Vault()
+        self.sender = Sender()
+        self.recorder = Recorder(store, self.clock, self.dice, self, locale)
+        self.deliverer = self.new_deliverer()
+        self.handing_over = True
+
+    def new_deliverer(self) -> Deliverer:
+        return Deliverer(
+            self.store, self.sender, self.vault, self.clock, self.dice, self.recorder.finish, "Goniec/test"
+        )
+
+    def take(self, deliveries: Sequence[Delivery], busy: set[tuple[str, str]]) -> None:
+        if self.handing_over:
+            self.deliverer.take(deliveries, busy)
+
+    async def endpoint(self, endpoint_id: str = "end_1", **fields: Any) -> Endpoint:
+        policy = msgspec.convert(fields.pop("policy", {}), Policy)
+        endpoint = Endpoint(
+            **{
+                "id": endpoint_id,
+                "version": 1,
+                "url": f"https://{endpoint_id}.example/hook",
+                "secret": self.vault.seal(endpoint_id, encode_secret(SECRET)),
+                "created_at": NOW,
+                "updated_at": NOW,
+                "policy": policy,
+                **fields,
+            }
+        )
+        await self.store.transact(lambda tx: tx.put_endpoint(endpoint))
+        self.deliverer.changed(endpoint_id)
+        return endpoint
+
+    async def rule(self, rule_id: str = "rul_1", **fields: Any) -> Rule:
+        made = rule(rule_id, **{"triggers": [{"type": "page.visited"}], **fields})
+        await self.store.transact(lambda tx: tx.put_rule(made))
+        return made
+
+    async def funnel(self, name: str, *stages: str) -> None:
+        funnel = Funnel(id=f"fun_{name}", version=1, name=name, stages=stages)
+        await self.store.transact(lambda tx: tx.put_funnel(funnel))
+
+    async def record(self, *calls: Call, **fields: Any) -> Sequence[Result]:
+        results = await self.recorder.record(calls, **fields)
+        assert not isinstance(results, Remembered)
+        return results
+
+    async def settle(self) -> None:
+        """Wait until nothing is held in memory any more."""
+        for _ in range(5_000):
+            await asyncio.sleep(0.001)
+            if self.deliverer.idle and not self.recorder.waiting:
+                return
+        raise AssertionError("it does not come to rest")
+
+    async def later(self, millis: Millis) -> None:
+        """Let time pass, and everything that is due by then happen."""
+        self.clock.at += millis
+        await self.poll()
+        await self.settle()
+
+    async def poll(self) -> None:
+        """Claim what is due, now."""
+        await self.deliverer._claim_all()
+
+    async def deliveries(self, **wanted: Any) -> list[Delivery]:
+        return await self.store.queries.deliveries(DeliveryFilter(**wanted), Page())
+
+    async def attempts(self, delivery_id: str) -> list[Attempt]:
+        found = await self.store.queries.delivery(delivery_id)
+        assert found is not None
+        return found[1]
+
+
+def email(address: str, **fields: Any) -> Call:
+    """A call about the contact with this e-mail."""
+    return Call(who=Who(email=address, email_key=email_key(address)[1]), **fields)
+
+
+@asynccontextmanager
+async def workshop(folder: Path) -> AsyncIterator[Workshop]:
+    """A workshop on a fresh file, at work."""
+    store = open_store(folder / "goniec.db", server=True, durable=False)
+    shop = Workshop(store, Locale(ZoneInfo("Europe/Warsaw"), "PL"))
+    recording = asyncio.create_task(shop.recorder.run())
+    delivering = asyncio.create_task(shop.deliverer.run())
+    try:
+        await asyncio.sleep(0)
+        yield shop
+    finally:
+        shop.sender.script = ok
+        shop.deliverer.stop()
+        await asyncio.wait_for(delivering, 10)
+        shop.recorder.stop()
+        await asyncio.wait_for(recording, 10)
+        await store.close()
+
+
+__all__ = ["Workshop", "deliver", "email", "failing", "ok", "workshop"]

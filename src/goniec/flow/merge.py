@@ -1,11 +1,12 @@
 """Merging: one contact becomes a part of another, and everything that named it names the other from then on.
 
-What the kept contact lacks comes over as changes of its own, with their events and rules, so that folding the events still
-gives the stored state. Where both say something the kept one is right, but a consent or subscription that either has
-withdrawn stays withdrawn. Points add up; run counters too. Called by the API.
+What the kept contact lacks comes over as changes of its own, with their events and rules, so that folding the events
+still gives the stored state. Where both say something the kept one is right, but a consent or subscription that either
+has withdrawn stays withdrawn. Points add up; run counters too. Called by the API.
 """
 
 from collections.abc import Iterator
+from typing import get_args
 
 from msgspec.structs import replace
 
@@ -13,7 +14,7 @@ from goniec.core.actions import AddScore, AddTag, MoveToStage, OptIn, OptOut, Se
 from goniec.core.changes import FIELDS, Change, SetConsent
 from goniec.core.decide import Call, Happening
 from goniec.core.identity import Refusal, Who, alias_key
-from goniec.core.model import Contact, Fired
+from goniec.core.model import Channel, Contact, Fired
 from goniec.core.problems import Invalid, Problem
 from goniec.flow.batch import Batch, Chance, Recorded
 from goniec.flow.ingest import Origin
@@ -29,7 +30,7 @@ class Refused(Exception):
         self.refusal = refusal
 
 
-async def merge(  # noqa: PLR0913 - where, who, into whom, from whom, and what the caller saw last
+async def merge(
     recorder: Recorder, store: Store, origin: Origin, kept: str, gone: str, expect: int | None
 ) -> Apart[Contact]:
     """Make the contact `gone` a part of `kept`, and give that as it is then; a repetition changes nothing.
@@ -108,13 +109,18 @@ def _changes(kept: Contact, gone: Contact) -> Iterator[Change]:
     for funnel, stage in gone.stages.items():
         if funnel not in kept.stages:
             yield MoveToStage(funnel, stage.stage)
+    yield from _wishes(kept, gone)
+
+
+def _wishes(kept: Contact, gone: Contact) -> Iterator[Change]:
     for name, granted in gone.consents.items():
         if not granted or name not in kept.consents:
             yield SetConsent(name, granted)
-    for channel, wanted in gone.subscriptions.items():
-        if not wanted:
+    for channel in get_args(Channel):
+        wanted = gone.subscriptions.get(channel)
+        if wanted is False:
             yield OptOut(channel)
-        elif channel not in kept.subscriptions:
+        elif wanted and channel not in kept.subscriptions:
             yield OptIn(channel)
 
 

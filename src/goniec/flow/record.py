@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from goniec.core.decide import Call, Happening, World
 from goniec.core.identity import Refusal, Who
-from goniec.core.ids import FRESH_BITS, EventIds, uuid7
+from goniec.core.ids import FRESH_BITS, EventIds, time_of, uuid7
 from goniec.core.model import Delivery, Status
 from goniec.core.rules import RuleSet
 from goniec.core.times import Millis
@@ -92,6 +92,7 @@ class Recorder:
         self._wake = asyncio.Event()
         self._stopping = False
         self._ids: EventIds | None = None
+        self._contacts_at: Millis = 0
         self._setup = -1
         self._world = World(RuleSet(()))
 
@@ -257,9 +258,13 @@ class Recorder:
 
     async def _chance(self, tx: Tx, now: Millis) -> Chance:
         if self._ids is None:
-            self._ids = EventIds(await tx.last_event_id())
+            last = await tx.last_event_id()
+            self._ids = EventIds(last)
+            self._contacts_at = 0 if last is None else time_of(last)
+        # each batch's contacts stand behind those of the one before, or whoever reads them in their order would miss some
+        self._contacts_at = at = max(now, self._contacts_at + 1)
         ids, dice = self._ids, self._dice
-        return Chance(now, lambda: ids.next(now, dice.bits(FRESH_BITS)), lambda: uuid7(now, dice.bits(74)))
+        return Chance(now, lambda: ids.next(now, dice.bits(FRESH_BITS)), lambda: uuid7(at, dice.bits(74)))
 
     def _announce(self, written: "_Written", jobs: Sequence["_Job"], riders: Sequence["_Rider"]) -> None:
         for rider, moved in zip(riders, written.moved, strict=True):

@@ -261,7 +261,7 @@ class Recorder:
             last = await tx.last_event_id()
             self._ids = EventIds(last)
             self._contacts_at = 0 if last is None else time_of(last)
-        # each batch's contacts stand behind those of the one before, or whoever reads them in their order would miss some
+        # a batch's contacts stand behind those of the one before, or who reads them in their order would miss some
         self._contacts_at = at = max(now, self._contacts_at + 1)
         ids, dice = self._ids, self._dice
         return Chance(now, lambda: ids.next(now, dice.bits(FRESH_BITS)), lambda: uuid7(at, dice.bits(74)))

@@ -21,6 +21,8 @@ from goniec.core.triggers import RuleRequested, Trigger
 
 DEFAULT_ZONE: Final = ZoneInfo("Europe/Warsaw")
 
+_REQUESTED: Final = "rule.requested"
+
 Position = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
@@ -90,36 +92,39 @@ class RuleSet:
     """All rules that are on.
 
     A rule that cannot be compiled is left out and kept in `broken`, id → why, beside those that the store could not
-    read.
+    read. What has not changed since the set `before` is not compiled again; that set stays as it is.
     """
 
     def __init__(
-        self, rules: Iterable[Rule] = (), zone: ZoneInfo = DEFAULT_ZONE, unreadable: Mapping[str, str] | None = None
+        self,
+        rules: Iterable[Rule] = (),
+        zone: ZoneInfo = DEFAULT_ZONE,
+        unreadable: Mapping[str, str] | None = None,
+        before: "RuleSet | None" = None,
     ) -> None:
         self.broken: dict[str, str] = dict(unreadable or {})
-        self._places: dict[str, tuple[int, CompiledRule]] = {}
-        self._index: dict[str, list[tuple[int, CompiledRule, Matches]]] = {}
+        self._zone = zone
+        self._filed: dict[str, _Filed] = {}
+        self._index: dict[str, list[tuple[_Filed, Matches]]] = {}
         active = sorted((rule for rule in rules if rule.active), key=lambda rule: (rule.position, rule.id))
         for place, rule in enumerate(active):
             try:
-                compiled = compile_rule(rule, zone)
-                triggers = [_own(trigger, rule.id) for trigger in rule.triggers]
-                filed = [(index_keys(trigger), compile_trigger(trigger, compiled.zone)) for trigger in triggers]
+                self._file(place, (before and before.prepared(rule, zone)) or _prepare(rule, zone))
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one rule must not stop the others
                 self.broken[rule.id] = f"{type(error).__name__}: {error}"
-                continue
-            self._places[rule.id] = place, compiled
-            for keys, matches in filed:
-                for key in keys:
-                    self._index.setdefault(key, []).append((place, compiled, matches))
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._filed)
 
     def get(self, rule_id: str) -> CompiledRule | None:
         """Give the rule with this id, if it is on and sound."""
-        found = self._places.get(rule_id)
-        return found and found[1]
+        found = self._filed.get(rule_id)
+        return None if found is None else found.rule
+
+    def prepared(self, rule: Rule, zone: ZoneInfo) -> "Prepared | None":
+        """Give what was made of a rule, if it and the zone are still the same."""
+        found = self._filed.get(rule.id)
+        return found.prepared if found is not None and zone == self._zone and found.rule.rule == rule else None
 
     def matching(self, event: Event) -> list[CompiledRule]:
         """Give the rules that an event sets off, by position, then id; each once, however many of its triggers fit.
@@ -128,12 +133,37 @@ class RuleSet:
         """
         found: dict[int, CompiledRule] = {}
         for key in event_keys(event):
-            for place, rule, matches in self._index.get(key, ()):
-                if place not in found and matches(event):
-                    found[place] = rule
-        if event.type == "rule.requested" and (asked := self._places.get(event.data["rule"])):
-            found[asked[0]] = asked[1]
+            for filed, matches in self._index.get(key, ()):
+                if filed.place not in found and matches(event):
+                    found[filed.place] = filed.rule
+        if event.type == _REQUESTED and (asked := self._filed.get(event.data["rule"])) is not None:
+            found[asked.place] = asked.rule
         return [found[place] for place in sorted(found)] if len(found) > 1 else list(found.values())
+
+    def _file(self, place: int, prepared: "Prepared") -> None:
+        rule, triggers = prepared
+        filed = self._filed[rule.rule.id] = _Filed(place, rule, prepared)
+        for keys, matches in triggers:
+            for key in keys:
+                self._index.setdefault(key, []).append((filed, matches))
+
+
+Prepared = tuple[CompiledRule, tuple[tuple[list[str], Matches], ...]]
+"""A compiled rule and its triggers: the keys that each is filed under, and its test."""
+
+
+class _Filed(Struct, frozen=True):
+    """A rule in its place among the others."""
+
+    place: int
+    rule: CompiledRule
+    prepared: Prepared
+
+
+def _prepare(rule: Rule, zone: ZoneInfo) -> Prepared:
+    compiled = compile_rule(rule, zone)
+    triggers = [_own(trigger, rule.id) for trigger in rule.triggers]
+    return compiled, tuple((index_keys(trigger), compile_trigger(trigger, compiled.zone)) for trigger in triggers)
 
 
 def compile_rule(rule: Rule, zone: ZoneInfo = DEFAULT_ZONE) -> CompiledRule:

@@ -1,0 +1,1 @@
+"""The steps, oldest first. Alembic reads this folder; nothing imports it."""

@@ -1,0 +1,330 @@
+"""The tables, described once for every database that can hold them. This room only describes: it never connects.
+
+Migrations are compared with it, and the fresh schema of SQLite is made from them, so all three say the same. The
+statements on the way of an event are written by hand, per database, beside the code that runs them.
+
+What is big (events, runs, deliveries, attempts) has keys that begin with the event's time-ordered id, so writing
+appends and retention cuts ranges. There is no index by contact on any of them: each event names the contact's event
+before it, and the contact row, written anyway, names the last. Documents are JSON, as compact as msgspec makes it.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+
+metadata: Final = MetaData()
+
+# SQLite's STRICT tables know only these names for whole numbers
+Millis: Final = BigInteger().with_variant(Integer(), "sqlite")
+Count: Final = BigInteger().with_variant(Integer(), "sqlite")
+Small: Final = SmallInteger().with_variant(Integer(), "sqlite")
+Flag: Final = Boolean().with_variant(Integer(), "sqlite")
+
+_CLUSTERED: Final[dict[str, Any]] = {"sqlite_strict": True, "sqlite_with_rowid": False}
+"""Rows that are little more than their key: one tree, not two."""
+_HEAP: Final[dict[str, Any]] = {"sqlite_strict": True}
+"""Rows with documents: inside the tree of a key they would make it deep."""
+
+
+# --- contacts -------------------------------------------------------------------------------------------------------
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),
+    **_HEAP,
+)
+
+contact_texts = Table(
+    "contact_texts",
+    metadata,
+    Column("contact_id", Text, primary_key=True),
+    Column("folded", Text, nullable=False, comment="e-mail, phone, name, company, externalId, case folded, one a line"),
+    **_CLUSTERED,
+)
+
+identity_keys = Table(
+    "identity_keys",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("contact_id", Text, nullable=False),
+    Index("ix_identity_keys_contact_id", "contact_id"),
+    **_CLUSTERED,
+)
+
+phones = Table(
+    "phones",
+    metadata,
+    Column("number", Text, primary_key=True),
+    Column("contact_id", Text, primary_key=True),
+    Index("ix_phones_contact_id", "contact_id"),
+    **_CLUSTERED,
+)
+
+contact_tags = Table(
+    "contact_tags",
+    metadata,
+    Column("tag", Text, primary_key=True),
+    Column("contact_id", Text, primary_key=True),
+    **_CLUSTERED,
+)
+
+merged = Table(
+    "merged",
+    metadata,
+    Column("gone", Text, primary_key=True),
+    Column("kept", Text, nullable=False),
+    Column("last_event", Text, comment="the head of the gone contact's own chain"),
+    Index("ix_merged_kept", "kept"),
+    **_CLUSTERED,
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("contact_id", Text, primary_key=True),
+    Column("at", Millis, nullable=False),
+    Column("last_event", Text, comment="the head of the chain of emptied events"),
+    **_CLUSTERED,
+)
+
+# --- what happened --------------------------------------------------------------------------------------------------
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("contact_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("seq", Count, nullable=False),
+    Column("occurred_at", Millis, nullable=False),
+    Column("received_at", Millis, nullable=False),
+    Column("previous", Text, comment="the contact's event before this one"),
+    Column("doc", LargeBinary, nullable=False, comment="source, data, cause, ancestors, dedupKey"),
+    Column("misses", LargeBinary, comment="the evaluations that did not fire"),
+    **_HEAP,
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("rule_id", Text, nullable=False),
+    Column("version", Count, nullable=False),
+    Column("contact_id", Text, nullable=False),
+    Column("at", Millis, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("doc", LargeBinary, nullable=False, comment="trace, detail, deliveries"),
+    Index("ix_runs_rule_id", "rule_id", "id"),
+    **_HEAP,
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("endpoint_id", Text, nullable=False),
+    Column("contact_id", Text, nullable=False),
+    Column("rule_id", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("seq", Count, nullable=False),
+    Column("created_at", Millis, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("counted", Count, nullable=False),
+    Column("refusals", Count, nullable=False),
+    Column("attempts", Count, nullable=False, comment="the number of the last attempt"),
+    Column("first_at", Millis),
+    Column("last_at", Millis),
+    Column("delivered_at", Millis),
+    Column("aside", Flag, nullable=False),
+    Column("test", Flag, nullable=False),
+    Column("resend", Flag, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("body_sha256", LargeBinary, comment="kept when the body is erased, else null"),
+    Index("ix_deliveries_endpoint_id", "endpoint_id", "id"),
+    # what somebody looks for is rare; pending ones stand in the queue, delivered ones are everywhere
+    Index(
+        "ix_deliveries_rare",
+        "status",
+        "id",
+        sqlite_where=text("status IN ('held', 'failed', 'cancelled')"),
+        postgresql_where=text("status IN ('held', 'failed', 'cancelled')"),
+    ),
+    # those of a rule are found by its runs, but a test send has none
+    Index(
+        "ix_deliveries_tests",
+        "rule_id",
+        "id",
+        sqlite_where=text("test = 1"),
+        postgresql_where=text("test"),
+    ),
+    **_HEAP,
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("delivery_id", Text, primary_key=True),
+    Column("number", Count, primary_key=True, autoincrement=False),
+    Column("at", Millis, nullable=False),
+    Column("millis", Count, nullable=False),
+    Column("status", Small),
+    Column("failure", Text),
+    Column("detail", Text, nullable=False),
+    Column("address", Text),
+    Column("head", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("note", Text),
+    Column("resend", Flag, nullable=False),
+    **_CLUSTERED,
+)
+
+queue = Table(
+    "queue",
+    metadata,
+    Column("delivery_id", Text, primary_key=True),
+    Column("endpoint_id", Text, nullable=False),
+    Column("contact_id", Text, nullable=False),
+    Column("lane", Flag, nullable=False, comment="false once it has stepped aside"),
+    Column("due_at", Millis, nullable=False),
+    Index("ix_queue_due", "endpoint_id", "due_at"),
+    Index(
+        "ix_queue_lane",
+        "endpoint_id",
+        "contact_id",
+        "delivery_id",
+        sqlite_where=text("lane = 1"),
+        postgresql_where=text("lane"),
+    ),
+    **_CLUSTERED,
+)
+
+# --- guards ---------------------------------------------------------------------------------------------------------
+
+dedup = Table(
+    "dedup",
+    metadata,
+    Column("key", LargeBinary, primary_key=True, comment="a digest: callers put names and addresses into their keys"),
+    Column("digest", LargeBinary, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("at", Millis, nullable=False),
+    Index("ix_dedup_at", "at"),
+    **_CLUSTERED,
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("status", Small, nullable=False),
+    Column("headers", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("at", Millis, nullable=False),
+    Index("ix_answers_at", "at"),
+    **_HEAP,
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", Count, primary_key=True),
+    Column("at", Millis, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    **_HEAP,
+)
+
+# --- setup ----------------------------------------------------------------------------------------------------------
+
+rules = Table(
+    "rules",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("position", Count, nullable=False),
+    Column("doc", LargeBinary, nullable=False),
+    **_HEAP,
+)
+
+rule_versions = Table(
+    "rule_versions",
+    metadata,
+    Column("rule_id", Text, primary_key=True),
+    Column("version", Count, primary_key=True, autoincrement=False),
+    Column("doc", LargeBinary, nullable=False),
+    **_HEAP,
+)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("identity", Text, nullable=False, unique=True, comment="URL and user name, as a JSON array"),
+    Column("held_until", Millis),
+    Column("doc", LargeBinary, nullable=False),
+    **_HEAP,
+)
+
+funnels = Table(
+    "funnels",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),
+    **_HEAP,
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("doc", LargeBinary, nullable=False),
+    **_HEAP,
+)
+
+names = Table(
+    "names",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    **_CLUSTERED,
+)
+
+# --- the database about itself --------------------------------------------------------------------------------------
+
+totals = Table(
+    "totals",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Count, nullable=False),
+    **_CLUSTERED,
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Count, nullable=False),
+    **_CLUSTERED,
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    **_CLUSTERED,
+)

@@ -1,0 +1,70 @@
+"""A contact's chain: from its last event back, each naming the one before; it ends where retention has cut.
+
+This is how everything about a contact is found without an index by contact. A contact into which others were merged
+has their chains too, an erased one the chain of its emptied events. Called by queries, erasing and merging.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import apsw
+
+from goniec.store.sqlite import rows
+from goniec.store.sqlite.sql import CArray, texts
+
+CODE: Final = "substr({}, 5, 26)"
+"""The part of an id that names its event."""
+
+_WALK: Final = f"""
+WITH RECURSIVE chain (id, previous) AS (
+    SELECT id, previous FROM events WHERE id IN carray(?)
+    UNION ALL
+    SELECT e.id, e.previous FROM chain c CROSS JOIN events e ON e.id = c.previous
+    ORDER BY 1 DESC LIMIT ?
+)
+SELECT {rows.EVENT} FROM chain c CROSS JOIN events e ON e.id = c.id
+"""
+"""The greatest id comes first, so several chains come as one, from the newest event back."""
+
+
+def heads(db: apsw.Connection, contact_id: str) -> list[str]:
+    """The events that a contact's chains begin with, of an erased one too. It wants the contact's own id, no alias."""
+    doc = db.execute("SELECT doc FROM contacts WHERE id = ?", (contact_id,)).get
+    if doc is not None:
+        last = rows.decode_contact(doc).last_event
+    else:
+        last = db.execute("SELECT last_event FROM erasures WHERE contact_id = ?", (contact_id,)).get
+    found = [head for (head,) in db.execute("SELECT last_event FROM merged WHERE kept = ?", (contact_id,))]
+    return [head for head in (last, *found) if head is not None]
+
+
+def walk(db: apsw.Connection, start: Sequence[str], size: int) -> tuple[list[rows.Row], list[str]]:
+    """The next `size` events (columns of `rows.EVENT`) from `start` back, and where to go on; nowhere is the end."""
+    if not start:
+        return [], []
+    found = list(db.execute(_WALK, (texts(start), size)))
+    if len(found) < size:
+        return found, []
+    seen = {row[0] for row in found}
+    further = {*start, *(row[6] for row in found if row[6] is not None)} - seen
+    return found, sorted(further)
+
+
+def whole(db: apsw.Connection, contact_id: str, size: int = 500) -> Iterator[list[rows.Row]]:
+    """All events of a contact, from the newest back, bite by bite."""
+    start = heads(db, contact_id)
+    while start:
+        found, start = walk(db, start, size)
+        if found:
+            yield found
+
+
+def codes(events: Sequence[rows.Row]) -> CArray:
+    """What the ids of these events' runs and deliveries begin with, behind their prefix."""
+    return texts(row[0][4:] for row in events)
+
+
+def resolved(db: apsw.Connection, contact_id: str) -> str:
+    """The id of the contact that a merged one was merged into; any other is itself."""
+    kept: str | None = db.execute("SELECT kept FROM merged WHERE gone = ?", (contact_id,)).get
+    return contact_id if kept is None else kept

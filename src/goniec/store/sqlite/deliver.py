@@ -1,0 +1,214 @@
+"""Deliver: write down attempts and move their deliveries on, send again, cancel.
+
+Which deliveries may go is read from the queue, never stored: in a lane the first pending one, aside ones freely. What
+is kept in step here is *when*: a follower is never due before the head of its lane, and at once when the head has
+gone.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from goniec.core.model import Attempt, Delivery, Status
+from goniec.core.times import Millis
+from goniec.ports import Finished
+from goniec.store.sqlite import rows
+from goniec.store.sqlite.sql import ManyRows, insert, texts
+from goniec.store.sqlite.transaction import BY_STATUS, Transaction
+
+_ADD_ATTEMPTS: Final = insert("attempts", rows.ATTEMPT.replace("a.", ""))
+
+_BODY, _NO_BODY = " d.body,", " x'',"
+_STANDING: Final = (
+    f"SELECT {rows.DELIVERY.replace(_BODY, _NO_BODY)}, q.contact_id, q.lane"
+    " FROM deliveries d LEFT JOIN queue q ON q.delivery_id = d.id WHERE d.id IN carray(?)"
+)
+"""As `rows.DELIVERY`, but without the body, which may be long and is not needed; behind it the place in the queue."""
+
+_MOVED: Final = ("status", "counted", "refusals", "attempts", "first_at", "last_at", "delivered_at", "aside", "resend")
+"""What changes in a delivery's life."""
+_MOVE: Final = ManyRows(
+    f"UPDATE deliveries SET {', '.join(f'{name} = v.column{n}' for n, name in enumerate(_MOVED, 2))} FROM (",
+    len(_MOVED) + 1,
+    ") AS v WHERE deliveries.id = v.column1",
+)
+_WAIT: Final = "UPDATE queue SET due_at = ?, lane = ? WHERE delivery_id = ?"
+_QUEUE_ASIDE: Final = insert("queue", "delivery_id, endpoint_id, contact_id, lane, due_at")
+
+_FREE: Final = "UPDATE queue SET due_at = ? WHERE endpoint_id = ? AND contact_id = ? AND lane = 1 AND due_at > ?"
+_HOLD: Final = (
+    "UPDATE queue SET due_at = ?"
+    " WHERE endpoint_id = ? AND contact_id = ? AND lane = 1 AND delivery_id > ? AND due_at < ?"
+)
+
+_UNDECIDED: Final = frozenset({Status.PENDING, Status.HELD})
+"""An attempt may decide these: held ones are tried by hand, outside the queue."""
+
+
+class _Standing(Struct):
+    """A delivery (without its body) as it stands in the table, and as it stands after this transaction.
+
+    `lane` is the (endpoint, contact) of the lane that it is in.
+    """
+
+    was: Delivery
+    now: Delivery
+    lane: tuple[str, str] | None
+
+
+class DeliverTx(Transaction):
+    """Deliver, inside a transaction."""
+
+    async def finish(self, finished: Sequence[Finished]) -> list[Delivery]:
+        standing = self._standing(one.delivery.id for one in finished)
+        attempts: list[rows.Row] = []
+        moved: list[Delivery] = []
+        for one in finished:
+            found = standing.get(one.delivery.id)
+            if found is None:  # retention was quicker; there is nothing left to keep in step
+                moved.append(one.delivery)
+                continue
+            erased = found.was.body_sha256 is not None
+            found.now = after = _after(found.now, one)
+            attempts.append(rows.attempt_row(one.attempt, after.attempts, erased=erased))
+            moved.append(replace(after, body=b"" if erased else one.delivery.body))
+        _ADD_ATTEMPTS.run(self.db, sorted(attempts, key=_by_number))
+        self.count("attempts", len(attempts))
+        self._move(standing.values(), max((_end(one.attempt) for one in finished), default=0))
+        return moved
+
+    async def requeue(self, delivery_id: str, now: Millis) -> Delivery | None:
+        found = self._standing((delivery_id,)).get(delivery_id)
+        if found is None:
+            return None
+        if found.was.status is Status.PENDING:
+            found.now = replace(found.was, due_at=min(now, found.was.due_at or now))
+        elif found.was.body_sha256 is None:
+            found.now = replace(
+                found.was, status=Status.PENDING, due_at=now, counted=0, refusals=0, aside=True, resend=True
+            )
+        self._move((found,), now)
+        return self._whole(found.now)
+
+    async def cancel(self, delivery_id: str, now: Millis) -> Delivery | None:
+        found = self._standing((delivery_id,)).get(delivery_id)
+        if found is None:
+            return None
+        self._cancel((found,), now)
+        return self._whole(found.now)
+
+    def withdraw(self, delivery_ids: Iterable[str], now: Millis) -> None:
+        """Take all of these that are pending out of the queue."""
+        self._cancel(self._standing(delivery_ids).values(), now)
+
+    def _cancel(self, standing: Iterable[_Standing], now: Millis) -> None:
+        standing = [found for found in standing if found.was.status is Status.PENDING]
+        for found in standing:
+            status = Status.CANCELLED if found.was.delivered_at is None else Status.DELIVERED
+            found.now = replace(found.was, status=status, due_at=None)
+        self._move(standing, now)
+
+    def _standing(self, ids: Iterable[str]) -> dict[str, _Standing]:
+        wanted = tuple(ids)
+        if not wanted:
+            return {}
+        found = {}
+        for row in self.db.execute(_STANDING, (texts(wanted),)):
+            delivery = rows.delivery_of_row(row)
+            lane = (delivery.endpoint_id, row[20]) if row[21] else None
+            found[delivery.id] = _Standing(delivery, delivery, lane)
+        return found
+
+    def _whole(self, delivery: Delivery) -> Delivery:
+        body = self.db.execute("SELECT body FROM deliveries WHERE id = ?", (delivery.id,)).get
+        return replace(delivery, body=body)
+
+    def _move(self, standing: Iterable[_Standing], at: Millis) -> None:
+        """Bring rows, queue, followers and ledger to where deliveries stand now."""
+        moved = sorted((found for found in standing if found.now is not found.was), key=_by_id)
+        _MOVE.run(self.db, [_moved(found.now) for found in moved])
+        gone = [found for found in moved if found.was.status is Status.PENDING is not found.now.status]
+        if gone:
+            self.db.execute("DELETE FROM queue WHERE delivery_id IN carray(?)", (texts(f.now.id for f in gone),))
+        for found in moved:
+            was, now = found.was, found.now
+            if was.status is not now.status:
+                self.count(BY_STATUS[was.status], -1)
+                self.count(BY_STATUS[now.status], 1)
+            if now.status is Status.PENDING:
+                self._wait(found, at)
+            elif found.lane is not None and (was.attempts or not now.attempts):
+                # followers wait for a later time only when their head has been put off; most succeed at once
+                self.db.execute(_FREE, (at, *found.lane, at))
+
+    def _wait(self, found: _Standing, at: Millis) -> None:
+        now, due = found.now, found.now.due_at
+        if found.was.status is not Status.PENDING:
+            _QUEUE_ASIDE.run(self.db, [(now.id, now.endpoint_id, now.contact_id, False, due)])
+            return
+        self.db.execute(_WAIT, (due, not now.aside and found.lane is not None, now.id))
+        if found.lane is None:
+            return
+        if now.aside:
+            self.db.execute(_FREE, (at, *found.lane, at))
+        else:
+            self.db.execute(_HOLD, (due, *found.lane, now.id, due))
+
+
+def _after(delivery: Delivery, one: Finished) -> Delivery:
+    """How a delivery stands after an attempt: as the sender says, unless something happened to it meanwhile."""
+    said, attempt = one.delivery, one.attempt
+    tried = replace(
+        delivery,
+        attempts=delivery.attempts + 1,
+        first_at=attempt.at if delivery.first_at is None else delivery.first_at,
+        last_at=attempt.at,
+    )
+    if attempt.failure is None:
+        first = _end(attempt) if delivery.delivered_at is None else delivery.delivered_at
+        return replace(
+            tried,
+            status=Status.DELIVERED,
+            due_at=None,
+            counted=said.counted,
+            refusals=said.refusals,
+            delivered_at=first,
+        )
+    if delivery.status not in _UNDECIDED or (delivery.resend and not said.resend):
+        # cancelled, delivered after all, or asked for again while this attempt was under way
+        return tried
+    tried = replace(tried, counted=said.counted, refusals=said.refusals, aside=delivery.aside or said.aside)
+    if said.status is Status.PENDING:
+        return replace(tried, due_at=_end(attempt) if said.due_at is None else said.due_at)
+    if said.status is Status.FAILED and delivery.delivered_at is not None:
+        return replace(tried, status=Status.DELIVERED, due_at=None)
+    return replace(tried, status=said.status, due_at=None)
+
+
+def _end(attempt: Attempt) -> Millis:
+    return attempt.at + attempt.millis
+
+
+def _moved(delivery: Delivery) -> rows.Row:
+    return (
+        delivery.id,
+        delivery.status.value,
+        delivery.counted,
+        delivery.refusals,
+        delivery.attempts,
+        delivery.first_at,
+        delivery.last_at,
+        delivery.delivered_at,
+        delivery.aside,
+        delivery.resend,
+    )
+
+
+def _by_id(found: _Standing) -> str:
+    return found.now.id
+
+
+def _by_number(row: Sequence[Any]) -> tuple[str, int]:
+    return row[0], row[1]

@@ -1,0 +1,179 @@
+"""The reading side: the `Queries` port on SQLite, each call in a snapshot on a reader's thread."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+import apsw
+
+from goniec.core.endpoint import Endpoint
+from goniec.core.identity import alias_key
+from goniec.core.model import ApiKey, Attempt, Contact, Delivery, Event, Funnel, Miss, Run
+from goniec.core.rules import Rule
+from goniec.core.times import Millis
+from goniec.ports import ContactFilter, DeliveryFilter, EventFilter, Page, Queue
+from goniec.store.sqlite import ledger, lists, rows, setup
+from goniec.store.sqlite.chain import heads, resolved, walk
+from goniec.store.sqlite.readers import Readers
+from goniec.store.sqlite.writer import Writer
+
+_DUE: Final = (
+    f"SELECT {rows.DELIVERY} FROM queue q CROSS JOIN deliveries d ON d.id = q.delivery_id"
+    " WHERE q.endpoint_id = ? AND q.due_at <= ? AND (q.lane = 0 OR NOT EXISTS (SELECT 1 FROM queue p WHERE p.lane = 1"
+    " AND p.endpoint_id = q.endpoint_id AND p.contact_id = q.contact_id AND p.delivery_id < q.delivery_id))"
+    " ORDER BY q.due_at, q.delivery_id LIMIT ?"
+)
+_DUE_ENDPOINTS: Final = """
+WITH RECURSIVE waiting (id) AS (
+    SELECT min(endpoint_id) FROM queue
+    UNION ALL
+    SELECT (SELECT min(endpoint_id) FROM queue WHERE endpoint_id > waiting.id) FROM waiting WHERE waiting.id IS NOT NULL
+)
+SELECT id FROM waiting WHERE EXISTS (SELECT 1 FROM queue WHERE endpoint_id = waiting.id AND due_at <= ?)
+"""
+"""From endpoint to endpoint through the index, however many deliveries each has."""
+
+_TIMELINE_BITE: Final = 50
+_Step = list[tuple[Event, tuple[Miss, ...], list[Run], list[Delivery]]]
+
+
+class SqliteQueries:
+    """The `Queries` port."""
+
+    def __init__(self, readers: Readers, writer: Writer) -> None:
+        self._read = readers.run
+        self._writer = writer
+
+    async def contact(self, contact_id: str) -> Contact | None:
+        return await self._read(_contact, contact_id)
+
+    async def contacts(self, wanted: ContactFilter, page: Page) -> list[Contact]:
+        return await self._read(lists.contacts, wanted, page)
+
+    async def event(self, event_id: str) -> tuple[Event, tuple[Miss, ...]] | None:
+        return await self._read(_event, event_id)
+
+    async def events(self, wanted: EventFilter, page: Page) -> list[Event]:
+        return await self._read(lists.events, wanted, page)
+
+    async def timeline(
+        self, contact_id: str
+    ) -> AsyncIterator[tuple[Event, tuple[Miss, ...], list[Run], list[Delivery]]]:
+        start: list[str] | None = None
+        while start != []:
+            step, start = await self._read(_timeline, contact_id, start)
+            for entry in step:
+                yield entry
+
+    async def rule(self, rule_id: str) -> Rule | None:
+        return await self._read(setup.rule, rule_id)
+
+    async def rule_version(self, rule_id: str, version: int) -> Rule | None:
+        return await self._read(setup.rule_version, rule_id, version)
+
+    async def rules(self) -> list[Rule]:
+        return await self._read(setup.rules)
+
+    async def runs(self, rule_id: str, page: Page) -> list[Run]:
+        return await self._read(lists.runs, rule_id, page)
+
+    async def run(self, run_id: str) -> Run | None:
+        return await self._read(_run, run_id)
+
+    async def endpoints(self) -> list[Endpoint]:
+        return await self._read(setup.endpoints)
+
+    async def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        return await self._read(setup.endpoint, endpoint_id)
+
+    async def funnels(self) -> list[Funnel]:
+        return await self._read(setup.funnels)
+
+    async def names(self, kind: str) -> list[str]:
+        return await self._read(_names, kind)
+
+    async def keys(self) -> list[ApiKey]:
+        return await self._read(setup.keys)
+
+    async def key(self, digest: bytes) -> ApiKey | None:
+        return await self._read(setup.key, digest)
+
+    async def deliveries(self, wanted: DeliveryFilter, page: Page) -> list[Delivery]:
+        return await self._read(lists.deliveries, wanted, page)
+
+    async def delivery(self, delivery_id: str) -> tuple[Delivery, list[Attempt]] | None:
+        return await self._read(_delivery, delivery_id)
+
+    async def due_endpoints(self, now: Millis) -> list[str]:
+        return await self._read(_due_endpoints, now)
+
+    async def due(self, endpoint_id: str, now: Millis, limit: int) -> list[Delivery]:
+        return await self._read(_due, endpoint_id, now, limit)
+
+    async def queues(self, now: Millis) -> list[Queue]:
+        return await self._read(_queues, now)
+
+    async def totals(self) -> dict[str, int]:
+        return await self._read(ledger.totals)
+
+    async def recount(self) -> dict[str, int]:
+        return await self._read(ledger.recount)
+
+    async def health(self) -> str | None:
+        return await self._writer.health()
+
+
+def _contact(db: apsw.Connection, contact_id: str) -> Contact | None:
+    doc = db.execute("SELECT doc FROM contacts WHERE id = ?", (contact_id,)).get
+    if doc is None:
+        kept = db.execute("SELECT contact_id FROM identity_keys WHERE key = ?", (alias_key(contact_id),)).get
+        doc = None if kept is None else db.execute("SELECT doc FROM contacts WHERE id = ?", (kept,)).get
+    return None if doc is None else rows.decode_contact(doc)
+
+
+def _event(db: apsw.Connection, event_id: str) -> tuple[Event, tuple[Miss, ...]] | None:
+    row = db.execute(f"SELECT {rows.EVENT} FROM events e WHERE e.id = ?", (event_id,)).fetchone()
+    return None if row is None else (rows.event_of_row(row), rows.misses_of_row(row))
+
+
+def _timeline(db: apsw.Connection, contact_id: str, start: list[str] | None) -> tuple[_Step, list[str]]:
+    begin = heads(db, resolved(db, contact_id)) if start is None else start
+    found, further = walk(db, begin, _TIMELINE_BITE)
+    runs, deliveries = lists.following(db, found)
+    step = [
+        (rows.event_of_row(row), rows.misses_of_row(row), runs.get(row[0], []), deliveries.get(row[0], []))
+        for row in found
+    ]
+    return step, further
+
+
+def _run(db: apsw.Connection, run_id: str) -> Run | None:
+    row = db.execute(f"SELECT {rows.RUN} FROM runs r WHERE r.id = ?", (run_id,)).fetchone()
+    return None if row is None else rows.run_of_row(row)
+
+
+def _names(db: apsw.Connection, kind: str) -> list[str]:
+    return [name for (name,) in db.execute("SELECT name FROM names WHERE kind = ? ORDER BY name", (kind,))]
+
+
+def _delivery(db: apsw.Connection, delivery_id: str) -> tuple[Delivery, list[Attempt]] | None:
+    found = lists.by_ids(db, (delivery_id,))
+    if not found:
+        return None
+    sql = f"SELECT {rows.ATTEMPT} FROM attempts a WHERE a.delivery_id = ? ORDER BY a.number"
+    return found[0], [rows.attempt_of_row(row) for row in db.execute(sql, (delivery_id,))]
+
+
+def _due_endpoints(db: apsw.Connection, now: Millis) -> list[str]:
+    return [id for (id,) in db.execute(_DUE_ENDPOINTS, (now,))]
+
+
+def _due(db: apsw.Connection, endpoint_id: str, now: Millis, limit: int) -> list[Delivery]:
+    return [rows.delivery_of_row(row) for row in db.execute(_DUE, (endpoint_id, now, limit))]
+
+
+def _queues(db: apsw.Connection, now: Millis) -> list[Queue]:
+    sql = (
+        "SELECT endpoint_id, count(*), coalesce(sum(due_at <= ?1), 0), min(iif(due_at <= ?1, due_at, NULL))"
+        " FROM queue GROUP BY endpoint_id ORDER BY endpoint_id"
+    )
+    return [Queue(*row) for row in db.execute(sql, (now,))]

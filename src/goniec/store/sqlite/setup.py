@@ -1,0 +1,210 @@
+"""Setup: rules, endpoints, funnels, API keys and marks. Few rows, seldom written, read whole.
+
+The functions read, for transactions and queries alike; `SetupTx` is the writing room of a transaction. Whatever
+decides or sends notices a change by the setup version, which each write of a rule, endpoint or funnel raises.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import apsw
+import msgspec
+from msgspec.structs import replace
+
+from goniec.core.endpoint import Endpoint
+from goniec.core.model import ApiKey, Funnel
+from goniec.core.rules import Rule
+from goniec.core.times import Millis
+from goniec.store.sqlite.rows import decode_endpoint, decode_funnel, decode_key, decode_rule, encode
+from goniec.store.sqlite.transaction import Transaction
+
+T = TypeVar("T")
+
+_BROKEN: Final = (msgspec.DecodeError, ValueError, RecursionError)
+"""What reading a document may raise that this version did not write, or that was damaged."""
+
+UNREADABLE: Final = "(unreadable rule)"
+"""The name of a rule whose row cannot be read."""
+
+
+def rules(db: apsw.Connection) -> list[Rule]:
+    """All rules, in the order in which they are applied; one that cannot be read stands there inactive."""
+    found = db.execute("SELECT id, position, doc FROM rules ORDER BY position, id")
+    return [_rule(id, position, doc) for id, position, doc in found]
+
+
+def rule(db: apsw.Connection, rule_id: str) -> Rule | None:
+    """One rule, as `rules` gives it."""
+    row = db.execute("SELECT id, position, doc FROM rules WHERE id = ?", (rule_id,)).fetchone()
+    return None if row is None else _rule(*row)
+
+
+def rule_version(db: apsw.Connection, rule_id: str, version: int) -> Rule | None:
+    """A rule as it was in a version; also of a rule that has been deleted."""
+    sql = "SELECT doc FROM rule_versions WHERE rule_id = ? AND version = ?"
+    row = db.execute(sql, (rule_id, version)).fetchone()
+    return None if row is None else _read(decode_rule, row[0])
+
+
+def endpoints(db: apsw.Connection) -> list[Endpoint]:
+    """All endpoints. One that cannot be read is left out: nothing can be sent to it, and `unreadable` tells of it."""
+    found = (_endpoint(*row) for row in db.execute("SELECT held_until, doc FROM endpoints ORDER BY id"))
+    return [endpoint for endpoint in found if endpoint is not None]
+
+
+def endpoint(db: apsw.Connection, endpoint_id: str) -> Endpoint | None:
+    """One endpoint, as `endpoints` gives it."""
+    row = db.execute("SELECT held_until, doc FROM endpoints WHERE id = ?", (endpoint_id,)).fetchone()
+    return None if row is None else _endpoint(*row)
+
+
+def funnels(db: apsw.Connection) -> list[Funnel]:
+    """All funnels, in the order of their ids."""
+    return [decode_funnel(doc) for (doc,) in db.execute("SELECT doc FROM funnels ORDER BY id")]
+
+
+def keys(db: apsw.Connection) -> list[ApiKey]:
+    """All API keys, revoked ones too."""
+    return [decode_key(doc) for (doc,) in db.execute("SELECT doc FROM api_keys ORDER BY id")]
+
+
+def key(db: apsw.Connection, digest: bytes) -> ApiKey | None:
+    """The API key with this SHA-256."""
+    row = db.execute("SELECT doc FROM api_keys WHERE digest = ?", (digest,)).fetchone()
+    return None if row is None else decode_key(row[0])
+
+
+def unreadable(db: apsw.Connection) -> list[str]:
+    """The rules and endpoints whose rows cannot be read, with the reason, for `doctor`."""
+    found = []
+    tables: tuple[tuple[str, Callable[[bytes], object]], ...] = (("rules", decode_rule), ("endpoints", decode_endpoint))
+    for table, decode in tables:
+        for id, doc in db.execute(f"SELECT id, doc FROM {table} ORDER BY id"):
+            try:
+                decode(doc)
+            except _BROKEN as error:
+                found.append(f"{table}, {id}: {error}")
+    return found
+
+
+def _rule(id: str, position: int, doc: bytes) -> Rule:
+    found = _read(decode_rule, doc)
+    if found is None:
+        name = f"{UNREADABLE} {id}"
+        found = Rule(id=id, version=0, name=name, position=position, triggers=(), created_at=0, updated_at=0)
+    return found
+
+
+def _endpoint(held_until: Millis | None, doc: bytes) -> Endpoint | None:
+    found = _read(decode_endpoint, doc)
+    return None if found is None else replace(found, held_until=held_until)
+
+
+def _read(decode: Callable[[bytes], T], doc: bytes) -> T | None:
+    try:
+        return decode(doc)
+    except _BROKEN:
+        return None
+
+
+def identity(url: str, username: str | None) -> str:
+    """What makes two endpoints one; no user name and an empty one are two."""
+    return encode([url, username]).decode()
+
+
+class SetupTx(Transaction):
+    """Setup, inside a transaction."""
+
+    async def setup_version(self) -> int:
+        row = self.db.execute("SELECT value FROM counters WHERE name = 'setup'").fetchone()
+        return 0 if row is None else int(row[0])
+
+    async def rules(self) -> list[Rule]:
+        return rules(self.db)
+
+    async def rule(self, rule_id: str) -> Rule | None:
+        return rule(self.db, rule_id)
+
+    async def put_rule(self, rule: Rule) -> None:
+        doc = encode(rule)
+        self.db.execute(
+            "INSERT INTO rules (id, position, doc) VALUES (?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET position = excluded.position, doc = excluded.doc",
+            (rule.id, rule.position, doc),
+        )
+        self.db.execute(
+            "INSERT INTO rule_versions (rule_id, version, doc) VALUES (?, ?, ?)"
+            " ON CONFLICT (rule_id, version) DO UPDATE SET doc = excluded.doc",
+            (rule.id, rule.version, doc),
+        )
+        self._changed()
+
+    async def delete_rule(self, rule_id: str) -> None:
+        self.db.execute("DELETE FROM rules WHERE id = ?", (rule_id,))
+        self._changed()
+
+    async def endpoints(self) -> list[Endpoint]:
+        return endpoints(self.db)
+
+    async def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        return endpoint(self.db, endpoint_id)
+
+    async def endpoint_of(self, url: str, username: str | None) -> Endpoint | None:
+        sql = "SELECT held_until, doc FROM endpoints WHERE identity = ?"
+        row = self.db.execute(sql, (identity(url, username),)).fetchone()
+        return None if row is None else _endpoint(*row)
+
+    async def put_endpoint(self, endpoint: Endpoint) -> None:
+        self.db.execute(
+            "INSERT INTO endpoints (id, identity, held_until, doc) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE"
+            " SET identity = excluded.identity, held_until = excluded.held_until, doc = excluded.doc",
+            (endpoint.id, identity(endpoint.url, endpoint.username), endpoint.held_until, encode(endpoint)),
+        )
+        self._changed()
+
+    async def delete_endpoint(self, endpoint_id: str) -> None:
+        self.db.execute("DELETE FROM endpoints WHERE id = ?", (endpoint_id,))
+        self._changed()
+
+    async def hold_endpoint(self, endpoint_id: str, until: Millis) -> None:
+        self.db.execute("UPDATE endpoints SET held_until = ? WHERE id = ?", (until, endpoint_id))
+
+    async def funnels(self) -> list[Funnel]:
+        return funnels(self.db)
+
+    async def put_funnel(self, funnel: Funnel) -> None:
+        self.db.execute(
+            "INSERT INTO funnels (id, doc) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET doc = excluded.doc",
+            (funnel.id, encode(funnel)),
+        )
+        self._changed()
+
+    async def delete_funnel(self, funnel_id: str) -> None:
+        self.db.execute("DELETE FROM funnels WHERE id = ?", (funnel_id,))
+        self._changed()
+
+    async def keys(self) -> list[ApiKey]:
+        return keys(self.db)
+
+    async def put_key(self, key: ApiKey) -> None:
+        self.db.execute(
+            "INSERT INTO api_keys (id, digest, doc) VALUES (?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, doc = excluded.doc",
+            (key.id, key.digest, encode(key)),
+        )
+
+    async def mark(self, name: str) -> bytes | None:
+        row = self.db.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    async def put_mark(self, name: str, value: bytes) -> None:
+        self.db.execute(
+            "INSERT INTO marks (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (name, value),
+        )
+
+    def _changed(self) -> None:
+        self.db.execute(
+            "INSERT INTO counters (name, value) VALUES ('setup', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"
+        )

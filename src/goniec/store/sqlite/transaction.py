@@ -1,0 +1,38 @@
+"""What all rooms of a transaction share: the writer's connection and what its end adds to the ledger."""
+
+from typing import Final
+
+import apsw
+
+from goniec.core.model import Status
+from goniec.store.sqlite.sql import insert
+
+BY_STATUS: Final = {status.value: f"deliveries.{status.value}" for status in Status}
+"""The ledger's name for the deliveries in a status."""
+
+_ADD: Final = insert("totals", "name, value", "ON CONFLICT (name) DO UPDATE SET value = value + excluded.value")
+
+
+class Transaction:
+    """Base of the rooms `setup`, `record`, `deliver`, `erase`, `prune`; `tx.SqliteTx` joins them.
+
+    `erased` are the contacts that were erased: the journal beside the database learns of them after the commit.
+    """
+
+    def __init__(self, db: apsw.Connection) -> None:
+        self.db = db
+        self.erased: list[str] = []
+        self._counts: dict[str, int] = {}
+        self._searched: dict[str, tuple[str | None, ...]] = {}
+        self._heads: dict[tuple[str, str], int] = {}
+
+    def count(self, name: str, n: int) -> None:
+        """Add `n` to a total of the ledger when the transaction ends."""
+        self._counts[name] = self._counts.get(name, 0) + n
+
+    def settle(self) -> None:
+        """Write the ledger: the last thing before the commit."""
+        rows = [(name, n) for name, n in sorted(self._counts.items()) if n]
+        if rows:
+            _ADD.run(self.db, rows)
+        self._counts.clear()

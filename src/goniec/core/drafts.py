@@ -30,7 +30,7 @@ _NESTING_LIMIT: Final = 100
 
 
 def read_draft(data: object, funnels: checks.Funnels) -> RuleDraft:
-    """Read a rule and check that it makes sense, too.
+    """Read a rule, as it comes out of JSON, and check that it makes sense, too.
 
     Raises:
         Invalid: with every problem that was found, up to `PROBLEM_LIMIT`.
@@ -90,11 +90,11 @@ class _Reading:
             self.problems.append(Problem(f"{pointer}/type", f"{why}; it is one of {', '.join(kinds)}"))
         return None
 
-    def items(self, value: object, kinds: Mapping[str, type[Struct]], pointer: str) -> tuple[Any, ...]:
-        """Give the items of a list; None stands for what could not be read."""
+    def items(self, value: object, kinds: Mapping[str, type[Struct]], pointer: str) -> tuple[Any, ...] | None:
+        """Give the items of a list, with None for what could not be read; or None where it is no list."""
         if not isinstance(value, list):
             self.problems.append(Problem(pointer, "Expected list"))
-            return ()
+            return None
         return tuple(self.one_of(item, kinds, f"{pointer}/{n}") for n, item in enumerate(value))
 
     def tree(self, value: object, pointer: str, depth: int = 1) -> Condition | None:
@@ -128,7 +128,7 @@ def _read(data: object) -> _Reading:
             continue
         known = len(reading.problems)
         read = _READERS.get(key, _plain(field.type))(reading, value, f"/{key}")
-        if known == len(reading.problems) or key in _LISTS:
+        if known == len(reading.problems) or isinstance(read, tuple):
             reading.given[field.name] = read
     for key, field in _FIELDS.items():
         if field.required and key not in data:
@@ -143,7 +143,7 @@ def _plain(kind: Any) -> Reader:  # noqa: ANN401 - the type of a field
     return lambda reading, value, pointer: reading.shaped(value, kind, pointer)
 
 
-def _triggers(reading: _Reading, value: object, pointer: str) -> tuple[Trigger | None, ...]:
+def _triggers(reading: _Reading, value: object, pointer: str) -> tuple[Trigger | None, ...] | None:
     return reading.items(value, _TRIGGERS, pointer)
 
 
@@ -154,10 +154,12 @@ def _conditions(reading: _Reading, value: object, pointer: str) -> Condition | N
     return tree
 
 
-def _actions(reading: _Reading, value: object, pointer: str) -> tuple[Action | None, ...]:
+def _actions(reading: _Reading, value: object, pointer: str) -> tuple[Action | None, ...] | None:
+    actions = reading.items(value, _ACTIONS, pointer)
+    if actions is None:
+        return None
     return tuple(
-        replace(action, kind=usual_kind(action.kind)) if isinstance(action, EmitEvent) else action
-        for action in reading.items(value, _ACTIONS, pointer)
+        replace(action, kind=usual_kind(action.kind)) if isinstance(action, EmitEvent) else action for action in actions
     )
 
 
@@ -176,4 +178,3 @@ _READERS: Final[dict[str, Reader]] = {
     "actions": _actions,
     "otherwise": _actions,
 }
-_LISTS: Final = frozenset({"triggers", "actions", "otherwise"})

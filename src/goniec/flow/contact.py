@@ -167,6 +167,9 @@ def _who(given: ContactIn, country: str, faults: Faults, fields: dict[str, str |
             fields["phone"] = None
         elif contact_id is None and external_id is None and key is None:
             number = phone_key(phone, country)
+    if contact_id is not None:
+        # an address that came with a merged contact is known as this one's; named with the id, it is to be its own
+        fields |= {name: text for name, text in (("email", email), ("externalId", external_id)) if text is not None}
     return Who(id=contact_id, external_id=external_id, email=email, email_key=key, phone=phone, phone_key=number)
 
 

@@ -2,6 +2,12 @@
 
 from typing import Final
 
+from goniec.web.api import contact_changes, contacts, events
 from goniec.web.operation import Operation
 
-OPERATIONS: Final[tuple[Operation, ...]] = ()
+ROOMS: Final = (contacts, contact_changes, events)
+
+OPERATIONS: Final[tuple[Operation, ...]] = tuple(
+    one for room in ROOMS for one in vars(room).values() if isinstance(one, Operation)
+)
+"""Every call, in the order of the documentation."""

@@ -15,7 +15,7 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from goniec.core.actions import Action, BasicAuth, Webhook
-from goniec.core.drafts import decode_draft, read_draft
+from goniec.core.drafts import check, decode_draft, read_draft
 from goniec.core.endpoint import Endpoint
 from goniec.core.ids import RULE, prefixed
 from goniec.core.problems import Invalid, Problem
@@ -219,7 +219,8 @@ async def _switch(rule_id: str, expected: Expected, now: Millis, tx: Tx, *, acti
     rule = replace(known.rule, active=active, version=known.rule.version + 1, updated_at=now)
     if active:
         funnels = {funnel.name: funnel.stages for funnel in await tx.funnels()}
-        read_draft(msgspec.to_builtins(shown(rule, known.endpoints)), funnels)
+        if problems := check(rule, funnels):
+            raise Invalid(*problems)
     await tx.put_rule(rule)
     return replace(known, rule=rule)
 

@@ -42,7 +42,7 @@ TryOut = Callable[[Endpoint, Delivery], Awaitable[Attempt]]
 """Makes one attempt, outside every queue; raises `ValueError` when no key at hand opens the endpoint's secrets."""
 
 
-class Tested(Struct, frozen=True):
+class Trial(Struct, frozen=True):
     """A test send as it ended. `hints` say why real events would not get as far, one sentence for each reason."""
 
     delivery: Delivery
@@ -52,7 +52,7 @@ class Tested(Struct, frozen=True):
     hints: tuple[str, ...]
 
 
-class Testing(Struct, frozen=True):
+class Workbench(Struct, frozen=True):
     """What test sends lean on."""
 
     store: Store
@@ -63,8 +63,8 @@ class Testing(Struct, frozen=True):
 
 
 async def send_test(
-    testing: Testing, rule_id: str, contact_id: str | None, pointer: str | None, finishing: Store | None = None
-) -> Tested | Refusal:
+    bench: Workbench, rule_id: str, contact_id: str | None, pointer: str | None, finishing: Store | None = None
+) -> Trial | Refusal:
     """Send one webhook of a rule, on or off, about a contact, or about an example of one.
 
     `pointer` says which (`/actions/0`, `/otherwise/2`); None means the first. The last transaction, which writes down
@@ -74,7 +74,7 @@ async def send_test(
         Invalid: the pointer leads to no webhook.
 
     """
-    queries = testing.store.queries
+    queries = bench.store.queries
     rule = await queries.rule(rule_id)
     if rule is None:
         return Missing("rule")
@@ -88,20 +88,20 @@ async def send_test(
     if endpoint is None:
         return Missing("endpoint")
     try:
-        unsealed(endpoint, testing.vault)
+        unsealed(endpoint, bench.vault)
     except ValueError:
         detail = f"no key at hand opens the secrets of the endpoint {endpoint_id}; give it its password and secret anew"
         return Conflict("secretsUnreadable", detail)
-    hints = (*doubts(rule, await known_to(queries), testing.clock.now()), *_endpoint_doubts(endpoint))
-    delivery = _delivery(testing, rule, contact, endpoint_id, place)
-    await testing.store.transact(partial(_begin, delivery))
-    attempt = await testing.try_out(endpoint, delivery)
-    work = partial(_end, Tested(_after(delivery, attempt), attempt, endpoint, rule, hints))
-    return await (finishing or testing.store).transact(work)
+    hints = (*doubts(rule, await known_to(queries), bench.clock.now()), *_endpoint_doubts(endpoint))
+    delivery = _delivery(bench, rule, contact, endpoint_id, place)
+    await bench.store.transact(partial(_begin, delivery))
+    attempt = await bench.try_out(endpoint, delivery)
+    work = partial(_end, Trial(_after(delivery, attempt), attempt, endpoint, rule, hints))
+    return await (finishing or bench.store).transact(work)
 
 
 async def asked_run(queries: Queries, rule_id: str, contact_id: str, by: str) -> Call | Refusal:
-    """Give the call that asks for a run of a rule for a contact: the event that sets off this rule, whatever its triggers."""
+    """Give the call that asks for a run of a rule for a contact: its event sets off this rule, and no other."""
     rule = await queries.rule(rule_id)
     if rule is None:
         return Missing("rule")
@@ -127,10 +127,10 @@ def _endpoint_doubts(endpoint: Endpoint) -> Iterator[str]:
         yield f"the endpoint is paused ({endpoint.paused.value}): real deliveries wait until it is resumed"
 
 
-def _delivery(testing: Testing, rule: Rule, contact: Contact, endpoint_id: str, place: str) -> Delivery:
+def _delivery(bench: Workbench, rule: Rule, contact: Contact, endpoint_id: str, place: str) -> Delivery:
     """The delivery that a real run would make here; its event's id is one that no event has."""
-    now = testing.clock.now()
-    event_id = prefixed(EVENT, now, testing.dice.bits(80))
+    now = bench.clock.now()
+    event_id = prefixed(EVENT, now, bench.dice.bits(80))
     return Delivery(
         id=delivery_id(event_id, 0, rule.id, place),
         endpoint_id=endpoint_id,
@@ -162,6 +162,6 @@ async def _begin(delivery: Delivery, tx: Tx) -> None:
     await tx.save(Changes(deliveries=[delivery]))
 
 
-async def _end(tested: Tested, tx: Tx) -> Tested:
-    await tx.finish([Finished(tested.delivery, tested.attempt)])
-    return tested
+async def _end(trial: Trial, tx: Tx) -> Trial:
+    await tx.finish([Finished(trial.delivery, trial.attempt)])
+    return trial

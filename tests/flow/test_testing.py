@@ -1,0 +1,260 @@
+"""Test sends, runs by hand and explanations, over the real store."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from goniec.core.actions import AddTag, RemoveTag
+from goniec.core.decide import Call, Happening
+from goniec.core.ids import DELIVERY, is_id, run_id
+from goniec.core.model import Contact, Delivery, Failure, Outcome, Status
+from goniec.core.problems import Invalid
+from goniec.flow import explain as explaining
+from goniec.flow.batch import Recorded
+from goniec.flow.configure import Conflict, Missing, Refusal
+from goniec.flow.endpoints import pause_endpoint
+from goniec.flow.explain import Explanation, explain
+from goniec.flow.rules import switch_rule
+from goniec.flow.testing import EXAMPLE, Trial, asked_run, send_test
+from goniec.ports import DeliveryFilter, Page
+from tests.flow.desk import Desk, hook
+from tests.flow.workshop import Workshop, email, failing
+
+ZONE = ZoneInfo("Europe/Warsaw")
+
+
+@pytest.fixture
+def desk(shop: Workshop) -> Desk:
+    return Desk(shop)
+
+
+async def contact(desk: Desk, address: str = "a@x.pl", **fields: Any) -> Contact:
+    (result,) = await desk.shop.record(email(address, **fields))
+    assert isinstance(result, Recorded)
+    return result.contact
+
+
+async def trying(desk: Desk, rule_id: str, contact_id: str | None = None, pointer: str | None = None) -> Trial:
+    found = await send_test(desk.bench, rule_id, contact_id, pointer)
+    assert isinstance(found, Trial), found
+    return found
+
+
+async def stored(desk: Desk, trial: Trial) -> Delivery:
+    found = await desk.shop.store.queries.delivery(trial.delivery.id)
+    assert found is not None
+    delivery, attempts = found
+    assert attempts == [trial.attempt]
+    return delivery
+
+
+# --- test sends ------------------------------------------------------------------------------------------------------
+
+
+async def test_a25_a_test_send_has_the_bytes_of_a_real_one_but_for_its_mark(desk: Desk) -> None:
+    saved = await desk.create(triggers=[{"type": "contact.created"}], description="ł")
+    who = await contact(desk, fields={"company": "M&M", "phone": "600 100 200"})
+    await desk.shop.settle()
+    tried = await trying(desk, saved.rule.id, who.id)
+    real, test = desk.shop.sender.sent
+    assert (test.body, test.url) == (real.body, real.url)
+    ours = [name for name, _ in real.headers]
+    assert [name for name, _ in test.headers] == [*ours, "goniec-test"]
+    changing = {"webhook-id", "webhook-signature", "goniec-cause", "goniec-test"}
+    assert [header for header in test.headers if header[0] not in changing] == [
+        header for header in real.headers if header[0] not in changing
+    ]
+    assert is_id(DELIVERY, tried.delivery.id)
+    assert tried.hints == ()
+
+
+async def test_a_test_send_that_arrives_is_a_row_in_the_log(desk: Desk) -> None:
+    saved = await desk.create()
+    tried = await trying(desk, saved.rule.id)
+    delivery = await stored(desk, tried)
+    assert (delivery.status, delivery.test, delivery.attempts) == (Status.DELIVERED, True, 1)
+    assert msgspec.json.decode(delivery.body)["contactId"] == EXAMPLE.id
+    assert delivery.event_type == "contact.tagged"
+    totals = await desk.shop.store.queries.totals()
+    assert (totals["made"], totals["deliveries.delivered"]) == (1, 1)
+    assert totals.get("deliveries.held", 0) == 0
+
+
+async def test_a_test_send_that_fails_has_failed_and_is_not_tried_again(desk: Desk) -> None:
+    saved = await desk.create()
+    desk.shop.sender.script = lambda _: failing(403, Failure.REJECTED)
+    tried = await trying(desk, saved.rule.id)
+    assert (await stored(desk, tried)).status is Status.FAILED
+    assert tried.attempt.status == 403
+    await desk.shop.later(24 * 3_600_000)
+    assert len(desk.shop.sender.sent) == 1
+
+
+async def test_the_row_is_there_before_anything_is_sent(desk: Desk) -> None:
+    saved = await desk.create()
+    seen: list[Status] = []
+
+    async def look(_: Any) -> Any:
+        seen.extend(one.status for one in await desk.shop.store.queries.deliveries(DeliveryFilter(), Page()))
+        return failing()
+
+    desk.shop.sender.script = look
+    await trying(desk, saved.rule.id)
+    assert seen == [Status.HELD]
+
+
+async def test_the_last_transaction_can_be_another_stores(desk: Desk) -> None:
+    saved = await desk.create()
+    found = await send_test(desk.bench, saved.rule.id, None, None, desk.shop.store)
+    assert isinstance(found, Trial)
+
+
+async def test_a25_a_test_send_does_not_hide_that_the_real_one_would_not_come(desk: Desk) -> None:
+    saved = await desk.create(active=False, triggers=[{"type": "date.upcoming"}])
+    (endpoint_id,) = saved.endpoints
+    await pause_endpoint(desk.outside, endpoint_id)
+    tried = await trying(desk, saved.rule.id)
+    assert tried.delivery.status is Status.DELIVERED
+    off, none, which, paused = tried.hints
+    assert "off" in off
+    assert "none of the rule's triggers" in none
+    assert "date.upcoming" in which
+    assert "paused (byHand)" in paused
+
+
+async def test_which_webhook_is_tried(desk: Desk) -> None:
+    two = "https://two.example/"
+    saved = await desk.create(actions=[{"type": "addTag", "tag": "x"}, hook()], otherwise=[hook(two)])
+    assert (await trying(desk, saved.rule.id)).endpoint.url == hook()["url"]
+    assert (await trying(desk, saved.rule.id, pointer="/otherwise/0")).endpoint.url == two
+    with pytest.raises(Invalid, match="/actions/1, /otherwise/0"):
+        await send_test(desk.bench, saved.rule.id, None, "/actions/0")
+
+
+async def refusal(desk: Desk, rule_id: str, contact_id: str | None = None) -> Refusal:
+    found = await send_test(desk.bench, rule_id, contact_id, None)
+    assert not isinstance(found, Trial)
+    assert desk.shop.sender.sent == []
+    assert await desk.shop.deliveries() == []
+    return found
+
+
+async def test_what_cannot_be_tried(desk: Desk) -> None:
+    assert await refusal(desk, "rul_x") == Missing("rule")
+    saved = await desk.create()
+    assert await refusal(desk, saved.rule.id, "c9") == Missing("contact")
+    (endpoint,) = saved.endpoints.values()
+    await desk.shop.store.transact(lambda tx: tx.put_endpoint(replace(endpoint, secret=b"nobody:x")))
+    unopened = await refusal(desk, saved.rule.id)
+    assert isinstance(unopened, Conflict)
+    assert unopened.code == "secretsUnreadable"
+    await desk.shop.store.transact(lambda tx: tx.delete_endpoint(endpoint.id))
+    assert await refusal(desk, saved.rule.id) == Missing("endpoint")
+    without = await desk.create(actions=[{"type": "addTag", "tag": "x"}])
+    conflict = await refusal(desk, without.rule.id)
+    assert isinstance(conflict, Conflict)
+    assert conflict.code == "noWebhook"
+    with pytest.raises(Invalid, match="its webhooks: none"):
+        await send_test(desk.bench, without.rule.id, None, "/actions/0")
+
+
+async def test_erasing_a_contact_empties_its_test_sends(desk: Desk) -> None:
+    saved = await desk.create()
+    who = await contact(desk)
+    tried = await trying(desk, saved.rule.id, who.id)
+    await desk.shop.store.transact(lambda tx: tx.erase(who.id, desk.shop.clock.at))
+    found = await desk.shop.store.queries.delivery(tried.delivery.id)
+    assert found is not None
+    assert (found[0].body, found[0].status) == (b"", Status.DELIVERED)
+
+
+# --- runs by hand ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_run_by_hand_runs_this_rule_and_no_other_whatever_its_triggers(desk: Desk) -> None:
+    saved, other = await desk.create(), await desk.create()
+    who = await contact(desk)
+    asked = await asked_run(desk.shop.store.queries, saved.rule.id, who.id, "sklep")
+    assert isinstance(asked, Call)
+    (result,) = await desk.shop.record(asked)
+    assert isinstance(result, Recorded)
+    (event_id,) = result.happened
+    run = await desk.shop.store.queries.run(run_id(event_id, saved.rule.id))
+    assert run is not None
+    assert run.outcome is Outcome.FIRED
+    assert await desk.shop.store.queries.run(run_id(event_id, other.rule.id)) is None
+    found = await desk.shop.store.queries.event(event_id)
+    assert found is not None
+    assert (found[0].type, found[0].data) == ("rule.requested", {"rule": saved.rule.id, "by": "sklep"})
+
+
+async def test_a_rule_that_is_off_is_not_run_by_hand(desk: Desk) -> None:
+    queries = desk.shop.store.queries
+    saved = await desk.create(active=False)
+    found = await asked_run(queries, saved.rule.id, "c1", "sklep")
+    assert isinstance(found, Conflict)
+    assert found.code == "ruleInactive"
+    assert await asked_run(queries, "rul_x", "c1", "sklep") == Missing("rule")
+
+
+# --- explain ---------------------------------------------------------------------------------------------------------
+
+
+async def explained(desk: Desk, rule_id: str, contact_id: str) -> Explanation:
+    found = await explain(desk.shop.store.queries, ZONE, rule_id, contact_id, desk.shop.clock.at)
+    assert isinstance(found, Explanation), found
+    return found
+
+
+async def test_explain_tells_runs_misses_and_silence_newest_first(desk: Desk) -> None:
+    before = await contact(desk)
+    desk.shop.clock.at += 1_000
+    saved = await desk.create(maxRuns=1, conditions={"type": "score", "op": "gte", "value": 0})
+    for tag in ("VIP", "inny"):
+        await contact(desk, changes=(AddTag(tag),))
+    await contact(desk, happenings=(Happening("page.visited", {"url": "https://x"}),), fire=False)
+    await contact(desk, changes=(RemoveTag("VIP"), AddTag("VIP")))
+    await switch_rule(desk.outside, saved.rule.id, None, active=False)
+    await contact(desk, changes=(RemoveTag("VIP"),))
+    await contact(desk, changes=(AddTag("VIP"),))
+    found = await explained(desk, saved.rule.id, before.id)
+    assert [one.outcome for one in found.evaluations] == [Outcome.LIMIT_REACHED, Outcome.FIRED]
+    assert [len(one.deliveries) for one in found.evaluations] == [0, 1]
+    assert {(silence.value, kind): count for (silence, kind), count in found.silences.items()} == {
+        ("noTrigger", "contact.tagged"): 1,
+        ("unfired", "page.visited"): 1,
+        ("noTrigger", "contact.untagged"): 2,
+        ("notListening", "contact.tagged"): 1,
+    }
+    assert (found.looked_at, found.complete) == (7, True)
+    assert len(found.doubts) == 1
+    assert found.now.run is not None
+    assert found.now.run.outcome is Outcome.LIMIT_REACHED
+    assert "limitReached" in found.summary[-1]
+
+
+async def test_explain_looks_at_so_many_events(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explaining, "EVENTS_LIMIT", 2)
+    monkeypatch.setattr(explaining, "SHOWN_LIMIT", 1)
+    saved = await desk.create(triggers=[{"type": "contact.created"}, {"type": "contact.tagged"}])
+    who = await contact(desk, changes=(AddTag("a"), AddTag("b")))
+    found = await explained(desk, saved.rule.id, who.id)
+    assert (found.looked_at, found.complete, len(found.evaluations)) == (2, False, 1)
+    assert "2 times" in found.summary[0]
+
+
+async def test_explain_of_a_contact_that_is_younger_than_the_rule(desk: Desk) -> None:
+    saved = await desk.create(triggers=[{"type": "contact.created"}])
+    who = await contact(desk)
+    found = await explained(desk, saved.rule.id, who.id)
+    assert (found.looked_at, found.complete, len(found.evaluations)) == (1, True, 1)
+
+
+async def test_explain_needs_both(desk: Desk) -> None:
+    queries = desk.shop.store.queries
+    assert await explain(queries, ZONE, "rul_x", "c1", 0) == Missing("rule")
+    saved = await desk.create()
+    assert await explain(queries, ZONE, saved.rule.id, "c1", 0) == Missing("contact")

@@ -69,6 +69,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_format: LogFormat
     log_level: LogLevel
 
+    @property
+    def key_file(self) -> Path:
+        """Where the key for stored secrets is kept unless `secret_key` is given: beside the database."""
+        return self.database.with_suffix(".key")
+
 
 class SettingsError(Exception):
     """Settings that cannot be used; `faults` are English sentences, one for each."""

@@ -22,6 +22,7 @@ def test_nothing_at_all_gives_the_defaults(tmp_path: Path) -> None:
     settings = read_settings({"HOME": "/", "PATH": "/bin"}, tmp_path)
     assert settings.data_dir == tmp_path
     assert settings.database == tmp_path / "goniec.db"
+    assert settings.key_file == tmp_path / "goniec.key"
     assert (settings.role, settings.host, settings.port) == ("all", "127.0.0.1", 8000)
     assert settings.public_url == "http://127.0.0.1:8000"
     assert (settings.trusted_proxies, settings.allow_networks) == ((), ())

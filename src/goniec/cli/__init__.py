@@ -24,13 +24,33 @@ app: Final = App(
     result_action="return_value",
 )
 
-COMMANDS: Final = {
-    "receive": "Print webhooks that arrive, check them, misbehave on demand.",
+GROUPS: Final = {
+    "key": App(name="key", help="Make API keys.", sort_key=4),
+    "deliveries": App(name="deliveries", help="The delivery log.", sort_key=5),
 }
-"""Each command and what it does; `goniec.cli.<command>` holds it."""
 
-for _name, _help in COMMANDS.items():
-    app.command(f"goniec.cli.{_name}:{_name}", name=_name, help=_help)
+COMMANDS: Final = (
+    ("serve", "serve:serve", "Run the engine until SIGTERM or Ctrl-C."),
+    ("demo", "demo:demo", "Watch shop visitors turn into webhooks, on a throwaway Goniec."),
+    ("receive", "receive:receive", "Print webhooks that arrive, check them, misbehave on demand."),
+    ("key create", "key:create", "Make an API key; the key, and nothing else, goes to stdout."),
+    ("deliveries list", "deliveries:list_deliveries", "List deliveries, the newest first."),
+    ("deliveries show", "deliveries:show", "Show a delivery with its attempts and the exact body."),
+    ("deliveries resend", "deliveries:resend", "Send deliveries once more: the same ids and bytes, now."),
+    ("explain", "explain:explain", "Say why a rule fired for a contact, or did not."),
+    ("doctor", "doctor:doctor", "Look for problems, and say what to do about each."),
+    ("migrate", "upkeep:migrate", "Bring the schema up to date, as serve does by itself."),
+    ("backup", "upkeep:backup", "Copy the database while it is in use."),
+    ("restore", "upkeep:restore", "Put a backup in the database's place."),
+)
+"""Each command, the function that it is in the rooms beside this one, and what it does."""
+
+for _group in GROUPS.values():
+    app.command(_group)
+for _sort_key, (_command, _place, _help) in enumerate(COMMANDS, 1):
+    *_above, _name = _command.split()
+    _parent = GROUPS[_above[0]] if _above else app
+    _parent.command(f"goniec.cli.{_place}", name=_name, help=_help, sort_key=_sort_key)
 
 INTERRUPTED: Final = 130
 

@@ -11,7 +11,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from goniec.settings import Settings, read_settings
 
 FAILED: Final = 1
 USAGE: Final = 2
+INTERRUPTED: Final = 130
+"""What shells call an end by Ctrl-C."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
@@ -69,6 +71,14 @@ def shown_header(name: str, value: str) -> str:
 def shown_body(body: bytes) -> str:
     """Give a body as text; bytes that are no UTF-8 become escapes."""
     return printable(body.decode(errors="backslashreplace"))
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write rows under their headings, each column as wide as it has to be."""
+    cells = [list(map(printable, row)) for row in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+    return "\n".join(map(str.rstrip, lines))
 
 
 def _without_password(value: str) -> str:

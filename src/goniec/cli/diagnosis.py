@@ -1,0 +1,277 @@
+"""The checks of `goniec doctor`: each looks at one thing and gives a finding, or several.
+
+They lean on the store's reading side and on nothing that a running server would notice. A new check is a function here
+and a place in `diagnose`.
+"""
+
+import asyncio
+import http.client
+import shutil
+import stat
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from goniec.cli.opened import Machine, no_database
+from goniec.core.endpoint import Endpoint
+from goniec.core.model import Status
+from goniec.core.rules import RuleSet
+from goniec.core.times import MINUTE, Millis, format_instant
+from goniec.flow.credentials import unsealed
+from goniec.ports import EventFilter, Page, Queries, Unavailable
+from goniec.send.guard import Refused as RefusedUrl
+from goniec.send.guard import check_resolved
+from goniec.send.resolve import DnsResolver
+from goniec.settings import Settings
+from goniec.store import Refused
+from goniec.store.migrations import HEAD
+from goniec.store.sqlite import SqliteStore, connect, open_store
+from goniec.store.sqlite.failures import EXPECTED, unavailable
+from goniec.store.sqlite.migrate import check, version
+from goniec.store.vault import AesVault
+
+FREE_BYTES: Final = 512 * 1024 * 1024
+"""With less room than this, or than the database takes, a backup or a migration may not fit."""
+
+OVERDUE: Final[Millis] = 5 * MINUTE
+CLOCK_SLACK: Final[Millis] = MINUTE
+RECOUNTS: Final = 3
+ANSWER_SECONDS: Final = 3.0
+OK: Final = 200
+
+
+class Finding(Struct, frozen=True, omit_defaults=True):
+    """What a check found, and what to do about it."""
+
+    check: str
+    detail: str
+    problem: bool = False
+    advice: str = ""
+
+
+async def diagnose(settings: Settings) -> list[Finding]:
+    """Run all checks; those on the database only when it can be opened."""
+    findings = [*_disk(settings)]
+    if not settings.database.exists():
+        return [*findings, Finding("database", no_database(settings), problem=True)]
+    try:
+        schema = _schema(settings.database)
+        findings.append(schema)
+        if schema.problem:
+            return findings
+        store = open_store(settings.database, server=False)
+    except (Refused, Unavailable) as error:
+        return [*findings, Finding("database", str(error), problem=True)]
+    try:
+        findings += [finding async for finding in _all(settings, store)]
+    except Unavailable as error:
+        findings.append(
+            Finding("database", str(error), problem=True, advice="See the check's reason, and run it again")
+        )
+    finally:
+        await store.close()
+    return findings
+
+
+async def _all(settings: Settings, store: SqliteStore) -> AsyncIterator[Finding]:
+    queries: Queries = store.queries
+    now = Machine().now()
+    for finding in await _database(settings, store):
+        yield finding
+    yield await _ledger(queries)
+    answers = await asyncio.to_thread(_answer, settings)
+    yield answers
+    for finding in await _queue(queries, now):
+        yield finding
+    yield await _clock(queries, now)
+    for finding in await _rules(settings, queries):
+        yield finding
+    yield await _quarantine(store)
+    endpoints = await queries.endpoints()
+    for finding in _secrets(settings, endpoints):
+        yield finding
+    for finding in await _reach(settings, endpoints):
+        yield finding
+
+
+def _schema(database: Path) -> Finding:
+    """Opening the database would bring its schema up to date, which is not for a doctor to do."""
+    try:
+        db = connect.reader(database)
+        try:
+            behind, found = check(db), version(db)
+        finally:
+            db.close()
+    except EXPECTED as error:
+        raise unavailable(error) from None
+    if behind:
+        told = f"schema {found or 'none'}, and this Goniec works with {HEAD}"
+        return Finding("schema", told, problem=True, advice="goniec migrate, or start goniec serve: a copy is kept")
+    return Finding("schema", f"schema {found}")
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    folder = settings.database.parent
+    if not folder.is_dir():
+        return
+    size = settings.database.stat().st_size if settings.database.exists() else 0
+    free = shutil.disk_usage(folder).free
+    low = free < max(FREE_BYTES, size)
+    told = f"{_megabytes(free)} MB free, the database takes {_megabytes(size)} MB"
+    yield Finding("disk", told, low, "make room: a copy of the database has to fit beside it" if low else "")
+
+
+async def _database(settings: Settings, store: SqliteStore) -> list[Finding]:
+    damage = await store.integrity()
+    if not damage:
+        return [Finding("database", f"{settings.database} is whole")]
+    advice = "restore a backup if the file is damaged; save a rule or endpoint that cannot be read anew"
+    return [Finding("database", line, problem=True, advice=advice) for line in damage]
+
+
+async def _ledger(queries: Queries) -> Finding:
+    """The totals as kept and as counted anew; a server that goes on recording may move them in between."""
+    wrong: dict[str, str] = {}
+    counted: Mapping[str, int] = {}
+    for _ in range(RECOUNTS):
+        before = await queries.totals()
+        counted = await queries.recount()
+        after = await queries.totals()
+        wrong = {
+            name: f"{name} {after.get(name, 0)}, counted {count}"
+            for name, count in counted.items()
+            if not min(before.get(name, 0), after.get(name, 0)) <= count <= max(before.get(name, 0), after.get(name, 0))
+        }
+        if not wrong or before == after:
+            break
+    inward = counted["received"] == counted["accepted"] + counted["duplicates"] + counted["refused"]
+    if wrong or not inward:
+        told = "; ".join(wrong.values()) or "received is not accepted + duplicates + refused"
+        advice = "keep a copy (goniec backup) and tell the authors of Goniec: this should not happen"
+        return Finding("ledger", told, problem=True, advice=advice)
+    kept = " + ".join(f"{status} {counted.get(f'deliveries.{status}', 0)}" for status in Status)
+    return Finding("ledger", f"received {counted['received']}, made {counted['made']} = {kept}")
+
+
+def _answer(settings: Settings) -> Finding:
+    connection = http.client.HTTPConnection(settings.host, settings.port, timeout=ANSWER_SECONDS)
+    place = f"{settings.host} port {settings.port}"
+    try:
+        connection.request("GET", "/readyz")
+        response = connection.getresponse()
+        said = response.read(1000).decode(errors="replace").strip()
+    except (OSError, http.client.HTTPException):
+        return Finding("server", f"nothing answers at {place}", advice="start goniec serve, if it should be running")
+    finally:
+        connection.close()
+    if response.status == OK:
+        return Finding("server", f"answers at {place}, and is ready")
+    return Finding("server", f"answers at {place} with {response.status}: {said}", problem=True, advice="see its log")
+
+
+async def _queue(queries: Queries, now: Millis) -> list[Finding]:
+    queues = await queries.queues(now)
+    queued = sum(queue.pending for queue in queues)
+    pending = (await queries.totals()).get("deliveries.pending", 0)
+    paused = {endpoint.id: endpoint for endpoint in await queries.endpoints() if endpoint.paused is not None}
+    found = []
+    for queue in queues:
+        if queue.endpoint_id in paused:
+            told = f"{queue.pending} deliveries wait for {queue.endpoint_id}, which is paused"
+            found.append(
+                Finding("queue", told, advice=f"POST /api/v1/endpoints/{queue.endpoint_id}/resume lets them go")
+            )
+        elif queue.oldest_due is not None and queue.oldest_due < now - OVERDUE:
+            told = f"{queue.due} deliveries to {queue.endpoint_id} are due, the oldest since"
+            told += f" {format_instant(queue.oldest_due)}"
+            advice = "is the server running? If it is, look at its log and at the endpoint's attempts"
+            found.append(Finding("queue", told, problem=True, advice=advice))
+    # one that is being recorded or finished right now may stand in one of the two figures only
+    if queued != pending and queued != (await queries.totals()).get("deliveries.pending", 0):
+        told = f"{pending} deliveries are pending, and {queued} of them stand in the queue"
+        advice = "list them with goniec deliveries list --status pending, and resend those that never move"
+        found.append(Finding("queue", told, problem=True, advice=advice))
+    return found or [Finding("queue", f"{pending} deliveries pending, none stuck")]
+
+
+async def _clock(queries: Queries, now: Millis) -> Finding:
+    for event in await queries.events(EventFilter(), Page(1, newest=True)):
+        if event.received_at > now + CLOCK_SLACK:
+            told = f"it is {format_instant(now)} here, and the latest event is from {format_instant(event.received_at)}"
+            return Finding("clock", told, problem=True, advice="set the clock of this machine right")
+    return Finding("clock", format_instant(now))
+
+
+async def _rules(settings: Settings, queries: Queries) -> list[Finding]:
+    rules = await queries.rules()
+    broken = RuleSet(rules, settings.timezone).broken
+    active = sum(rule.active for rule in rules)
+    advice = "save the rule anew"
+    found = [Finding("rules", f"{id} cannot run: {why}", problem=True, advice=advice) for id, why in broken.items()]
+    return found or [Finding("rules", f"{len(rules)} rules, {active} of them active")]
+
+
+async def _quarantine(store: SqliteStore) -> Finding:
+    kept = await store.quarantined(limit=1)
+    if not kept:
+        return Finding("quarantine", "empty")
+    (number, at, reason, _content) = kept[0]
+    told = f"what could not be recorded is kept; the latest is number {number}, {format_instant(at)}: {reason}"
+    return Finding(
+        "quarantine", told, problem=True, advice="tell the authors of Goniec the reason, and send the event again"
+    )
+
+
+def _secrets(settings: Settings, endpoints: list[Endpoint]) -> Iterator[Finding]:
+    keys = [key.text for key in settings.secret_key]
+    source = "GONIEC_SECRET_KEY"
+    if not keys:
+        source = str(settings.key_file)
+        try:
+            keys = [settings.key_file.read_text().rstrip("\r\n")]
+            mode = stat.S_IMODE(settings.key_file.stat().st_mode)
+        except FileNotFoundError:
+            keys, mode = [], 0
+        except (OSError, ValueError) as error:
+            yield Finding("secrets", f"{source} cannot be read: {error}", problem=True, advice="let this user read it")
+            return
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            yield Finding("secrets", f"others may read {source}", problem=True, advice=f"chmod 600 {source}")
+    vault = AesVault(keys)
+    locked = [endpoint.id for endpoint in endpoints if not keys or not _opens(endpoint, vault)]
+    if locked:
+        told = f"the key in {source} does not open the secrets of {', '.join(locked)}"
+        yield Finding("secrets", told, problem=True, advice="put the former key back, or enter those secrets anew")
+    else:
+        yield Finding("secrets", f"{source} opens the secrets of {len(endpoints)} endpoints")
+
+
+def _opens(endpoint: Endpoint, vault: AesVault) -> bool:
+    try:
+        unsealed(endpoint, vault)
+    except ValueError:
+        return False
+    return True
+
+
+async def _reach(settings: Settings, endpoints: list[Endpoint]) -> list[Finding]:
+    """Look up where webhooks go, and ask the guard; nothing is connected to."""
+    resolver = DnsResolver()
+    try:
+        checked = await asyncio.gather(
+            *(check_resolved(endpoint.url, settings.allow_networks, resolver) for endpoint in endpoints)
+        )
+    finally:
+        await resolver.close()
+    refused = [
+        Finding("reach", f"{endpoint.id} may not be reached", problem=True, advice=one.detail)
+        for endpoint, one in zip(endpoints, checked, strict=True)
+        if isinstance(one, RefusedUrl)
+    ]
+    return refused or [Finding("reach", f"all {len(endpoints)} endpoints lie where webhooks may go")]
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1_000_000:,.0f}"

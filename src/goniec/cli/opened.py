@@ -1,0 +1,54 @@
+"""The database, opened by a command beside a server that may have it: short transactions, no lock, no waiting loops.
+
+Called by the commands that read or write it. They need no more of the machine than the time and chance.
+"""
+
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from goniec.cli.terminal import CommandError
+from goniec.core.times import Millis
+from goniec.settings import Settings
+from goniec.store.sqlite import SqliteStore, open_store
+
+
+class Machine:
+    """Time and chance (the ports `Clock` and `Dice`), without what a server loads beside them."""
+
+    def now(self) -> Millis:
+        """See `Clock`."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        """See `Clock`."""
+        return time.monotonic()
+
+    def bits(self, n: int) -> int:
+        """See `Dice`."""
+        return secrets.randbits(n)
+
+    def jitter(self) -> float:
+        """See `Dice`."""
+        return random.uniform(-1, 1)  # noqa: S311 - spreads retries, guards nothing
+
+
+@asynccontextmanager
+async def opened(settings: Settings, *, make: bool = False) -> AsyncIterator[SqliteStore]:
+    """Open the database; without `make` it has to be there."""
+    if not make and not settings.database.exists():
+        raise CommandError(no_database(settings))
+    store = open_store(settings.database, server=False)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def no_database(settings: Settings) -> str:
+    """Say that there is none, and where it was looked for."""
+    return (
+        f"there is no database at {settings.database}: set GONIEC_DATA_DIR to its folder, or start goniec serve first"
+    )

@@ -1,0 +1,51 @@
+"""`goniec migrate`, `backup` and `restore`: the database file as a whole."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from goniec.cli.opened import Machine, opened
+from goniec.cli.terminal import CommandError, say, settings_in_force
+from goniec.store.migrations import HEAD
+from goniec.store.sqlite import open_store
+from goniec.store.sqlite import restore as restore_file
+
+
+def migrate() -> int:
+    """Bring the database's schema up to date, after a copy; serve does it by itself."""
+    settings = settings_in_force()
+    asyncio.run(open_store(settings.database, server=True).close())
+    say(f"{settings.database} has schema {HEAD}.")
+    return 0
+
+
+def backup(file: Annotated[Path, Parameter(help="a new file")]) -> int:
+    """Copy the database to a new file while it is in use; secrets stay sealed in the copy."""
+    settings = settings_in_force()
+
+    async def copy() -> None:
+        async with opened(settings) as store:
+            await store.backup(str(file.absolute()))
+
+    if not file.absolute().parent.is_dir():
+        raise CommandError(f"there is no folder {file.absolute().parent}: make it first")
+    asyncio.run(copy())
+    say(f"{file} is a whole copy. The key to its secrets is not in it: keep {_key_place()} too.")
+    return 0
+
+
+def restore(file: Annotated[Path, Parameter(help="what goniec backup wrote")]) -> int:
+    """Put a backup in the database's place; endpoints come back paused."""
+    settings = settings_in_force()
+    erased = restore_file(file, settings.database, Machine().now())
+    if erased:
+        say(f"{erased} contacts that had been erased since the backup were erased again.")
+    say(f"{settings.database} is restored. Its endpoints are paused: resume them when you know what was sent since.")
+    return 0
+
+
+def _key_place() -> str:
+    settings = settings_in_force()
+    return "GONIEC_SECRET_KEY" if settings.secret_key else str(settings.key_file)

@@ -110,6 +110,8 @@ def _network(part: str) -> Network | NotUnderstood:
         network = ip_network(part)
     except ValueError:
         return _not_understood(part)
+    if "%" in part:
+        return NotUnderstood(part, f"{SETTING}: '{part}' has a zone; write the network without what begins with %")
     if isinstance(network, IPv6Network) and network.subnet_of(MAPPED):
         detail = f"{SETTING}: '{part}' is IPv4 in IPv6 dress; write it as an IPv4 network"
         return NotUnderstood(part, detail)

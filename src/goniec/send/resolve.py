@@ -6,7 +6,8 @@ handful of dead names would fill. Says nothing about whether an address may be r
 
 import asyncio
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeAlias
 
 from aiodns import DNSResolver, error
@@ -27,6 +28,8 @@ ASK_TIMEOUT: Final = 2.0
 """Seconds until a name server that does not answer is asked again."""
 
 ASK_TRIES: Final = 3
+
+LOOK: Final = "check the name and its DNS records"
 
 
 class Unresolved(Struct, frozen=True):
@@ -52,16 +55,17 @@ class Resolver(Protocol):
 class DnsResolver:
     """A `Resolver` on c-ares: the hosts file, then the servers of resolv.conf (or `servers`, as `address:port`)."""
 
-    def __init__(self, servers: Sequence[str] = ()) -> None:
+    def __init__(self, servers: Sequence[str] = (), *, clock: Callable[[], float] = time.monotonic) -> None:
         self._servers = servers
+        self._clock = clock
         self._answers: dict[str, tuple[float, Resolution]] = {}
         self._asked: dict[str, asyncio.Task[Resolution]] = {}
         self._dns: DNSResolver | None = None
-        self._dns_until = 0.0
+        self._dns_since = self._dns_until = 0.0
 
     async def resolve(self, host: str, limit: float) -> Resolution:
         """See `Resolver`. Those who ask for the same name at once share one question."""
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         until, known = self._answers.get(host, (0.0, None))
         if known is not None and now < until:
             return known
@@ -97,22 +101,28 @@ class DnsResolver:
         try:
             found = await dns.getaddrinfo(host, family=socket.AF_UNSPEC, type=socket.SOCK_STREAM)
         except error.DNSError as failed:
-            return self._keep(host, now + KEPT_FAILURE, _unresolved(host, *failed.args))
+            return self._missed(host, now, _unresolved(host, *failed.args))
         addresses = tuple(dict.fromkeys(bytes(node.addr[0]).decode() for node in found.nodes))
         if not addresses:
-            return self._keep(host, now + KEPT_FAILURE, Unresolved(f"{host} has no address; {LOOK}."))
-        until = min(self._dns_until, *(now + node.ttl for node in found.nodes))
+            return self._missed(host, now, Unresolved(f"{host} has no address; {LOOK}."))
+        until = min(self._dns_since + KEPT, *(now + node.ttl for node in found.nodes))
         return self._keep(host, max(until, now + KEPT_AT_LEAST), addresses)
 
     def _fresh(self, now: float) -> DNSResolver:
         """c-ares keeps answers by itself, for up to an hour and past our reach, so it is made anew each minute.
 
-        The old one is dropped, not closed: it ends when the last question put to it has been answered.
+        The old one is dropped, not closed: it ends when the last question put to it has been answered. Making one takes
+        less than a millisecond.
         """
         if self._dns is None or now >= self._dns_until:
             self._dns = DNSResolver(self._servers or None, timeout=ASK_TIMEOUT, tries=ASK_TRIES)
-            self._dns_until = now + KEPT
+            self._dns_since, self._dns_until = now, now + KEPT
         return self._dns
+
+    def _missed(self, host: str, now: float, answer: Unresolved) -> Resolution:
+        # c-ares would keep this one, too
+        self._dns_until = min(self._dns_until, now + KEPT_FAILURE)
+        return self._keep(host, now + KEPT_FAILURE, answer)
 
     def _keep(self, host: str, until: float, answer: Resolution) -> Resolution:
         earlier = self._answers.pop(host, None)
@@ -122,9 +132,6 @@ class DnsResolver:
             del self._answers[next(iter(self._answers))]
         self._answers[host] = until, answer
         return answer
-
-
-LOOK: Final = "check the name and its DNS records"
 
 
 def _unresolved(host: str, code: int, text: str = "") -> Unresolved:

@@ -39,7 +39,7 @@ IDLE: Final = 60
 """Seconds without use after which a connection is not trusted any more."""
 
 UNCHECKED: Final = 1.5
-"""Seconds after which libcurl looks whether an idle connection is still good; within one second of a look it does not."""
+"""Seconds after which libcurl looks whether an idle connection still holds; within one of a look it does not."""
 
 Judge = Callable[[str, int], str | None]
 """(address, port) → what speaks against connecting there."""

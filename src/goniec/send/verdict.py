@@ -73,7 +73,6 @@ HOST: Final = (
     "has a certificate for another name; use the name that the certificate is for, or get one for this name",
 )
 CERTIFICATES: Final = {
-    0: HOST,
     2: ISSUER,
     9: NOT_YET,
     10: EXPIRED,
@@ -82,9 +81,11 @@ CERTIFICATES: Final = {
     19: ISSUER,
     20: ISSUER,
     21: ISSUER,
-    62: HOST,
 }
-"""By OpenSSL's result of the verification (X509_V_ERR_…) under libcurl's error 60; 0: the chain holds, not the name."""
+"""By OpenSSL's result of the verification (X509_V_ERR_…), under libcurl's error 60."""
+
+OTHER_NAME: Final = "subject name"
+"""What libcurl says when the chain holds and the name does not; it then gives no result that could be told by."""
 
 UNKNOWN: Final = "whether it took the request is not known"
 
@@ -152,7 +153,7 @@ def judge_ending(ending: Ending) -> tuple[Failure, str]:
             return Failure.TLS, _no_tls(there, words)
         case pycurl.E_PEER_FAILED_VERIFICATION:
             invalid = Failure.TLS, f"has a certificate that is not valid ({words}); renew it there"
-            failure, what = CERTIFICATES.get(ending.verified, invalid)
+            failure, what = HOST if OTHER_NAME in words else CERTIFICATES.get(ending.verified, invalid)
             return failure, f"{ending.host} {what}."
         case pycurl.E_SEND_FAIL_REWIND:
             return Failure.STALE, f"{there} closed a kept connection just as it was used again; a fresh one will do."

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from goniec.flow.configure import Outside
 from goniec.flow.record import Recorder
+from goniec.flow.testing import TryOut, Workbench
 from goniec.ports import Clock, Dice, Guard, Notice, Store, Vault
 
 
@@ -28,6 +29,7 @@ class ApiContext(Struct, frozen=True, kw_only=True):
     vault: Vault
     guard: Guard
     notice: Notice
+    try_out: TryOut
     version: str
     country: str
     zone: str
@@ -38,3 +40,8 @@ class ApiContext(Struct, frozen=True, kw_only=True):
     def outside(self) -> Outside:
         """The ports that configuring leans on."""
         return Outside(self.store, self.vault, self.clock, self.dice, self.guard, self.notice)
+
+    @property
+    def bench(self) -> Workbench:
+        """The ports of test sends."""
+        return Workbench(self.store, self.vault, self.clock, self.dice, self.try_out)

@@ -29,7 +29,10 @@ def create_app(context: ApiContext) -> ASGIApp:
     """Build the application. It opens and closes nothing: that is the caller's."""
     parts = Parts(context, Keys(context.store.queries, context.clock))
     litestar = Litestar(
-        route_handlers=[*(_handler(operation, parts) for operation in OPERATIONS), *page_handlers(context)],
+        route_handlers=[
+            *(_handler(operation, parts) for operation in OPERATIONS),
+            *page_handlers(context, OPERATIONS, BASE),
+        ],
         exception_handlers={Exception: _exceptions(context)},
         openapi_config=None,
         logging_config=None,

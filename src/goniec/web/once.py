@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import Final, TypeVar
 
+from msgspec.structs import replace
 from typing_extensions import override
 
 from goniec.core.decide import Call
@@ -24,21 +25,34 @@ T = TypeVar("T")
 REPLAYED: Final = ("idempotency-replayed", "true")
 
 
-async def once(ask: Ask, act: Callable[[Store], Awaitable[T]], tell: Callable[[T], Reply]) -> Reply:
+async def once(
+    ask: Ask, act: Callable[[Store], Awaitable[T]], tell: Callable[[T], Reply], *, secret: bool = False
+) -> Reply:
     """Let `act` change something through the store it is given, and tell what came of it.
 
     `act` makes one transaction, whose result it returns as it is. `tell` may raise a `Fault`: then nothing is
-    remembered, and asking again does it again, so it raises only where nothing was written.
+    remembered, and asking again does it again, so it raises only where nothing was written. An answer that holds a
+    `secret` is remembered sealed.
     """
     if ask.idempotency_key is None:
         return tell(await act(ask.context.store))
     digest = _digest(ask)
-    remembering = _Remembering(ask, digest, tell)
+    remembering = _Remembering(ask, digest, tell, secret=secret)
     try:
         result = await act(remembering)
     except _Known as known:
-        return replayed(known.answer, digest)
+        ours = secret and known.answer.digest == digest
+        return replayed(_unsealed(ask, known.answer) if ours else known.answer, digest)
     return tell(result)
+
+
+async def answered(ask: Ask) -> Reply | None:
+    """Give the first answer, if there is one: for what is not undone when the transaction that remembers it fails."""
+    if ask.idempotency_key is None:
+        return None
+    key = _key(ask)
+    known = await ask.context.store.transact(lambda tx: tx.remembered(key))
+    return None if known is None else replayed(known, _digest(ask))
 
 
 async def recorded(
@@ -78,6 +92,17 @@ def _remembered(reply: Reply, digest: bytes) -> Remembered:
     return Remembered(digest, reply.status, reply.body(), ((_MEDIA, reply.media_type), *reply.headers))
 
 
+def _sealed(ask: Ask, answer: Remembered) -> Remembered:
+    return replace(answer, body=ask.context.vault.seal(_key(ask), answer.body.decode()))
+
+
+def _unsealed(ask: Ask, answer: Remembered) -> Remembered:
+    try:
+        return replace(answer, body=ask.context.vault.unseal(_key(ask), answer.body).encode())
+    except ValueError:
+        raise Fault(409, "the answer to this Idempotency-Key cannot be given again; take a new one") from None
+
+
 def _key(ask: Ask) -> str:
     return f"{ask.key.id}:{ask.idempotency_key}"
 
@@ -97,10 +122,11 @@ class _Known(Exception):
 class _Remembering(Store):
     """A store whose transactions remember the answer beside what they do."""
 
-    def __init__(self, ask: Ask, digest: bytes, tell: Callable[[T], Reply]) -> None:
+    def __init__(self, ask: Ask, digest: bytes, tell: Callable[[T], Reply], *, secret: bool) -> None:
         self._ask = ask
         self._digest = digest
         self._tell: Callable[..., Reply] = tell
+        self._secret = secret
 
     @property
     @override
@@ -120,7 +146,8 @@ class _Remembering(Store):
                 reply = self._tell(result)
             except Fault:
                 return result
-            await tx.remember(key, _remembered(reply, self._digest), now)
+            answer = _remembered(reply, self._digest)
+            await tx.remember(key, _sealed(self._ask, answer) if self._secret else answer, now)
             return result
 
         return await self._ask.context.store.transact(first)

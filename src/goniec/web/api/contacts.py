@@ -53,8 +53,8 @@ class ContactQuery(PageQuery, frozen=True, kw_only=True, rename="camel"):
     external_id: Annotated[str | None, Meta(description="Exactly this externalId.")] = None
     tag: Annotated[str | None, Meta(description="Carries this tag.")] = None
     q: Annotated[
-        str | None,
-        Meta(description="Literal text in e-mail, phone, name, company or externalId, in any case.", max_length=200),
+        Annotated[str, Meta(max_length=200)] | None,
+        Meta(description="Literal text in e-mail, phone, name, company or externalId, in any case."),
     ] = None
 
 

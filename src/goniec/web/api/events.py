@@ -90,7 +90,7 @@ _PURCHASE = {
     errors=(409,),
     examples={"one event": _VISIT, "several": {"events": [_VISIT, _PURCHASE]}},
     limit=BODY_LIMIT,
-    raw=EventIn | EventsIn,
+    raw=(EventIn, EventsIn),
 )
 async def send_events(ask: Ask) -> Reply:
     """Take one event, or a list of up to 1000 under `events`.

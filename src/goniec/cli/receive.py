@@ -20,7 +20,7 @@ def receive(
     status: Annotated[str, Parameter(help="answers in turn, such as 500,200")] = "200",
     delay: Annotated[float, Parameter(help="seconds to wait before each answer")] = 0.0,
 ) -> int:
-    """Receive webhooks and print them."""
+    """Print webhooks that arrive, check them, misbehave on demand."""
     demands = _demands(user, password, secret, status, delay)
     return run_until_signal(lambda stop: _listen(demands, port, stop))
 

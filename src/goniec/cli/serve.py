@@ -19,7 +19,7 @@ def serve(
     database: Annotated[str | None, Parameter(help="such as sqlite:///goniec.db")] = None,
     role: Annotated[str | None, Parameter(help="what this process does")] = None,
 ) -> int:
-    """Run the engine; end it with SIGTERM or Ctrl-C."""
+    """Run the engine until SIGTERM or Ctrl-C."""
     settings = settings_in_force({"host": host, "port": port, "database": database, "role": role})
     log.configure(settings.log_format, settings.log_level)
     try:

@@ -14,7 +14,7 @@ from goniec.store.sqlite import restore as restore_file
 
 
 def migrate() -> int:
-    """Bring the database's schema up to date, after a copy; serve does it by itself."""
+    """Bring the schema up to date, as serve does by itself."""
     settings = settings_in_force()
     asyncio.run(open_store(settings.database, server=True).close())
     say(f"{settings.database} has schema {HEAD}.")
@@ -22,7 +22,7 @@ def migrate() -> int:
 
 
 def backup(file: Annotated[Path, Parameter(help="a new file")]) -> int:
-    """Copy the database to a new file while it is in use; secrets stay sealed in the copy."""
+    """Copy the database while it is in use."""
     settings = settings_in_force()
 
     async def copy() -> None:
@@ -37,7 +37,7 @@ def backup(file: Annotated[Path, Parameter(help="a new file")]) -> int:
 
 
 def restore(file: Annotated[Path, Parameter(help="what goniec backup wrote")]) -> int:
-    """Put a backup in the database's place; endpoints come back paused."""
+    """Put a backup in the database's place."""
     settings = settings_in_force()
     erased = restore_file(file, settings.database, Machine().now())
     if erased:

@@ -68,7 +68,7 @@ async def test_a25_a_test_send_has_the_bytes_of_a_real_one_but_for_its_mark(desk
         header for header in real.headers if header[0] not in changing
     ]
     assert is_id(DELIVERY, tried.delivery.id)
-    assert tried.hints == ()
+    assert (tried.can_occur, tried.hints) == (True, ())
 
 
 async def test_a_test_send_that_arrives_is_a_row_in_the_log(desk: Desk) -> None:
@@ -118,6 +118,7 @@ async def test_a25_a_test_send_does_not_hide_that_the_real_one_would_not_come(de
     await pause_endpoint(desk.outside, endpoint_id)
     tried = await trying(desk, saved.rule.id)
     assert tried.delivery.status is Status.DELIVERED
+    assert not tried.can_occur
     off, none, which, paused = tried.hints
     assert "off" in off
     assert "none of the rule's triggers" in none

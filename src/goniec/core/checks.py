@@ -156,7 +156,7 @@ def _webhook_problems(action: a.Webhook, pointer: str) -> list[Problem]:
     if action.url is None and action.endpoint_id is None:
         found.append(Problem(f"{pointer}/url", "a URL is needed, or the id of an endpoint (endpointId)"))
     if action.url is not None:
-        found += url_problems(f"{pointer}/url", action.url)
+        found += url_problems(f"{pointer}/url", action.url.strip())
     if action.endpoint_id is not None:
         found += name_problems(f"{pointer}/endpointId", action.endpoint_id)
     if action.basic_auth is not None:

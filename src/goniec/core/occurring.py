@@ -36,6 +36,11 @@ def doubts(rule: RuleDraft, known: Known, now: Millis) -> Iterator[str]:
         yield f"trigger {n + 1} ({type_of(rule.triggers[n])}) cannot occur: {why}"
 
 
+def can_occur(rule: RuleDraft, known: Known) -> bool:
+    """Whether anything sets the rule off while it is on and valid."""
+    return any(_impossible(trigger, known) is None for trigger in rule.triggers)
+
+
 def _impossible(trigger: Trigger, known: Known) -> str | None:
     if trigger.source_key is not None and not set(trigger.source_key) & set(known.authors):
         return "its sourceKey names no active API key and no rule"

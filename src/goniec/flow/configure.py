@@ -15,11 +15,13 @@ from goniec.core.uses import Use, names_used
 from goniec.ports import Clock, Dice, Guard, Notice, Store, Vault
 
 Code = Literal[
+    "bodyErased",
     "credentialsDiffer",
     "endpointExists",
     "inUse",
     "nameTaken",
     "noWebhook",
+    "notPending",
     "pendingDeliveries",
     "ruleInactive",
     "secretsUnreadable",

@@ -29,6 +29,16 @@ from goniec.ports import Forbidden, Guard, Queries, Tx
 _VERSIONED = frozenset(RuleDraft.__struct_fields__) - {"id", "version", "created_at", "updated_at"}
 
 
+class RuleShown(RuleDraft, frozen=True, kw_only=True):
+    """A rule as users read it, and may send it back: times as text, each webhook with its URL and user."""
+
+    id: str
+    version: int
+    position: int
+    created_at: str
+    updated_at: str
+
+
 class RuleSaved(Struct, frozen=True):
     """A rule as it stands now, with the endpoints that it names, by id; `written` are those that saving it changed."""
 
@@ -37,13 +47,13 @@ class RuleSaved(Struct, frozen=True):
     written: tuple[str, ...] = ()
 
 
-def shown(rule: Rule, endpoints: Mapping[str, Endpoint]) -> RuleDraft:
-    """Give a rule as users read and write it: times as text, each webhook with its URL and user, never a password."""
+def shown(rule: Rule, endpoints: Mapping[str, Endpoint]) -> RuleShown:
+    """Give a rule as users read and write it, never with a password."""
     given = {name: getattr(rule, name) for name in RuleDraft.__struct_fields__}
     given["created_at"], given["updated_at"] = format_instant(rule.created_at), format_instant(rule.updated_at)
     for branch in ("actions", "otherwise"):
         given[branch] = tuple(_shown_action(action, endpoints) for action in given[branch])
-    return RuleDraft(**given)
+    return RuleShown(**given)
 
 
 def rule_tag(rule: Rule, endpoints: Mapping[str, Endpoint]) -> str:

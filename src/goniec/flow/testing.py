@@ -17,7 +17,7 @@ from goniec.core.identity import Who
 from goniec.core.ids import EVENT, delivery_id, prefixed
 from goniec.core.matching import type_of
 from goniec.core.model import Attempt, Contact, Delivery, Status
-from goniec.core.occurring import doubts
+from goniec.core.occurring import can_occur, doubts
 from goniec.core.payload import body
 from goniec.core.problems import Invalid, Problem
 from goniec.core.rules import Rule
@@ -43,12 +43,17 @@ TryOut = Callable[[Endpoint, Delivery], Awaitable[Attempt]]
 
 
 class Trial(Struct, frozen=True):
-    """A test send as it ended. `hints` say why real events would not get as far, one sentence for each reason."""
+    """A test send as it ended.
+
+    `can_occur` says whether anything can set the rule off while it is on; `hints` say why real events would not get as
+    far, one sentence for each reason.
+    """
 
     delivery: Delivery
     attempt: Attempt
     endpoint: Endpoint
     rule: Rule
+    can_occur: bool
     hints: tuple[str, ...]
 
 
@@ -92,11 +97,12 @@ async def send_test(
     except ValueError:
         detail = f"no key at hand opens the secrets of the endpoint {endpoint_id}; give it its password and secret anew"
         return Conflict("secretsUnreadable", detail)
-    hints = (*doubts(rule, await known_to(queries), bench.clock.now()), *_endpoint_doubts(endpoint))
+    known = await known_to(queries)
+    hints = (*doubts(rule, known, bench.clock.now()), *_endpoint_doubts(endpoint))
     delivery = _delivery(bench, rule, contact, endpoint_id, place)
     await bench.store.transact(partial(_begin, delivery))
     attempt = await bench.try_out(endpoint, delivery)
-    work = partial(_end, Trial(_after(delivery, attempt), attempt, endpoint, rule, hints))
+    work = partial(_end, Trial(_after(delivery, attempt), attempt, endpoint, rule, can_occur(rule, known), hints))
     return await (finishing or bench.store).transact(work)
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from msgspec import Struct
+
 from goniec.flow.configure import Conflict, Missing, Named, Refusal, Stale
 from goniec.ports import Page
 from goniec.web.problems import Fault, missing
 
 T = TypeVar("T")
-
-from msgspec import Struct
 
 
 class NamedOut(Struct):

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from goniec.web.api import contact_changes, contacts, events
+from goniec.web.api import contact_changes, contacts, deliveries, endpoints, events, export, funnels, keys, rules, runs
 from goniec.web.operation import Operation
 
-ROOMS: Final = (contacts, contact_changes, events)
+ROOMS: Final = (contacts, contact_changes, export, events, rules, runs, endpoints, deliveries, funnels, keys)
 
 OPERATIONS: Final[tuple[Operation, ...]] = tuple(
     one for room in ROOMS for one in vars(room).values() if isinstance(one, Operation)

@@ -1,0 +1,291 @@
+"""Endpoints: read, changed, paused, resumed, given another secret, deleted. Rules make them."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from goniec.core.endpoint import Endpoint, Pause
+from goniec.core.times import Millis, format_instant
+from goniec.core.uses import Use
+from goniec.flow.configure import Named, Outside, Refusal, usage
+from goniec.flow.endpoints import (
+    OVERLAP_DAYS,
+    OVERLAP_DAYS_MAX,
+    EndpointDraft,
+    EndpointSaved,
+    change_endpoint,
+    delete_endpoint,
+    endpoint_tag,
+    pause_endpoint,
+    resume_endpoint,
+    rotate_secret,
+)
+from goniec.ports import Queries, Store
+from goniec.web.lists import Listed, PageQuery, listed
+from goniec.web.once import once
+from goniec.web.operation import Ask, operation
+from goniec.web.problems import missing
+from goniec.web.refusals import NamedOut, cut, etag, fault, named
+from goniec.web.reply import Reply
+
+
+class BasicOut(Struct, rename="camel"):
+    """The user of Basic authorization, and whether a password is stored."""
+
+    username: str
+    password_set: bool
+
+
+class HeaderOut(Struct, rename="camel"):
+    """A header of the endpoint's own. The value of a secret one is not told, only that it is stored."""
+
+    name: str
+    value: str | None
+    secret: bool
+    value_set: bool
+
+
+class EndpointOut(Struct, rename="camel", kw_only=True):
+    """Where webhooks go, and how.
+
+    `pending` counts the deliveries that wait for it, `heldUntil` is until when it asked to be left alone, and the
+    earlier signing secret signs beside the present one until `previousSecretUntil`. `usedBy` are the rules that name
+    it.
+    """
+
+    id: str
+    version: int
+    url: str
+    basic_auth: BasicOut | None
+    headers: list[HeaderOut]
+    schedule: list[int]
+    timeout: float
+    connect_timeout: float
+    concurrency: int
+    order: bool
+    order_hold: int
+    paused: Pause | None
+    paused_at: str | None
+    held_until: str | None
+    previous_secret_until: str | None
+    created_at: str
+    updated_at: str
+    pending: int
+    used_by: list[NamedOut]
+
+
+class RotateIn(Struct, rename="camel", forbid_unknown_fields=True):
+    """The new signing secret, unless Goniec is to make one, and for how many days the old one still signs beside it."""
+
+    secret: Annotated[str | None, Meta(description="`whsec_` and the base64 of 24 to 64 bytes.")] = None
+    overlap_days: Annotated[int, Meta(description=f"0 to {OVERLAP_DAYS_MAX}.")] = OVERLAP_DAYS
+
+
+class Rotated(EndpointOut, rename="camel", kw_only=True):
+    """The endpoint; `secret` is its new signing secret where Goniec made it, and is never told again."""
+
+    secret: str | None
+
+
+@operation(
+    "GET", "/endpoints", scope="read", tag="endpoints", summary="List endpoints", answers={200: Listed[EndpointOut]}
+)
+async def list_endpoints(ask: Ask, query: PageQuery) -> Reply:
+    """Endpoints in the order in which they were made. Secrets are written, never read back."""
+    facts = await _facts(ask)
+    rows = cut(query.page(), await ask.context.store.queries.endpoints(), lambda endpoint: endpoint.id)
+    return listed(query, rows, lambda endpoint: endpoint.id, facts.shown)
+
+
+@operation(
+    "GET", "/endpoints/{id}", scope="read", tag="endpoints", summary="Read an endpoint", answers={200: EndpointOut}
+)
+async def read_endpoint(ask: Ask, id: str) -> Reply:
+    """One endpoint. Secrets are written, never read back."""
+    endpoint = await ask.context.store.queries.endpoint(id)
+    if endpoint is None:
+        raise missing("endpoint")
+    facts = await _facts(ask)
+    return Reply(200, facts.shown(endpoint), (etag(endpoint_tag(endpoint)),))
+
+
+@operation(
+    "PATCH",
+    "/endpoints/{id}",
+    scope="admin",
+    tag="endpoints",
+    summary="Change an endpoint",
+    answers={200: EndpointOut},
+    errors=(409, 412),
+    examples={
+        "patience": {"timeout": 30, "schedule": [5, 60, 3600]},
+        "a secret header": {"headers": [{"name": "X-Api-Key", "value": "s3cret", "secret": True}]},
+        "another password": {"basicAuth": {"username": "goniec", "password": "correct horse"}},
+    },
+)
+async def patch_endpoint(ask: Ask, id: str, body: EndpointDraft) -> Reply:
+    """Change what is given, for all rules that use the endpoint.
+
+    `headers` replaces the whole list; a secret header without a `value` keeps the stored one. `basicAuth` without a
+    `password` keeps that, null removes it. Another scheme, host or port drops the stored password and secret headers
+    that are not given anew. A URL and user that another endpoint has are 409 `endpointExists`.
+
+    `schedule` are the waits before further attempts, `timeout` and `connectTimeout` bound an attempt, all in seconds;
+    `concurrency` is how many requests are under way at a time; with `order` the deliveries of one contact go one after
+    the other, and one that has failed for `orderHold` seconds steps aside (0: never).
+    """
+    facts = await _facts(ask)
+
+    async def act(store: Store) -> EndpointSaved | Refusal:
+        return await change_endpoint(_outside(ask, store), id, body, ask.expected)
+
+    return await once(ask, act, facts.tell)
+
+
+@operation(
+    "DELETE",
+    "/endpoints/{id}",
+    scope="admin",
+    tag="endpoints",
+    summary="Delete an endpoint",
+    answers={204: None},
+    errors=(409, 412),
+)
+async def remove_endpoint(ask: Ask, id: str) -> Reply:
+    """Delete an endpoint that no rule names (else 409 `inUse`) and for which nothing waits (`pendingDeliveries`)."""
+    refused = await delete_endpoint(ask.context.outside, id, ask.expected)
+    if refused is not None:
+        raise fault(refused)
+    return Reply(204)
+
+
+@operation(
+    "POST",
+    "/endpoints/{id}/pause",
+    scope="admin",
+    tag="endpoints",
+    summary="Pause an endpoint",
+    answers={200: EndpointOut},
+    errors=(412,),
+)
+async def pause(ask: Ask, id: str) -> Reply:
+    """Send nothing to it until it is resumed. What is for it waits; nothing is lost."""
+    facts = await _facts(ask)
+
+    async def act(store: Store) -> EndpointSaved | Refusal:
+        return await pause_endpoint(_outside(ask, store), id, ask.expected)
+
+    return await once(ask, act, facts.tell)
+
+
+@operation(
+    "POST",
+    "/endpoints/{id}/resume",
+    scope="admin",
+    tag="endpoints",
+    summary="Resume an endpoint",
+    answers={200: EndpointOut},
+    errors=(412,),
+)
+async def resume(ask: Ask, id: str) -> Reply:
+    """Send to it again, beginning with what waits."""
+    facts = await _facts(ask)
+
+    async def act(store: Store) -> EndpointSaved | Refusal:
+        return await resume_endpoint(_outside(ask, store), id, ask.expected)
+
+    return await once(ask, act, facts.tell)
+
+
+@operation(
+    "POST",
+    "/endpoints/{id}/rotateSecret",
+    scope="admin",
+    tag="endpoints",
+    summary="Change the signing secret",
+    answers={200: Rotated},
+    errors=(412,),
+    examples={"let Goniec make one": {}, "at once": {"overlapDays": 0}},
+)
+async def rotate(ask: Ask, id: str, body: RotateIn) -> Reply:
+    """Sign with a new secret: the one that is sent, or one that Goniec makes and tells **once**, in this answer.
+
+    The old one signs beside it for `overlapDays`, so that receivers can change over in their own time. This is also how
+    to learn the secret of an endpoint that a rule has made.
+    """
+    facts = await _facts(ask)
+
+    async def act(store: Store) -> EndpointSaved | Refusal:
+        return await rotate_secret(_outside(ask, store), id, body.secret, body.overlap_days, ask.expected)
+
+    return await once(ask, act, facts.tell_rotated, secret=True)
+
+
+class _Facts(Struct, frozen=True):
+    """What is shown of an endpoint beside itself: which rules use it, how much waits for it."""
+
+    used: Mapping[Use, list[Named]]
+    pending: Mapping[str, int]
+
+    def shown(self, endpoint: Endpoint) -> EndpointOut:
+        """Show an endpoint."""
+        return EndpointOut(**self._parts(endpoint))
+
+    def tell(self, saved: EndpointSaved | Refusal) -> Reply:
+        """Give the answer to a change."""
+        if not isinstance(saved, EndpointSaved):
+            raise fault(saved)
+        return Reply(200, self.shown(saved.endpoint), (etag(endpoint_tag(saved.endpoint)),))
+
+    def tell_rotated(self, saved: EndpointSaved | Refusal) -> Reply:
+        """Give the answer to a new secret."""
+        if not isinstance(saved, EndpointSaved):
+            raise fault(saved)
+        rotated = Rotated(**self._parts(saved.endpoint), secret=saved.secret)
+        return Reply(200, rotated, (etag(endpoint_tag(saved.endpoint)),))
+
+    def _parts(self, endpoint: Endpoint) -> dict[str, Any]:
+        policy = endpoint.policy
+        basic = None
+        if endpoint.username is not None:
+            basic = BasicOut(endpoint.username, endpoint.password is not None)
+        return {
+            "id": endpoint.id,
+            "version": endpoint.version,
+            "url": endpoint.url,
+            "basic_auth": basic,
+            "headers": [
+                HeaderOut(header.name, header.value, header.sealed is not None, value_set=True)
+                for header in endpoint.headers
+            ],
+            "schedule": list(policy.schedule),
+            "timeout": policy.timeout,
+            "connect_timeout": policy.connect_timeout,
+            "concurrency": policy.concurrency,
+            "order": policy.order,
+            "order_hold": policy.order_hold,
+            "paused": endpoint.paused,
+            "paused_at": _instant(endpoint.paused_at),
+            "held_until": _instant(endpoint.held_until),
+            "previous_secret_until": _instant(endpoint.previous_until),
+            "created_at": format_instant(endpoint.created_at),
+            "updated_at": format_instant(endpoint.updated_at),
+            "pending": self.pending.get(endpoint.id, 0),
+            "used_by": named(self.used.get(("endpoint", endpoint.id), [])),
+        }
+
+
+async def _facts(ask: Ask) -> _Facts:
+    queries: Queries = ask.context.store.queries
+    queues = await queries.queues(ask.context.clock.now())
+    return _Facts(usage(await queries.rules()), {queue.endpoint_id: queue.pending for queue in queues})
+
+
+def _outside(ask: Ask, store: Store) -> Outside:
+    return replace(ask.context.outside, store=store)
+
+
+def _instant(at: Millis | None) -> str | None:
+    return None if at is None else format_instant(at)

@@ -1,6 +1,7 @@
 """`goniec deliveries list`, `show` and `resend`: the delivery log from the terminal."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, Final
@@ -13,7 +14,9 @@ from goniec.cli.terminal import FAILED, USAGE, CommandError, printable, say, set
 from goniec.core.endpoint import Endpoint
 from goniec.core.model import Attempt, Delivery, Status
 from goniec.core.times import Millis, format_instant, parse_instant
-from goniec.ports import DeliveryFilter, Page, Queries, Tx
+from goniec.flow.configure import Conflict, Refusal
+from goniec.flow.deliveries import requeued
+from goniec.ports import DeliveryFilter, Page, Queries
 
 LIMIT_MAX: Final = 1000
 
@@ -61,8 +64,7 @@ def show(id: Annotated[str, Parameter(help="dlv_…")], *, json: Json = False) -
     """Show a delivery with its attempts and the exact body."""
     delivery, attempts, host = asyncio.run(_show(id))
     if json:
-        made = _as_json(delivery) | {"attempts": [_attempt_as_json(attempt) for attempt in attempts]}
-        print(_json(made | {"body": delivery.body.decode(errors="replace")}))
+        print(_json(_whole_as_json(delivery, attempts)))
         return 0
     due = f", next attempt {format_instant(delivery.due_at)}" if delivery.due_at is not None else ""
     print(f"{delivery.id}  {delivery.status}{due}")
@@ -81,10 +83,16 @@ def show(id: Annotated[str, Parameter(help="dlv_…")], *, json: Json = False) -
 
 def resend(ids: Annotated[tuple[str, ...], Parameter(help="dlv_…", negative=())]) -> int:
     """Send deliveries once more: the same ids and bytes, now."""
-    known = asyncio.run(_resend(ids))
-    for id, is_known in zip(ids, known, strict=True):
-        say(f"{id} will be sent again by the server that runs." if is_known else f"{id}: there is no such delivery")
-    return 0 if all(known) else FAILED
+    found = asyncio.run(_resend(ids))
+    for id, one in zip(ids, found, strict=True):
+        match one:
+            case Delivery():
+                say(f"{id} will be sent again by the server that runs.")
+            case Conflict(detail=detail):
+                say(f"{id}: {detail}")
+            case _:
+                say(f"{id}: there is no such delivery")
+    return 0 if all(isinstance(one, Delivery) for one in found) else FAILED
 
 
 async def _list(wanted: DeliveryFilter, limit: int) -> tuple[list[Delivery], dict[str, str]]:
@@ -103,14 +111,10 @@ async def _show(id: str) -> tuple[Delivery, list[Attempt], str]:
         return *found, "an endpoint that is gone" if endpoint is None else _host(endpoint)
 
 
-async def _resend(ids: Sequence[str]) -> list[bool]:
+async def _resend(ids: Sequence[str]) -> list[Delivery | Refusal]:
     now = Machine().now()
     async with opened(settings_in_force()) as store:
-        return [await store.transact(partial(_requeue, id, now)) for id in ids]
-
-
-async def _requeue(id: str, now: Millis, tx: Tx) -> bool:
-    return await tx.requeue(id, now) is not None
+        return [await store.transact(partial(requeued, id, now)) for id in ids]
 
 
 def _host(endpoint: Endpoint) -> str:
@@ -129,35 +133,22 @@ def _headline(attempt: Attempt) -> str:
 
 
 def _as_json(delivery: Delivery) -> dict[str, Any]:
-    times = {"createdAt": delivery.created_at, "dueAt": delivery.due_at, "deliveredAt": delivery.delivered_at}
-    return {
-        "id": delivery.id,
-        "status": delivery.status,
-        "endpointId": delivery.endpoint_id,
-        "contactId": delivery.contact_id,
-        "ruleId": delivery.rule_id,
-        "runId": delivery.run_id,
-        "eventId": delivery.event_id,
-        "eventType": delivery.event_type,
-        "sequence": delivery.seq,
-        "attemptCount": delivery.attempts,
-        **{name: None if at is None else format_instant(at) for name, at in times.items()},
-    }
+    """As the API gives it."""
+    # brings the whole web floor with it, which text does without
+    from goniec.web.api.deliveries import delivery_out
+
+    shown: dict[str, Any] = msgspec.to_builtins(delivery_out(delivery))
+    return shown
 
 
-def _attempt_as_json(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "number": attempt.number,
-        "at": format_instant(attempt.at),
-        "millis": attempt.millis,
-        "status": attempt.status,
-        "failure": attempt.failure,
-        "detail": attempt.detail,
-        "address": attempt.address,
-        "head": attempt.head.decode(errors="replace"),
-        "body": attempt.body.decode(errors="replace"),
-        "note": attempt.note,
-        "resend": attempt.resend,
+def _whole_as_json(delivery: Delivery, attempts: Sequence[Attempt]) -> dict[str, Any]:
+    from goniec.web.api.deliveries import attempt_out, text_of
+
+    text = text_of(delivery.body)
+    return _as_json(delivery) | {
+        "body": text,
+        "bodyBase64": b64encode(delivery.body).decode() if text is None else None,
+        "attempts": msgspec.to_builtins([attempt_out(attempt) for attempt in attempts]),
     }
 
 

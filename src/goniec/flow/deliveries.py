@@ -16,9 +16,19 @@ async def resend_delivery(outside: Outside, delivery_id: str) -> Delivery | Refu
 
     One that is pending already is just due at once.
     """
-    found = await outside.store.transact(partial(_resend, delivery_id, outside.clock.now()))
+    found = await outside.store.transact(partial(requeued, delivery_id, outside.clock.now()))
     if isinstance(found, Delivery):
         outside.notice.kick(found.endpoint_id)
+    return found
+
+
+async def requeued(delivery_id: str, now: Millis, tx: Tx) -> Delivery | Refusal:
+    """Do it inside a transaction, for a command that runs beside the server, which looks into the queue by itself."""
+    found = await tx.requeue(delivery_id, now)
+    if found is None:
+        return Missing("delivery")
+    if found.status is not Status.PENDING:
+        return Conflict("bodyErased", "its contact was erased, and its body with it: there is nothing left to send")
     return found
 
 
@@ -31,15 +41,6 @@ async def cancel_delivery(outside: Outside, delivery_id: str) -> Delivery | Refu
     if isinstance(found, Delivery):
         # what is held in memory is forgotten, this one with it
         outside.notice.changed(found.endpoint_id)
-    return found
-
-
-async def _resend(delivery_id: str, now: Millis, tx: Tx) -> Delivery | Refusal:
-    found = await tx.requeue(delivery_id, now)
-    if found is None:
-        return Missing("delivery")
-    if found.status is not Status.PENDING:
-        return Conflict("bodyErased", "its contact was erased, and its body with it: there is nothing left to send")
     return found
 
 

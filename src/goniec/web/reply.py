@@ -3,7 +3,7 @@
 Every response of Goniec's own passes here, so all carry the same headers.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +21,11 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Reply(Struct, frozen=True):
-    """Status, content (what msgspec turns into JSON; bytes go out as they are; None: no body), further headers."""
+    """Status, content, further headers.
+
+    The content is what msgspec turns into JSON. Bytes go out as they are, an iterator of bytes piece by piece, and None
+    means that there is no body.
+    """
 
     status: int
     content: Any = None
@@ -36,18 +40,25 @@ class Reply(Struct, frozen=True):
 
 
 async def send_reply(reply: Reply, send: Send) -> None:
-    """Send it."""
+    """Send it. What fails in the middle of a body that goes out in pieces can only be told by breaking off."""
+    if isinstance(reply.content, AsyncIterator):
+        await send({"type": "http.response.start", "status": reply.status, "headers": _headers(reply)})
+        async for piece in reply.content:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return
     body = reply.body()
-    headers: list[tuple[bytes, bytes]] = [
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
+    headers = _headers(reply)
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _headers(reply: Reply) -> list[tuple[bytes, bytes]]:
+    headers = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
     if reply.content is not None:
         headers.append((b"content-type", reply.media_type.encode()))
     # what a handler sets takes the place of what all carry
     own = [(name.encode(), value.encode("latin-1")) for name, value in reply.headers]
     named = {name for name, _ in own}
-    headers = [header for header in headers if header[0] not in named] + own
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+    return [header for header in headers if header[0] not in named] + own

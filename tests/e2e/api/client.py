@@ -22,7 +22,7 @@ class Guard:
         return Forbidden("this address may not be reached") if "forbidden" in url else url
 
     def check_header(self, name: str, value: str) -> str | None:
-        return None
+        return "forbidden" if "forbidden" in name + value else None
 
 
 class Notice:
@@ -98,7 +98,7 @@ async def api(folder: Path) -> AsyncIterator[Api]:
         await shop.endpoint()
         keys = {}
         for scope in ("ingest", "read", "admin"):
-            made = await create_key(shop.store, shop.clock, shop.dice, f"key-{scope}", scope)  # type: ignore[arg-type] # one of the scopes
+            made = await create_key(shop.store, shop.clock, shop.dice, f"key-{scope}", scope)
             assert isinstance(made, KeyMade)
             keys[scope] = made.text
         context = ApiContext(

@@ -148,7 +148,7 @@ async def test_a18_digits_of_other_scripts_are_text(api: Api) -> None:
             conditions={"type": "detail", "name": "number", "op": op, "value": value},
             actions=[{"type": "webhook", "endpointId": "end_1"}],
         )
-    for n, digits in enumerate(("١٢", "１２")):
+    for n, digits in enumerate(("١٢", "\uff11\uff12")):
         contact = await api.contact(email=f"x{n}@example.pl", details={"number": digits}, phone=digits)
         assert (contact["details"]["number"], contact["phone"]) == (digits, digits)
     await api.shop.settle()

@@ -7,10 +7,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from goniec.core.changes import fold
 from goniec.core.events import DATA_LIMIT, EVENT_TYPES, KINDS, check_data, outside, usual_kind
+from goniec.core.model import Event
 from goniec.core.problems import Invalid
 from goniec.core.shapes import DEPTH_LIMIT
+from tests.core.build import NOW, contact
 
 SAMPLES: dict[str, list[dict[str, Any]]] = {
     "contact.created": [
@@ -115,6 +119,16 @@ def test_behaviour_is_what_a_person_does() -> None:
     }  # fmt: skip
     assert not EVENT_TYPES["email.opened"].is_activity({"machine": True})
     assert EVENT_TYPES["email.opened"].is_activity({"machine": False})
+
+
+def test_a_machine_that_opens_a_message_does_not_make_the_contact_active() -> None:
+    opened = Event(
+        id="evt_1", type="email.opened", contact_id="c1", seq=2, occurred_at=NOW, received_at=NOW, source="api",
+        data={"message": "m", "machine": True, "first": True},
+    )  # fmt: skip
+    assert fold(contact(), opened).last_activity_at is None
+    by_a_person = replace(opened, data={"message": "m", "machine": False, "first": True})
+    assert fold(contact(), by_a_person).last_activity_at == NOW
 
 
 def test_the_keys_of_data_are_written_as_outside() -> None:

@@ -137,10 +137,10 @@ def _subscription(contact: Contact, channel: str, *, wanted: bool) -> list[Propo
 def fold(contact: Contact, event: Event) -> Contact:
     """The contact after `event`, which must be its next one."""
     changed = _changed(contact, event.type, event.data, event.received_at)
-    known = EVENT_TYPES[event.type]
+    active = EVENT_TYPES[event.type].is_activity(event.data)
     if changed:
         changed["updated_at"] = event.received_at
-    if known.behaviour and (contact.last_activity_at is None or event.occurred_at > contact.last_activity_at):
+    if active and (contact.last_activity_at is None or event.occurred_at > contact.last_activity_at):
         changed["last_activity_at"] = event.occurred_at
     return replace(contact, seq=event.seq, last_event=event.id, **changed)
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from goniec.core.decide import Call, Happening, World
 from goniec.core.identity import Refusal, Who
@@ -166,7 +167,9 @@ class Recorder:
 
     async def _commit(self) -> None:
         jobs = self._next_jobs()
-        riders, self._riders, self._riding = self._riders, deque(), 0
+        riders = list(self._riders)
+        self._riders.clear()
+        self._riding = 0
         try:
             await self._settle(jobs, riders)
         except Unavailable as error:
@@ -253,7 +256,7 @@ class Recorder:
             return
         endpoints = frozenset(endpoint.id for endpoint in await tx.endpoints())
         funnels = {funnel.name: funnel.stages for funnel in await tx.funnels()}
-        self._world = World(RuleSet(await tx.rules(), self._locale.zone), endpoints, funnels)
+        self._world = World(RuleSet(await tx.rules(), self._locale.zone, before=self._world.rules), endpoints, funnels)
         self._setup = version
 
     async def _chance(self, tx: Tx, now: Millis) -> Chance:
@@ -289,13 +292,21 @@ class Recorder:
             await self._isolate_calls(jobs[0], error)
 
     async def _isolate_rider(self, rider: "_Rider", error: Exception) -> None:
-        if len(rider.finished) > 1:
-            half = len(rider.finished) // 2
-            await self._settle((), (_Rider(rider.finished[:half], rider.done),))
-            await self._settle((), (_Rider(rider.finished[half:], rider.done),))
-        else:
-            await self._quarantine(msgspec.json.encode(rider.finished[0].attempt), error)
-            rider.done([rider.finished[0].delivery])
+        """Write results one by one; one that cannot be written is tried once more without its texts."""
+        for one in rider.finished if len(rider.finished) > 1 else ():
+            await self._settle((), (_Rider((one,), _nobody),))
+        if len(rider.finished) == 1:
+            await self._salvage(rider.finished[0], error)
+        rider.done([one.delivery for one in rider.finished])
+
+    async def _salvage(self, one: Finished, error: Exception) -> None:
+        bare = Finished(one.delivery, replace(one.attempt, head=b"", body=b"", detail=""))
+        try:
+            await self._store.transact(lambda tx: tx.finish((bare,)))
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001 - the delivery stays in the queue and is sent again
+            await self._quarantine(msgspec.json.encode(one.attempt), error)
 
     async def _isolate_calls(self, job: "_Job", error: Exception) -> None:
         if len(job.calls) > 1:
@@ -311,7 +322,8 @@ class Recorder:
             )
             results = [Refusal("internalError", detail)]
         else:
-            raise error
+            job.fail(error)
+            return
         if job.answering is not None:
             answering, now = job.answering, self._clock.now()
             await self._store.transact(lambda tx: tx.remember(answering.key, answering.compose(results), now))
@@ -333,6 +345,10 @@ def _failed(delivery: Delivery) -> Call:
         cause=delivery.run_id,
         create=False,
     )
+
+
+def _nobody(_: list[Delivery]) -> None:
+    """For parts of a group whose caller is told once, at its end."""
 
 
 class _Job:

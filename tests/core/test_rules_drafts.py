@@ -225,6 +225,8 @@ def test_a_path_is_looked_for_in_all_events_of_the_rule() -> None:
 ACTIONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"type": "webhook", "endpointId": "end_1"}, []),
     ({"type": "webhook", "url": "x" * 2049}, ["/url"]),
+    ({"type": "webhook", "url": "\thttps://x.pl \n"}, []),
+    ({"type": "webhook", "url": " "}, ["/url"]),
     ({"type": "webhook", "endpointId": ""}, ["/endpointId"]),
     ({"type": "webhook", "url": "https://x.pl", "basicAuth": {"username": "", "password": ""}}, []),
     ({"type": "webhook", "url": "https://x.pl", "basicAuth": {"username": "jan", "password": "pa:ss#?@€ż"}}, []),

@@ -1,7 +1,6 @@
 """What is recorded is sent, what fails is tried again, what belongs together stays in order, whatever the receiver does."""
 
 import asyncio
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -409,9 +408,7 @@ class TestTrouble:
         await shop.later(0)
         assert one(await shop.deliveries()).status is Status.DELIVERED
 
-    async def test_stopping_waits_for_what_is_under_way_and_starts_nothing(
-        self, shop: Workshop, tmp_path: Path
-    ) -> None:
+    async def test_stopping_waits_for_what_is_under_way_and_starts_nothing(self, shop: Workshop) -> None:
         await shop.endpoint(policy={"concurrency": 1})
         await shop.poll()
         await shop.rule()

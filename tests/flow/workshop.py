@@ -20,8 +20,9 @@ from goniec.core.signing import encode_secret
 from goniec.core.text import email_key
 from goniec.core.times import Millis
 from goniec.flow import deliver
+from goniec.flow.batch import Result
 from goniec.flow.deliver import Deliverer
-from goniec.flow.record import Locale, Recorder, Result
+from goniec.flow.record import Locale, Recorder
 from goniec.ports import Answer, DeliveryFilter, Outgoing, Page, Remembered, Store
 from goniec.store.sqlite import open_store
 from tests.core.build import NOW, rule
@@ -117,6 +118,7 @@ class Workshop:
         self.recorder = Recorder(store, self.clock, self.dice, self, locale)
         self.deliverer = self.new_deliverer()
         self.handing_over = True
+        self.parts: list[asyncio.Task[None]] = []
 
     def new_deliverer(self) -> Deliverer:
         return Deliverer(
@@ -155,7 +157,10 @@ class Workshop:
         await self.store.transact(lambda tx: tx.put_funnel(funnel))
 
     async def record(self, *calls: Call, **fields: Any) -> Sequence[Result]:
-        results = await self.recorder.record(calls, **fields)
+        recording = asyncio.create_task(self.recorder.record(calls, **fields))
+        await asyncio.wait({recording, *self.parts}, return_when=asyncio.FIRST_COMPLETED)
+        assert recording.done() or not any(part.done() for part in self.parts), "a part of the workshop has failed"
+        results = await recording
         assert not isinstance(results, Remembered)
         return results
 
@@ -198,6 +203,7 @@ async def workshop(folder: Path) -> AsyncIterator[Workshop]:
     shop = Workshop(store, Locale(ZoneInfo("Europe/Warsaw"), "PL"))
     recording = asyncio.create_task(shop.recorder.run())
     delivering = asyncio.create_task(shop.deliverer.run())
+    shop.parts = [recording, delivering]
     try:
         await asyncio.sleep(0)
         yield shop

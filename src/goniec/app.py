@@ -1,0 +1,289 @@
+"""The composition root: builds the parts of one process from the settings, joins them, runs and stops them in order.
+
+Called by the commands. Two loops: this one has the web, record and upkeep; the sender has one of its own in a thread,
+which is quicker by a quarter than sharing one. Between them go lists, one wake-up each. Roles will choose which of
+these parts a process runs.
+"""
+
+import asyncio
+import contextlib
+import random
+import resource
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
+from typing import Final
+
+import uvicorn
+import uvloop
+from typing_extensions import override
+
+from goniec import __version__
+from goniec.core.model import Delivery
+from goniec.core.times import Millis
+from goniec.flow.deliver import Deliverer
+from goniec.flow.record import Locale, Recorder
+from goniec.flow.upkeep import Upkeep
+from goniec.observe import log
+from goniec.ports import Finished, Forbidden, Store, Vault
+from goniec.send.guard import Own, Refused, check_header, check_resolved
+from goniec.send.http import HttpSender
+from goniec.send.resolve import DnsResolver
+from goniec.settings import Settings, local_url
+from goniec.store.sqlite import open_store
+from goniec.store.vault import open_vault
+from goniec.web.context import ApiContext
+from goniec.web.dispatch import create_app
+
+AGENT: Final = f"Goniec/{__version__}"
+
+BACKLOG: Final = 2048
+KEEP_ALIVE_SECONDS: Final = 75
+"""Longer than the pools of usual clients, so that it is they who close an idle connection."""
+
+GRACE_SECONDS: Final = 30
+"""How long requests in flight may still take when the process is told to stop."""
+
+FILES: Final = 65_536
+"""Open files that we ask the system for: every request under way is one."""
+
+
+class SystemClock:
+    """The machine's clocks (the `Clock` port)."""
+
+    def now(self) -> Millis:
+        """See `Clock`."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        """See `Clock`."""
+        return time.monotonic()
+
+
+class SystemDice:
+    """The machine's chance (the `Dice` port)."""
+
+    def bits(self, n: int) -> int:
+        """See `Dice`."""
+        return secrets.randbits(n)
+
+    def jitter(self) -> float:
+        """See `Dice`."""
+        return random.uniform(-1, 1)  # noqa: S311 - spreads retries, guards nothing
+
+
+class Running:
+    """A process's parts while they run; `url` is where its web answers."""
+
+    def __init__(self, settings: Settings, url: str, own: Own, store: Store, vault: Vault) -> None:
+        clock, dice = SystemClock(), SystemDice()
+        self.settings = settings
+        self.url = url
+        self.own = own
+        self.store = store
+        self.vault = vault
+        self.clock = clock
+        self.dice = dice
+        self._loop = asyncio.get_running_loop()
+        self.recorder = Recorder(store, clock, dice, self, Locale(settings.timezone, settings.country))
+        self.upkeep = Upkeep(store, clock, settings.retention_days, settings.dedup_days)
+        self.sender_thread = _SenderThread(self)
+
+    def take(self, deliveries: Sequence[Delivery], busy: set[tuple[str, str]]) -> None:
+        """Hand over to the sender (the `Handover` port)."""
+        self.deliverer.take(deliveries, busy)
+
+    @property
+    def deliverer(self) -> Deliverer:
+        """The sender's side; there from the start of its thread on."""
+        return self.sender_thread.deliverer
+
+    def finish(
+        self, loop: asyncio.AbstractEventLoop, finished: Sequence[Finished], done: Callable[[list[Delivery]], None]
+    ) -> None:
+        """Bring results of attempts from the sender's loop to `record`, and what became of them back."""
+        back = partial(_call_soon, loop, done)
+        _call_soon(self._loop, self.recorder.finish, finished, back)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Running]:
+    """Run a whole Goniec inside this process; leaving the block stops it gracefully.
+
+    Requests in flight finish, attempts under way are written down, nothing accepted is lost. Raises what `open_store`,
+    `open_vault` and binding the port raise.
+    """
+    _more_files()
+    listening = _bind(settings.host, settings.port)
+    with contextlib.closing(listening):
+        store = open_store(settings.database, server=True)
+        try:
+            keys = [key.text for key in settings.secret_key]
+            vault = await open_vault(store, settings.database.with_suffix(".key"), keys)
+            url = local_url(settings.host, listening.getsockname()[1])
+            parts = Running(settings, url, [listening.getsockname()[:2]], store, vault)
+            async with _going(parts, listening):
+                yield parts
+        finally:
+            await store.close()
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings) as parts:
+        log.info("ready", url=parts.url, database=str(settings.database), version=__version__)
+        await stop.wait()
+        log.info("stopping")
+    log.info("stopped")
+
+
+@contextlib.asynccontextmanager
+async def _going(parts: Running, listening: socket.socket) -> AsyncIterator[None]:
+    """Start the parts in order and stop them in the opposite one.
+
+    When one of them fails, everything ends with its error.
+    """
+    async with asyncio.TaskGroup() as group:
+        recording = group.create_task(parts.recorder.run())
+        sending = group.create_task(parts.sender_thread.run())
+        await parts.sender_thread.ready.wait()
+        keeping = group.create_task(parts.upkeep.run())
+        server = _Server(_web(parts))
+        serving = group.create_task(server.serve(sockets=[listening]))
+        try:
+            yield
+        except asyncio.CancelledError:
+            server.force_exit = True  # a part has failed: callers would wait for it for ever
+            raise
+        finally:
+            server.should_exit = True
+            await serving
+            keeping.cancel()
+        parts.deliverer.stop()
+        await sending
+        parts.recorder.stop()
+        await recording
+
+
+def _web(parts: Running) -> uvicorn.Config:
+    settings = parts.settings
+    context = ApiContext(
+        store=parts.store,
+        recorder=parts.recorder,
+        clock=parts.clock,
+        dice=parts.dice,
+        vault=parts.vault,
+        guard=_Guard(parts),
+        notice=parts.deliverer,
+        try_out=parts.deliverer.try_out,
+        version=__version__,
+        country=settings.country,
+        zone=settings.timezone.key,
+        public_url=settings.public_url,
+    )
+    return uvicorn.Config(
+        create_app(context),
+        loop="none",
+        http="httptools",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+class _Guard:
+    """Checks, before something is saved, where it would send to (the `Guard` port)."""
+
+    def __init__(self, parts: Running) -> None:
+        self._parts = parts
+        self._resolver = DnsResolver()
+
+    async def check(self, url: str) -> str | Forbidden:
+        """See `Guard`."""
+        found = await check_resolved(url, self._parts.settings.allow_networks, self._resolver, self._parts.own)
+        return Forbidden(found.detail) if isinstance(found, Refused) else found.url
+
+    def check_header(self, name: str, value: str) -> str | None:
+        """See `Guard`."""
+        return check_header(name, value)
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn raises a signal once more when it is done, which would end the process before the rest is.
+
+    We catch them ourselves.
+    """
+
+    @contextlib.contextmanager
+    @override
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _SenderThread:
+    """The thread in which `deliver` has a loop of its own."""
+
+    deliverer: Deliverer
+
+    def __init__(self, parts: Running) -> None:
+        self.ready = asyncio.Event()
+        self._parts = parts
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+
+    async def run(self) -> None:
+        """Run the thread until `deliver` has ended; raises what ended it."""
+        threading.Thread(target=self._main, name="sender", daemon=True).start()
+        await self._ended
+
+    def _main(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._send())
+        except BaseException as error:  # noqa: BLE001 - told to the other loop, which ends the process
+            _call_soon(self._loop, self._ended.set_exception, error)
+        else:
+            _call_soon(self._loop, self._ended.set_result, None)
+
+    async def _send(self) -> None:
+        parts, settings = self._parts, self._parts.settings
+        resolver = DnsResolver()
+        sender = HttpSender(resolver, allowed=settings.allow_networks, own=parts.own, ca_file=settings.ca_file)
+        finish = partial(parts.finish, asyncio.get_running_loop())
+        try:
+            self.deliverer = Deliverer(parts.store, sender, parts.vault, parts.clock, parts.dice, finish, AGENT)
+            _call_soon(self._loop, self.ready.set)
+            await self.deliverer.run()
+        finally:
+            await sender.close()
+            await resolver.close()
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object) -> None:
+    """Call on another thread's loop; one that is closed has nobody left to tell."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(function, *arguments)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
+def _more_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < FILES:
+        wanted = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

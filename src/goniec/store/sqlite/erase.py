@@ -1,8 +1,8 @@
 """Erasing and merging contacts: all that is known of one, found along its chain.
 
-What is emptied is overwritten in the file (`secure_delete`) and, when the store truncates the log after the commit,
-gone from the log as well. Ids, times, outcomes and the SHA-256 of each body stay, so the ledger and the proof of what
-was sent still add up.
+What is emptied is overwritten in the file (`secure_delete`); after the commit the store empties the log and wipes what
+rebuilt pages have left (`keeper`). Ids, times, outcomes and the SHA-256 of each body stay, so the ledger and the proof
+of what was sent still add up.
 """
 
 from hashlib import sha256
@@ -16,6 +16,7 @@ from goniec.core.times import Millis
 from goniec.store.sqlite import rows
 from goniec.store.sqlite.chain import codes, whole
 from goniec.store.sqlite.deliver import DeliverTx
+from goniec.store.sqlite.keeper import WIPING
 from goniec.store.sqlite.sql import fetch, insert, texts
 
 _RUNS: Final = (
@@ -57,6 +58,7 @@ class EraseTx(DeliverTx):
         self._empty_strays(contact, ids)
         last = None if contact is None else contact.last_event
         _ERASED.run(db, [(id, now, last if id == contact_id else None) for id in ids])
+        db.execute("INSERT INTO marks (name, value) VALUES (?, x'') ON CONFLICT (name) DO NOTHING", (WIPING,))
         self.erased += ids
         return sorted(endpoints)
 

@@ -11,6 +11,7 @@ from goniec.store import Refused
 from goniec.store.sqlite import connect
 from goniec.store.sqlite.failures import EXPECTED, unavailable
 from goniec.store.sqlite.files import Erasures, Lock, beside, refuse_network, sync_folder
+from goniec.store.sqlite.keeper import WIPING
 from goniec.store.sqlite.migrate import check, copy_to, migrate, version
 from goniec.store.sqlite.prune import Reach
 from goniec.store.sqlite.tx import SqliteTx
@@ -89,7 +90,10 @@ def _make_ready(fresh: Path, erased: list[str], now: Millis) -> int:
         for endpoint in drive(tx.endpoints()):
             drive(tx.put_endpoint(replace(endpoint, paused=Pause.RESTORED, paused_at=now)))
         tx.settle()
+        db.execute("DELETE FROM marks WHERE name = ?", (WIPING,))
         db.execute("COMMIT")
+        if again:
+            db.execute("VACUUM")  # writes every page anew, so nothing is left behind on one
         db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     finally:
         db.close()

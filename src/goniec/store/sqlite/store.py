@@ -11,6 +11,7 @@ from goniec.ports import Tx
 from goniec.store.sqlite import connect, setup
 from goniec.store.sqlite.failures import EXPECTED, unavailable
 from goniec.store.sqlite.files import Lock
+from goniec.store.sqlite.keeper import Keeper
 from goniec.store.sqlite.migrate import copy_to
 from goniec.store.sqlite.queries import SqliteQueries
 from goniec.store.sqlite.readers import Readers
@@ -26,7 +27,7 @@ class SqliteStore:
     def __init__(self, path: Path, db: apsw.Connection, lock: Lock | None, busy_seconds: float) -> None:
         self.path = path
         self._lock = lock
-        self._writer = Writer(path, db, busy_seconds)
+        self._writer = Writer(path, db, Keeper(path, db, busy_seconds, wipes=lock is not None))
         self._readers = Readers(path)
         self._queries = SqliteQueries(self._readers, self._writer)
 

@@ -18,25 +18,11 @@ from goniec.ports import Tx, Unavailable
 from goniec.store.sqlite.answering import answer
 from goniec.store.sqlite.failures import EXPECTED, unavailable
 from goniec.store.sqlite.files import Erasures
+from goniec.store.sqlite.keeper import Keeper
 from goniec.store.sqlite.prune import Reach
 from goniec.store.sqlite.tx import SqliteTx
 
 T = TypeVar("T")
-
-IDLE_SECONDS: Final = 0.05
-"""After so long without work there is time to move the log."""
-
-BITE_PAGES: Final = 1_000
-"""So long a log is moved when nothing waits at the moment."""
-
-FULL_PAGES: Final = 4_000
-"""So long a log (16 MB) is moved even while work waits: the longer, the longer the stop."""
-
-SCRUB_SECONDS: Final = 2.0
-"""How long emptying the log after an erasure waits for readers, before it is put off."""
-
-RETRY_SECONDS: Final = 0.5
-"""How often it is then tried again, without waiting."""
 
 FRESH_SECONDS: Final = 5.0
 """A commit so young proves that the next one will work."""
@@ -48,19 +34,15 @@ PROBE_BYTES: Final = 65_536
 class Writer:
     """Runs transactions one after the other. `submit` may be called from any loop."""
 
-    def __init__(self, path: Path, db: apsw.Connection, busy_seconds: float) -> None:
+    def __init__(self, path: Path, db: apsw.Connection, keeper: Keeper) -> None:
         self._db = db
-        self._busy_millis = round(busy_seconds * 1000)
+        self._keeper = keeper
         self._erasures = Erasures(path)
         self._reach = Reach()
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._pages = 0
-        self._left = 0
-        self._dirty_log = False
         self._closed = False
         self._failure: str | None = None
         self._last = 0.0
-        db.set_wal_hook(self._on_commit)
         self._thread = threading.Thread(target=self._serve, name="writer", daemon=True)
         self._thread.start()
 
@@ -101,16 +83,16 @@ class Writer:
     def _serve(self) -> None:
         while (job := self._next()) is not None:
             self._run(job)
-            self._checkpoint_between()
-        self._truncate(SCRUB_SECONDS)
+            self._keeper.between(waiting=not self._jobs.empty())
+        self._keeper.close()
         self._db.close()
 
     def _next(self) -> "_Job | None":
-        while self._dirty_log or self._pages > self._left:
+        while (rest := self._keeper.rest) is not None:
             try:
-                return self._jobs.get(timeout=RETRY_SECONDS if self._dirty_log else IDLE_SECONDS)
+                return self._jobs.get(timeout=rest)
             except Empty:
-                self._checkpoint_idle()
+                self._keeper.idle()
         return self._jobs.get()
 
     def _run(self, job: "_Job") -> None:
@@ -126,7 +108,7 @@ class Writer:
             self._failure = None
             self._last = time.monotonic()
             if erased:
-                self._scrub(erased)
+                self._note(erased)
             answer(job.done, result)
 
     def _transact(self, work: Callable[[Tx], Awaitable[T]]) -> tuple[T, list[str]]:
@@ -144,50 +126,13 @@ class Writer:
             raise
         return result, tx.erased
 
-    def _scrub(self, erased: list[str]) -> None:
-        """Note who was erased, and take what the log still says of them."""
+    def _note(self, erased: list[str]) -> None:
+        """Write down who was erased, and take what log and file still hold of them."""
         try:
             self._erasures.add(erased)
         except OSError as error:
-            self._failure = f"the journal of erased contacts cannot be written: {error}"
-        self._dirty_log = True
-        self._truncate(SCRUB_SECONDS)
-
-    def _on_commit(self, _db: apsw.Connection, _name: str, pages: int) -> int:
-        if pages < self._pages:  # all was moved, so the log began anew
-            self._left = 0
-        self._pages = pages
-        return apsw.SQLITE_OK
-
-    def _checkpoint_between(self) -> None:
-        grown = self._pages - self._left
-        if grown >= FULL_PAGES or (grown >= BITE_PAGES and self._jobs.empty()):
-            self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
-
-    def _checkpoint_idle(self) -> None:
-        if self._dirty_log:
-            self._truncate(0)
-        else:
-            self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
-
-    def _truncate(self, patience: float) -> None:
-        """Move the whole log and cut its file to nothing. What a reader holds for longer is tried again when idle."""
-        self._db.set_busy_timeout(round(patience * 1000))
-        try:
-            if self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE):
-                self._dirty_log = False
-        finally:
-            self._db.set_busy_timeout(self._busy_millis)
-
-    def _checkpoint(self, mode: int) -> bool:
-        """Move the log into the file, as far as readers let it; tell whether all of it was moved."""
-        try:
-            pages, moved = self._db.wal_checkpoint(mode=mode)
-        except apsw.Error:  # nothing is lost: the log holds all of it, and it is tried again after the next commit
-            self._left = self._pages
-            return False
-        self._left = self._pages
-        return pages == moved
+            self._failure = f"the journal of erased contacts cannot be written: {error.strerror}"
+        self._keeper.erased()
 
 
 class _Job:

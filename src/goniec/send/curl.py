@@ -6,6 +6,7 @@ deadline, moved lazily; transfers started in the same turn of the loop are kicke
 """
 
 import asyncio
+import logging
 import select
 import socket
 from collections.abc import Callable
@@ -35,6 +36,9 @@ CONNECTIONS: Final = 512
 """Open connections that are kept for reuse, busy ones included; the oldest idle ones go first."""
 
 
+_log = logging.getLogger(__name__)
+
+
 class EndedError(Exception):
     """The driver was closed while the transfer was under way."""
 
@@ -43,6 +47,7 @@ class Driver:
     """Runs prepared easy handles to their end. Belongs to the loop that it was made on."""
 
     def __init__(self) -> None:
+        self.closed = False
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[pycurl.Curl, asyncio.Future[tuple[int, str]]] = {}
         self._registered: dict[int, int] = {}
@@ -50,6 +55,7 @@ class Driver:
         self._stirred: dict[int, Callable[[], None]] = {}
         self._deadline: float | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0.0
         self._kick: asyncio.Handle | None = None
         self._epoll = select.epoll()
         self._multi = pycurl.CurlMulti()
@@ -62,13 +68,17 @@ class Driver:
     def start(self, curl: pycurl.Curl) -> asyncio.Future[tuple[int, str]]:
         """Begin a transfer. The future gives libcurl's code (0: done) and its words; then the handle is free again."""
         future = self._waiting[curl] = self._loop.create_future()
-        self._multi.add_handle(curl)
+        try:
+            self._multi.add_handle(curl)
+        except pycurl.error:
+            self._give_up()
         return future
 
     def abandon(self, curl: pycurl.Curl) -> None:
         """End a transfer at once, and its connection with it."""
         if self._waiting.pop(curl, None) is not None:
-            self._multi.remove_handle(curl)
+            with suppress(pycurl.error):
+                self._multi.remove_handle(curl)
 
     def opened(self, descriptor: int, stirred: Callable[[], None]) -> None:
         """A new socket has this number. `stirred` is called when something comes in, or it ends, while it is idle."""
@@ -81,6 +91,9 @@ class Driver:
 
     def close(self) -> None:
         """Close all connections; transfers under way end with `EndedError`."""
+        if self.closed:
+            return
+        self.closed = True
         for curl, future in list(self._waiting.items()):
             self.abandon(curl)
             if not future.done():
@@ -122,20 +135,19 @@ class Driver:
                 self._kick = self._loop.call_soon(self._on_kick)
         else:
             self._deadline = self._loop.time() + milliseconds / 1000
-            if self._alarm is None or self._alarm.when() > self._deadline:
+            if self._alarm is None or self._alarm_at > self._deadline:
                 self._set_alarm(self._deadline)
 
     def _set_alarm(self, at: float) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = self._loop.call_at(at, self._on_alarm)
+        self._alarm, self._alarm_at = self._loop.call_at(at, self._on_alarm), at
 
     # --- what the loop tells us --------------------------------------------------------------------------------------
 
     def _on_kick(self) -> None:
         self._kick = None
-        self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-        self._collect()
+        self._act([(pycurl.SOCKET_TIMEOUT, 0)])
 
     def _on_alarm(self) -> None:
         self._alarm = None
@@ -148,14 +160,26 @@ class Driver:
         self._on_kick()
 
     def _on_ready(self) -> None:
-        for descriptor, events in self._epoll.poll(0):
-            if descriptor in self._wanted:
-                self._multi.socket_action(descriptor, MASKS[events & ANY])
-            else:
+        ready = self._epoll.poll(0)
+        for descriptor, _ in ready:
+            if descriptor not in self._wanted:
                 self._forget(descriptor)
                 if stirred := self._stirred.pop(descriptor, None):
                     stirred()
-        self._collect()
+        self._act([(descriptor, MASKS[events & ANY]) for descriptor, events in ready if descriptor in self._wanted])
+
+    def _act(self, happened: list[tuple[int, int]]) -> None:
+        try:
+            for descriptor, mask in happened:
+                self._multi.socket_action(descriptor, mask)
+            self._collect()
+        except pycurl.error:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """After a fault in one of our callbacks libcurl refuses all further work; another driver has to take over."""
+        _log.exception("libcurl gave up")
+        self.close()
 
     def _collect(self) -> None:
         left = 1

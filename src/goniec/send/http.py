@@ -21,7 +21,7 @@ from goniec.core.model import Failure
 from goniec.ports import Answer, Outgoing
 from goniec.send.authorities import bundle
 from goniec.send.curl import Driver, EndedError
-from goniec.send.guard import RESERVED, Checked, Own, Refused, check_addresses, check_url, is_own
+from goniec.send.guard import RESERVED, TOKEN, Checked, Own, Refused, check_addresses, check_url, is_own
 from goniec.send.networks import Networks, check_address
 from goniec.send.resolve import Resolver, Unresolved
 from goniec.send.transfer import Aim, Pin, Transfer, make_pin
@@ -71,7 +71,9 @@ class HttpSender:
         try:
             return await self._send(request, started)
         except EndedError:
-            return _failed(Failure.INTERNAL, "Goniec was stopped while the request was under way.", started)
+            return _failed(
+                Failure.INTERNAL, "Goniec broke the request off: it was stopping, or its log says why.", started
+            )
         except Exception:  # noqa: BLE001 - the flow counts on an answer to every request
             _log.exception("a request could not be made")
             detail = "The request could not be made because of a fault in Goniec itself; its log says more."
@@ -137,15 +139,16 @@ class HttpSender:
     def _take(self) -> Transfer:
         if self._closed:
             raise EndedError
-        if self._driver is None:
+        if self._driver is None or self._driver.closed:
             self._driver = Driver()
+            self._idle.clear()
         return self._idle.pop() if self._idle else Transfer(self._driver, self._judge, self._authorities)
 
     def _give_back(self, transfer: Transfer) -> None:
-        if self._closed:
-            transfer.curl.close()
-        else:
+        if transfer.driver is self._driver and not self._closed:
             self._idle.append(transfer)
+        else:
+            transfer.curl.close()
 
     def _judge(self, address: str, port: int) -> str | None:
         """The last word, when a socket is about to be opened."""
@@ -159,15 +162,20 @@ def _lines(headers: tuple[tuple[str, str], ...]) -> list[bytes] | None:
     """Header lines for libcurl; None: they would say something else than they seem to."""
     lines: list[bytes] = []
     for name, value in headers:
+        if not _is_sendable(name) or (not value.isprintable() and UNSAFE.search(value)):
+            return None
         # "name:" would take a header away; libcurl's sign for an empty one is the semicolon
         line = f"{name}: {value}" if value and not value.isspace() else f"{name};"
-        if not line.isprintable() and UNSAFE.search(line):
-            return None
         try:
             lines.append(line.encode("latin-1"))
         except UnicodeEncodeError:
             return None
-    return lines if RESERVED.isdisjoint(name.lower() for name, _ in headers) else None
+    return lines
+
+
+@lru_cache(TARGETS_KEPT)
+def _is_sendable(name: str) -> bool:
+    return TOKEN.fullmatch(name) is not None and name.lower() not in RESERVED
 
 
 def _answer(
@@ -214,6 +222,7 @@ def _ending(request: Outgoing, checked: Checked, transfer: Transfer, outcome: tu
         port=checked.port,
         lines=transfer.lines,
         refused=transfer.refused,
+        fault=transfer.fault,
         head_overflow=transfer.head_overflow,
         body_overflow=transfer.body_overflow,
         # a connection that was there before has no such times

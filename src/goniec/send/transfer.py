@@ -89,7 +89,7 @@ class Transfer:
     """A handle and the answer that it is receiving."""
 
     def __init__(self, driver: Driver, judge: Judge, authorities: str) -> None:
-        self._driver = driver
+        self.driver = driver
         self._judge = judge
         self._origin = ""
         self._target = ""
@@ -138,11 +138,11 @@ class Transfer:
 
     async def run(self) -> tuple[int, str]:
         """Make the request; give libcurl's code (0: done) and its words. Raises `EndedError` when the driver closes."""
-        return await self._driver.start(self.curl)
+        return await self.driver.start(self.curl)
 
     def stop(self) -> None:
         """Break off what is still under way."""
-        self._driver.abandon(self.curl)
+        self.driver.abandon(self.curl)
 
     def _reset(self, body: bytes) -> None:
         self._body = memoryview(body)
@@ -151,6 +151,7 @@ class Transfer:
         self.lines: list[bytes] = []
         self.kept: list[bytes] = []
         self.refused: str | None = None
+        self.fault: str | None = None
         self.opened = False
         self.head_overflow = False
 
@@ -186,14 +187,18 @@ class Transfer:
         if refused:
             self.refused = refused
             return pycurl.SOCKET_BAD
-        made = socket.socket(family, kind, protocol)
+        try:
+            made = socket.socket(family, kind, protocol)
+        except OSError as fault:
+            self.fault = str(fault)
+            return pycurl.SOCKET_BAD
         self.opened = True
         # libcurl takes a duplicate of the descriptor
-        self._driver.close_soon(made)
+        self.driver.close_soon(made)
         return made
 
     def _opened(self, descriptor: int, _purpose: int) -> int:
-        self._driver.opened(descriptor, self._pin.stirred)
+        self.driver.opened(descriptor, self._pin.stirred)
         return pycurl.SOCKOPT_OK
 
 

@@ -30,6 +30,7 @@ class Ending(Struct, frozen=True, kw_only=True):
     port: int
     lines: list[bytes]
     refused: str | None
+    fault: str | None
     head_overflow: bool
     body_overflow: bool
     connected: bool
@@ -110,10 +111,8 @@ def retry_after(head: bytes) -> str | None:
     return match[1].strip().decode("latin-1") if match else None
 
 
-def note_after(ending: Ending) -> str | None:
+def note_after(ending: Ending) -> str:
     """What went wrong after a whole head: `answerLong` (reading stopped at the cap), `timeout`, `answerCut`."""
-    if ending.code == pycurl.E_OK:
-        return None
     if ending.body_overflow:
         return "answerLong"
     return "timeout" if ending.code == pycurl.E_OPERATION_TIMEDOUT else "answerCut"
@@ -194,6 +193,8 @@ def _rejected(status: int, answered: str) -> tuple[Failure, str]:
 def _not_connected(ending: Ending, there: str) -> tuple[Failure, str]:
     if ending.refused:
         return Failure.ADDRESS, f"No connection to {there} was made: {ending.refused}."
+    if ending.fault:
+        return Failure.INTERNAL, f"Goniec itself could open no connection to {there}: {ending.fault}."
     return Failure.CONNECT, f"{there} took no connection; check that the receiver runs and that no firewall is between."
 
 

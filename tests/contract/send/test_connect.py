@@ -198,6 +198,17 @@ async def test_the_time_for_the_name_counts(sender: HttpSender) -> None:
     assert got.millis >= 50
 
 
+async def test_only_so_many_hosts_stay_pinned(
+    sender: HttpSender, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("goniec.send.http.TARGETS_KEPT", 2)
+    async with Receiver(answer()) as receiver:
+        for number in (1, 2, 3, 1, 4):
+            names.set(f"h{number}.example", "127.0.0.1")
+            assert (await sender.send(post(receiver.url(host=f"h{number}.example")))).failure is None
+    assert [host for host, _ in sender._pins] == ["h1.example", "h4.example"]
+
+
 async def test_a_fault_of_our_own_is_an_answer_too(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Names):
         @override

@@ -140,7 +140,7 @@ async def test_closing_the_sender_ends_what_is_under_way(names: Names) -> None:
         await sender.close()
         got = await task
     assert got.failure is Failure.INTERNAL
-    assert "stopped" in got.detail
+    assert "stopping" in got.detail
 
 
 # --- too much --------------------------------------------------------------------------------------------------------
@@ -243,20 +243,15 @@ async def test_switching_protocols_is_a_failed_attempt_even_when_the_connection_
 )
 @pytest.mark.parametrize("end", ["close", "reset"])
 async def test_a_body_that_is_cut_is_delivered_and_noted(sender: HttpSender, rest: bytes, end: str) -> None:
-    read = asyncio.Event()
-
     async def behave(talk: Talk) -> None:
         await talk.write(OK + rest)
-        if end == "reset":
-            # a reset takes away what has not been read yet
-            await read.wait()
+        # a reset takes away what has not been read yet; the sender reads in the same loop
+        for _ in range(10):
+            await asyncio.sleep(0.001)
         await say(b"", end)(talk)
 
     async with Receiver(behave) as receiver:
-        task = asyncio.create_task(sender.send(post(receiver.url())))
-        await asyncio.sleep(0.05)
-        read.set()
-        got = await task
+        got = await sender.send(post(receiver.url()))
     assert (got.failure, got.status, got.note) == (None, 200, "answerCut")
     assert len(receiver.requests) == 1
 

@@ -140,6 +140,15 @@ async def test_closing_answers_those_who_still_wait(resolver: DnsResolver, serve
     assert isinstance(stopped, Unresolved)
 
 
+async def test_only_so_many_answers_are_kept(
+    resolver: DnsResolver, server: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("goniec.send.resolve.NAMES_MAX", 2)
+    for name in ("long", "short", "many", "long"):
+        assert not isinstance(await resolver.resolve(f"{name}.example", 5), Unresolved)
+    assert list(resolver._answers) == ["many.example", "long.example"]
+
+
 async def test_the_hosts_file_is_read() -> None:
     resolver = DnsResolver()
     found = await resolver.resolve("localhost", 5)

@@ -1,0 +1,155 @@
+"""Beside the API: health, readiness, metrics, the page with its policy."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from msgspec.structs import replace
+from prometheus_client.parser import text_string_to_metric_families
+from typing_extensions import override
+
+from goniec import web
+from goniec.observe import Counters, counters
+from goniec.ports import Queue, Unavailable
+from goniec.web import create_app
+from goniec.web.metrics import exposition
+from tests.core.build import NOW
+from tests.e2e.api.client import Api
+from tests.flow.workshop import failing
+
+ROOT = "http://goniec.test"
+
+
+async def test_it_is_alive_and_ready(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (await api.http.get(f"{ROOT}/healthz")).json() == {"status": "alive"}
+    assert (await api.http.get(f"{ROOT}/readyz")).json() == {"status": "ready"}
+
+    async def unhealthy() -> str:
+        return "the disk is full"
+
+    monkeypatch.setattr(api.store.queries, "health", unhealthy)
+    red = await api.http.get(f"{ROOT}/readyz")
+    assert (red.status_code, red.json()["code"], red.json()["detail"]) == (503, "notReady", "the disk is full")
+    assert "retry-after" in red.headers
+    assert (await api.http.get(f"{ROOT}/healthz")).status_code == 200
+
+
+async def test_a_process_that_stops_is_not_ready(api: Api) -> None:
+    stopping = create_app(replace(api.context, ready=lambda: "it is stopping"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(stopping), base_url=ROOT) as http:
+        assert (await http.get("/readyz")).status_code == 503
+
+
+async def test_a_reader_of_pages_survives_a_store_that_is_away(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*arguments: object) -> Any:
+        raise Unavailable("the file is locked")
+
+    monkeypatch.setattr(api.store.queries, "totals", away)
+    assert (await api.http.get(f"{ROOT}/metrics")).status_code == 503
+
+
+async def test_metrics_are_what_prometheus_reads(api: Api) -> None:
+    api.shop.sender.script = lambda _: failing()
+    await api.shop.rule(triggers=[{"type": "contact.created"}], actions=[{"type": "webhook", "endpointId": "end_1"}])
+    await api.contact()
+    await api.contact(email="ola@example.pl")
+    await api.post("/contacts", {"name": "nobody"})
+    await api.shop.settle()
+    api.shop.clock.at += 60_000
+    answer = await api.http.get(f"{ROOT}/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+
+    def value(name: str, **labels: str) -> float:
+        return next(
+            sample.value
+            for family in families.values()
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    assert value("goniec_build_info", version="0.0.test") == 1
+    assert value("goniec_received_total") == 3
+    assert value("goniec_calls_total", outcome="accepted") == 2
+    assert value("goniec_calls_total", outcome="refused") == 1
+    assert value("goniec_deliveries_made_total") == value("goniec_deliveries", status="pending") == 2
+    assert value("goniec_queue_pending", endpoint="end_1") == value("goniec_queue_due", endpoint="end_1") == 2
+    assert 50 < value("goniec_queue_oldest_due_seconds", endpoint="end_1") <= 60
+    for outcome, n in counters.attempts.items():
+        assert value("goniec_attempts_total", outcome=outcome) == n
+    assert value("goniec_waiting_calls") == 0
+
+
+def test_large_figures_and_odd_names_stay_whole() -> None:
+    counted = Counters()
+    for latency in (1, 7, 60_000):
+        counted.attempt('a"b\\c\nd', latency)
+    queues = [Queue("end_1", 1_234_567, 0, None)]
+    text = exposition({"received": 12_345_678}, queues, counted, 3, NOW, "1")
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    assert families["goniec_received"].samples[0].value == 12_345_678
+    assert families["goniec_queue_pending"].samples[0].value == 1_234_567
+    assert families["goniec_queue_oldest_due_seconds"].samples == []
+    assert families["goniec_attempts"].samples[0].labels == {"outcome": 'a"b\\c\nd'}
+    histogram = {s.labels.get("le", s.name[-5:]): s.value for s in families["goniec_first_attempt_seconds"].samples}
+    assert (histogram["0.005"], histogram["0.01"], histogram["30"], histogram["+Inf"]) == (1, 2, 2, 3)
+    assert (histogram["count"], histogram["s_sum"]) == (3, 60.008)
+
+
+class Links(HTMLParser):
+    """Everything that a page loads, and what it has inline."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.inline: list[str] = []
+
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.links += [link for name in ("src", "href") if (link := given.get(name)) is not None]
+        self.inline += [name for name in given if name == "style" or name.startswith("on")]
+        if tag == "style" or (tag == "script" and "src" not in given):
+            self.inline.append(tag)
+
+
+async def test_the_page_loads_only_from_us_and_has_nothing_inline(api: Api) -> None:
+    page = await api.http.get(f"{ROOT}/docs")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    found = Links()
+    found.feed(page.text)
+    assert not found.inline
+    assert len(found.links) == 5
+    for link in found.links:
+        if link != "data:,":
+            loaded = await api.http.get(f"{ROOT}/{link}")
+            assert loaded.status_code == 200, link
+            assert len(loaded.content) > 100
+    script = await api.http.get(f"{ROOT}/docs/page.js")
+    assert re.findall(r'url: "([^"]+)"', script.text) == ["api/openapi.json"]
+    assert (await api.http.get(f"{ROOT}/docs/other.js")).status_code == 404
+    assert (await api.http.get(f"{ROOT}/docs/..%2fpages.py")).status_code == 404
+
+
+async def test_the_pages_files_come_compressed_to_who_can_read_that(api: Api) -> None:
+    path = f"{ROOT}/docs/swagger-ui.css"
+    small = await api.http.get(path, headers={"accept-encoding": "gzip, br"})
+    plain = await api.http.get(path, headers={"accept-encoding": "identity"})
+    assert small.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert small.content == plain.content
+    assert int(small.headers["content-length"]) * 3 < int(plain.headers["content-length"])
+
+
+def test_what_is_vendored_has_its_licence_beside_it() -> None:
+    folder = Path(web.__file__).parent / "docs"
+    assert "Apache License" in (folder / "LICENSE.swagger-ui").read_text()
+    assert "swagger-ui" in (folder / "NOTICE.swagger-ui").read_text()
+    assert "MIT" in (folder / "swagger-ui-bundle.js.LICENSE.txt").read_text()
+    assert "5.35.0" in (folder / "VENDORED.md").read_text()

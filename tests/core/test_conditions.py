@@ -277,6 +277,7 @@ def test_long_values_are_cut_in_a_trace() -> None:
         ({"type": "eventData", "path": "", "op": "exists"}, ["/path"]),
         ({"type": "eventData", "path": "a..b", "op": "exists"}, ["/path"]),
         ({"type": "eventData", "path": "/a~2", "op": "exists"}, ["/path"]),
+        ({"type": "eventData", "path": "/a/b~/c", "op": "exists"}, ["/path"]),
         ({"type": "eventData", "path": "a" * 1001, "op": "exists"}, ["/path"]),
         ({"type": "eventSource"}, [""]),
         ({"type": "eventSource", "sources": [], "keys": ["a", ""]}, ["/sources", "/keys/1"]),

@@ -223,6 +223,8 @@ def test_a08_every_trigger_can_leave_out_what_a_system_wrote_itself(
         ("a**a", "a", False),
         ("a**a", "aa", True),
         ("a**b**b", "ab", False),
+        ("**b**b**", "b", False),
+        ("**b**b**", "bb", True),
         ("**", "", True),
         ("****", "x", True),
         ("x.pl/*", "x.pl/a", False),

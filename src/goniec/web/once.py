@@ -93,14 +93,19 @@ def _remembered(reply: Reply, digest: bytes) -> Remembered:
 
 
 def _sealed(ask: Ask, answer: Remembered) -> Remembered:
-    return replace(answer, body=ask.context.vault.seal(_key(ask), answer.body.decode()))
+    return replace(answer, body=ask.context.vault.seal(_row(ask), answer.body.decode()))
 
 
 def _unsealed(ask: Ask, answer: Remembered) -> Remembered:
     try:
-        return replace(answer, body=ask.context.vault.unseal(_key(ask), answer.body).encode())
+        return replace(answer, body=ask.context.vault.unseal(_row(ask), answer.body).encode())
     except ValueError:
         raise Fault(409, "the answer to this Idempotency-Key cannot be given again; take a new one") from None
+
+
+def _row(ask: Ask) -> str:
+    """What a sealed answer is bound to."""
+    return f"answer_{sha256(_key(ask).encode()).hexdigest()}"
 
 
 def _key(ask: Ask) -> str:

@@ -49,7 +49,9 @@ class RuleQuery(PageQuery, frozen=True, kw_only=True, rename="camel"):
 class VersionQuery(Struct, frozen=True, kw_only=True):
     """Which version of a rule."""
 
-    version: Annotated[int | None, Meta(ge=1, description="An earlier version; the present one unless given.")] = None
+    version: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="An earlier version; the present one unless given.")
+    ] = None
 
 
 class ReplaceQuery(Struct, frozen=True, kw_only=True):

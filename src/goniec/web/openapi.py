@@ -4,10 +4,11 @@ Called by `pages`, once, when somebody asks for it.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from goniec.web.operation import Operation
 from goniec.web.problems import MEDIA_TYPE, ProblemDetails
@@ -50,6 +51,7 @@ _REASONS: Final[Mapping[int, str]] = {
 }
 _DONE: Final[Mapping[int, str]] = {200: "Done.", 201: "Made.", 202: "On disk.", 204: "Done; there is no body."}
 _WRITING: Final = frozenset({"POST", "PUT", "PATCH"})
+_WEB: Final = __name__.rpartition(".")[0]
 _LISTED: Final = re.compile(r"Listed_(\w+?)(?:Out)?_")
 
 _PARAMETERS: Final[Mapping[str, Any]] = {
@@ -197,11 +199,20 @@ def _camel(name: str) -> str:
 
 
 def _renamed(content: bytes, names: Sequence[str]) -> bytes:
-    """Give schemas the names of things instead of classes: `Listed_EventOut_` is `EventList`."""
+    """Give schemas the names of things instead of classes: `EventOut` is `Event`, `Listed_EventOut_` is `EventList`."""
     text = content.decode()
+    shown = {kind.__name__ for kind in _below(Struct) if kind.__module__.startswith(_WEB)}
     for name in names:
-        better = _LISTED.sub(r"\1List", name).removesuffix("Out")
+        better = _LISTED.sub(r"\1List", name)
+        if name in shown and name.removesuffix("Out") not in names:
+            better = name.removesuffix("Out")
         if better != name:
             text = text.replace(f'"#/components/schemas/{name}"', f'"#/components/schemas/{better}"')
             text = text.replace(f'"{name}":', f'"{better}":').replace(f'"title":"{name}"', f'"title":"{better}"')
     return text.encode()
+
+
+def _below(kind: type[object]) -> Iterator[type[object]]:
+    for one in type.__subclasses__(kind):
+        yield one
+        yield from _below(one)

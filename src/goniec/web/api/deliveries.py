@@ -118,7 +118,7 @@ async def read_delivery(ask: Ask, id: str) -> Reply:
     if found is None:
         raise missing("delivery")
     delivery, attempts = found
-    return Reply(200, _whole(delivery, attempts))
+    return Reply(200, delivery_whole(delivery, attempts))
 
 
 @operation(
@@ -170,6 +170,17 @@ def delivery_out(delivery: Delivery) -> DeliveryOut:
     return DeliveryOut(**_shown(delivery))
 
 
+def delivery_whole(delivery: Delivery, attempts: list[Attempt]) -> DeliveryWhole:
+    """Show a delivery with its body and attempts."""
+    text = text_of(delivery.body)
+    return DeliveryWhole(
+        **_shown(delivery),
+        body=text,
+        body_base64=b64encode(delivery.body).decode() if text is None else None,
+        attempts=[attempt_out(attempt) for attempt in attempts],
+    )
+
+
 def attempt_out(attempt: Attempt) -> AttemptOut:
     """Show an attempt."""
     return AttemptOut(
@@ -199,16 +210,6 @@ def _tell(found: Delivery | Refusal) -> Reply:
     if not isinstance(found, Delivery):
         raise fault(found)
     return Reply(200, delivery_out(found))
-
-
-def _whole(delivery: Delivery, attempts: list[Attempt]) -> DeliveryWhole:
-    text = text_of(delivery.body)
-    return DeliveryWhole(
-        **_shown(delivery),
-        body=text,
-        body_base64=b64encode(delivery.body).decode() if text is None else None,
-        attempts=[attempt_out(attempt) for attempt in attempts],
-    )
 
 
 def _shown(delivery: Delivery) -> dict[str, Any]:

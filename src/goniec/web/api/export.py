@@ -8,52 +8,33 @@ from collections.abc import AsyncIterator
 import msgspec
 from msgspec import Struct
 
-from goniec.core.model import Attempt, Contact, Delivery, Event, Miss, Run, Seen
+from goniec.core.model import Contact, Delivery, Event, Miss, Outcome, Run
 from goniec.core.times import format_instant
 from goniec.ports import Queries
+from goniec.web.api.deliveries import DeliveryWhole, delivery_whole
+from goniec.web.api.runs import RunOut, SeenOut, miss_trace, run_out
 from goniec.web.operation import Ask, operation
 from goniec.web.problems import missing
 from goniec.web.reply import Reply
 from goniec.web.shown import ContactOut, EventOut, contact_out, event_out
 
 
-class ExportedAttempt(Struct, rename="camel"):
-    """One request: when, what came back."""
-
-    number: int
-    at: str
-    status: int | None
-    failure: str | None
-    detail: str
-    answer: str
-
-
-class ExportedDelivery(Struct, rename="camel"):
-    """One message: to which endpoint, its exact text, how it stands, its attempts."""
-
-    id: str
-    endpoint_id: str
-    status: str
-    created_at: str
-    body: str
-    attempts: list[ExportedAttempt]
-
-
-class ExportedRun(Struct, rename="camel"):
-    """One evaluation of a rule: what it came to, and the conditions with the values seen."""
+class MissOut(Struct, rename="camel"):
+    """An evaluation of a rule that did not fire: what it came to, and the condition that failed first."""
 
     rule_id: str
     version: int
-    outcome: str
-    trace: list[Seen]
+    outcome: Outcome
+    trace: list[SeenOut]
 
 
 class ExportedEvent(Struct, rename="camel"):
     """An event and what followed from it."""
 
     event: EventOut
-    runs: list[ExportedRun]
-    deliveries: list[ExportedDelivery]
+    runs: list[RunOut]
+    misses: list[MissOut]
+    deliveries: list[DeliveryWhole]
 
 
 class ContactExport(Struct, rename="camel"):
@@ -96,36 +77,9 @@ async def _export(queries: Queries, contact: Contact, now: str) -> AsyncIterator
 async def _entry(
     queries: Queries, event: Event, misses: tuple[Miss, ...], runs: list[Run], deliveries: list[Delivery]
 ) -> ExportedEvent:
-    shown = [ExportedRun(run.rule_id, run.version, run.outcome, list(run.trace)) for run in runs]
-    shown += [ExportedRun(one.rule_id, one.version, one.outcome, _seen(one)) for one in misses]
+    missed = [MissOut(miss.rule_id, miss.version, miss.outcome, miss_trace(miss)) for miss in misses]
     sent = []
     for delivery in deliveries:
         found = await queries.delivery(delivery.id)
-        sent.append(_delivery(delivery, [] if found is None else found[1]))
-    return ExportedEvent(event_out(event), shown, sent)
-
-
-def _seen(miss: Miss) -> list[Seen]:
-    return [] if miss.seen is None else [miss.seen]
-
-
-def _delivery(delivery: Delivery, attempts: list[Attempt]) -> ExportedDelivery:
-    return ExportedDelivery(
-        delivery.id,
-        delivery.endpoint_id,
-        delivery.status,
-        format_instant(delivery.created_at),
-        delivery.body.decode(),
-        [_attempt(attempt) for attempt in attempts],
-    )
-
-
-def _attempt(attempt: Attempt) -> ExportedAttempt:
-    return ExportedAttempt(
-        attempt.number,
-        format_instant(attempt.at),
-        attempt.status,
-        attempt.failure,
-        attempt.detail,
-        (attempt.head + attempt.body).decode(errors="replace"),
-    )
+        sent.append(delivery_whole(delivery, [] if found is None else found[1]))
+    return ExportedEvent(event_out(event), [run_out(run) for run in runs], missed, sent)

@@ -228,6 +228,10 @@ class Tx(Protocol):
         """
         ...
 
+    async def last_position(self) -> int | None:
+        """The greatest position of a rule; None when there are no rules."""
+        ...
+
     async def rule(self, rule_id: str) -> Rule | None: ...
     async def put_rule(self, rule: Rule) -> None:
         """Write this version of a rule and keep the earlier ones."""

@@ -8,7 +8,7 @@ it is. Called by the API, the panel and the commands.
 from collections.abc import Iterator, Mapping
 from functools import partial
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Struct
@@ -26,10 +26,13 @@ from goniec.flow.endpoints import check_basic
 from goniec.flow.webhooks import Webhooks
 from goniec.ports import Forbidden, Guard, Queries, Tx
 
-_VERSIONED = frozenset(RuleDraft.__struct_fields__) - {"id", "version", "created_at", "updated_at"}
+POSITION_MAX: Final = 2**31 - 1
+"""Where rules with the same position stand, their ids decide."""
+
+_VERSIONED: Final = frozenset(RuleDraft.__struct_fields__) - {"id", "version", "created_at", "updated_at"}
 
 
-class RuleShown(RuleDraft, frozen=True, kw_only=True):
+class RuleOut(RuleDraft, frozen=True, kw_only=True):
     """A rule as users read it, and may send it back: times as text, each webhook with its URL and user."""
 
     id: str
@@ -47,13 +50,13 @@ class RuleSaved(Struct, frozen=True):
     written: tuple[str, ...] = ()
 
 
-def shown(rule: Rule, endpoints: Mapping[str, Endpoint]) -> RuleShown:
+def shown(rule: Rule, endpoints: Mapping[str, Endpoint]) -> RuleOut:
     """Give a rule as users read and write it, never with a password."""
     given = {name: getattr(rule, name) for name in RuleDraft.__struct_fields__}
     given["created_at"], given["updated_at"] = format_instant(rule.created_at), format_instant(rule.updated_at)
     for branch in ("actions", "otherwise"):
         given[branch] = tuple(_shown_action(action, endpoints) for action in given[branch])
-    return RuleShown(**given)
+    return RuleOut(**given)
 
 
 def rule_tag(rule: Rule, endpoints: Mapping[str, Endpoint]) -> str:
@@ -200,7 +203,8 @@ async def _load(tx: Tx, rule_id: str, expected: Expected) -> RuleSaved | Refusal
 async def _new(tx: Tx, draft: RuleDraft, rule_id: str, now: Millis) -> Rule:
     position = draft.position
     if position is None:
-        position = max((rule.position for rule in await tx.rules()), default=-1) + 1
+        last = await tx.last_position()
+        position = 0 if last is None else min(last + 1, POSITION_MAX)
     return Rule(**_given(draft), id=rule_id, version=1, position=position, created_at=now, updated_at=now)
 
 

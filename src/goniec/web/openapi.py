@@ -33,6 +33,13 @@ Contacts behave, rules watch, and whoever wants to know is told by webhook.
 TAGS: Final[Mapping[str, str]] = {
     "contacts": "People and companies, found by id, externalId, e-mail or phone.",
     "events": "What happens to contacts.",
+    "rules": "What is watched for, on which conditions, and what is done about it.",
+    "runs": "What came of rules for contacts, and why.",
+    "endpoints": "Where webhooks go, with which credentials and how patiently. Rules make them.",
+    "deliveries": "Every webhook, its exact bytes and all its attempts.",
+    "funnels": "Ordered stages; a contact is in at most one of a funnel.",
+    "names": "Tags and details, and the rules that use them.",
+    "keys": "Who may call this API.",
 }
 """What each group of calls is about; one that is not named here goes without."""
 

@@ -13,6 +13,12 @@ async def test_rules_come_in_the_order_of_position_then_id(store: Store) -> None
     assert ids(await store.transact(lambda tx: tx.rules())) == ["rul_c", "rul_a", "rul_b"]
 
 
+async def test_the_last_position_is_known(store: Store) -> None:
+    assert await store.transact(lambda tx: tx.last_position()) is None
+    await put(store, rule("rul_a", position=7, active=False), rule("rul_b", position=2))
+    assert await store.transact(lambda tx: tx.last_position()) == 7
+
+
 async def test_a_rule_comes_back_as_it_was(store: Store) -> None:
     conditions = {"type": "all", "of": [{"type": "score", "op": "gte", "value": 10}]}
     actions = [{"type": "webhook", "endpointId": "end_1"}, {"type": "addTag", "tag": "ŁÓDŹ"}]

@@ -122,6 +122,10 @@ class SetupTx(Transaction):
     async def rules(self) -> list[Rule]:
         return rules(self.db)
 
+    async def last_position(self) -> int | None:
+        found: int | None = self.db.execute("SELECT max(position) FROM rules").get
+        return found
+
     async def rule(self, rule_id: str) -> Rule | None:
         return rule(self.db, rule_id)
 

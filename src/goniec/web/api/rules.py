@@ -17,7 +17,7 @@ from goniec.flow.configure import Outside, Refusal
 from goniec.flow.decoding import plainly
 from goniec.flow.rules import (
     RuleSaved,
-    RuleShown,
+    RuleOut,
     change_rule,
     create_rule,
     delete_rule,
@@ -126,7 +126,7 @@ _VIP = {
     scope="admin",
     tag="rules",
     summary="Make a rule",
-    answers={201: RuleShown},
+    answers={201: RuleOut},
     errors=(409,),
     examples={"a webhook for a new VIP": _VIP},
     raw=RuleDraft,
@@ -146,7 +146,7 @@ async def make_rule(ask: Ask, query: ReplaceQuery) -> Reply:
     return await once(ask, act, partial(_tell, status=201))
 
 
-@operation("GET", "/rules", scope="read", tag="rules", summary="List rules", answers={200: Listed[RuleShown]})
+@operation("GET", "/rules", scope="read", tag="rules", summary="List rules", answers={200: Listed[RuleOut]})
 async def list_rules(ask: Ask, query: RuleQuery) -> Reply:
     """Rules in the order in which they were made; `position`, then `id`, is the order in which they are applied."""
     queries = ask.context.store.queries
@@ -161,7 +161,7 @@ async def list_rules(ask: Ask, query: RuleQuery) -> Reply:
     )
 
 
-@operation("GET", "/rules/{id}", scope="read", tag="rules", summary="Read a rule", answers={200: RuleShown})
+@operation("GET", "/rules/{id}", scope="read", tag="rules", summary="Read a rule", answers={200: RuleOut})
 async def read_rule(ask: Ask, id: str, query: VersionQuery) -> Reply:
     """One rule, as it can be sent back. Of a password it tells only that there is one."""
     queries = ask.context.store.queries
@@ -180,7 +180,7 @@ async def read_rule(ask: Ask, id: str, query: VersionQuery) -> Reply:
     scope="admin",
     tag="rules",
     summary="Change a rule",
-    answers={200: RuleShown},
+    answers={200: RuleOut},
     errors=(409, 412),
     examples={"a webhook for a new VIP": _VIP},
     raw=RuleDraft,
@@ -219,7 +219,7 @@ async def remove_rule(ask: Ask, id: str) -> Reply:
     scope="admin",
     tag="rules",
     summary="Switch a rule on",
-    answers={200: RuleShown},
+    answers={200: RuleOut},
     errors=(412,),
 )
 async def activate_rule(ask: Ask, id: str) -> Reply:
@@ -233,7 +233,7 @@ async def activate_rule(ask: Ask, id: str) -> Reply:
     scope="admin",
     tag="rules",
     summary="Switch a rule off",
-    answers={200: RuleShown},
+    answers={200: RuleOut},
     errors=(412,),
 )
 async def deactivate_rule(ask: Ask, id: str) -> Reply:

@@ -147,8 +147,7 @@ class Recorder:
     async def run(self) -> None:
         """Commit batch after batch until stopped."""
         while True:
-            if not self._jobs and self._riding < RIDE_RESULTS and not self._stopping:
-                await self._company()
+            await self._company()
             if self._jobs or self._riders:
                 await self._commit()
             elif self._stopping:
@@ -156,14 +155,16 @@ class Recorder:
 
     async def _company(self) -> None:
         """Wait for work. Lone results of attempts wait a moment more: calls may come that they can ride along with."""
-        self._wake.clear()
-        try:
-            async with asyncio.timeout(RIDE_SECONDS if self._riders else None):
-                await self._wake.wait()
-        except TimeoutError:
-            return
-        if self._riders and not self._jobs:
-            await asyncio.sleep(RIDE_SECONDS if self._riding < RIDE_RESULTS else 0)
+        leaves: float | None = None
+        while not self._jobs and self._riding < RIDE_RESULTS and not self._stopping:
+            if self._riders and leaves is None:
+                leaves = asyncio.get_running_loop().time() + RIDE_SECONDS
+            self._wake.clear()
+            try:
+                async with asyncio.timeout_at(leaves):
+                    await self._wake.wait()
+            except TimeoutError:
+                return
 
     async def _commit(self) -> None:
         jobs = self._next_jobs()

@@ -16,8 +16,8 @@ from goniec.flow.batch import Recorded, Result
 from goniec.flow.configure import Outside, Refusal
 from goniec.flow.decoding import plainly
 from goniec.flow.rules import (
-    RuleSaved,
     RuleOut,
+    RuleSaved,
     change_rule,
     create_rule,
     delete_rule,

@@ -18,6 +18,7 @@ EXPECTED: Final = (
 )
 """Failures of the machine, not of a statement."""
 
+_NAMES: Final = apsw.mapping_result_codes | apsw.mapping_extended_result_codes
 _REASONS: Final[dict[type[apsw.Error], str]] = {
     apsw.BusyError: "the database file is locked by another program",
     apsw.CantOpenError: "the database file cannot be opened",
@@ -34,5 +35,5 @@ def unavailable(error: apsw.Error) -> Unavailable:
     """The failure as the port knows it."""
     reason = next(reason for kind, reason in _REASONS.items() if isinstance(error, kind))
     code = getattr(error, "extendedresult", 0)  # apsw sets it, its type stubs do not know
-    detail = apsw.mapping_extended_result_codes.get(code, code)
+    detail = _NAMES.get(code, code)
     return Unavailable(f"{reason} ({detail})")

@@ -156,17 +156,15 @@ class Keeper:
             if db.data_version() != version:
                 return False  # another process has written to the log meanwhile
             wiped = self._wiper.wipe(WIPE_PAGES)
-            if not self._wiper.pages:
-                db.execute("DELETE FROM marks WHERE name = ?", (WIPING,))
-                self._wipe_wanted = False
-            db.execute("COMMIT")
         finally:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
+            db.execute("ROLLBACK")
         if wiped:
             db.release_memory()  # the connection's own copies of the pages are as they were
-        if not self._wipe_wanted:
+        if not self._wiper.pages:
             self._end_round()
+            db.execute("DELETE FROM marks WHERE name = ?", (WIPING,))
+            self._wipe_wanted = False
+            self._empty(0)
         return True
 
     def _end_round(self) -> None:

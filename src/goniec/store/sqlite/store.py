@@ -84,5 +84,10 @@ def _quarantined(db: apsw.Connection, limit: int) -> list[tuple[Any, ...]]:
 
 
 def _integrity(db: apsw.Connection) -> list[str]:
-    found = [line for (line,) in db.execute("PRAGMA integrity_check") if line != "ok"]
-    return found + setup.unreadable(db)
+    found = []
+    try:
+        found += [line for (line,) in db.execute("PRAGMA integrity_check") if line != "ok"]
+        found += setup.unreadable(db)
+    except apsw.CorruptError as error:
+        found.append(str(error))
+    return found

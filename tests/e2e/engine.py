@@ -1,0 +1,277 @@
+"""A whole Goniec as its users have it: `goniec serve` in a process of its own, on a folder, spoken to over HTTP.
+
+It may be started, stopped, killed and started again; each start takes a free port. What it logs goes to a file, so that
+nothing waits for us to read it.
+
+    async with engine(folder) as one:
+        await one.post("/contacts", {"email": "jan@example.pl"}, 201)
+"""
+
+import asyncio
+import json
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+
+from goniec.cli.opened import Machine
+from goniec.flow.keys import KeyMade, create_key
+from goniec.store.sqlite import open_store
+from tests.cli.commands import GONIEC, environment, goniec
+
+SETTINGS: Mapping[str, str] = {"allow_networks": "127.0.0.0/8", "port": "0", "log_format": "json"}
+
+Scope = Literal["ingest", "read", "admin"]
+
+PATIENCE = 60.0
+"""Seconds that something may take which is bound to happen; more means that it never does."""
+
+
+class Engine:
+    """One installation: its folder, its settings, its key, and the process while it runs."""
+
+    def __init__(self, folder: Path, *, measured: bool = True, **settings: str) -> None:
+        self.folder = folder
+        self.settings = {**SETTINGS, **settings}
+        self.measured = measured
+        """Whether coverage looks on; a process that is killed has nothing to tell it."""
+        self.process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+        self.http = httpx.AsyncClient()
+        self._log = folder / "serve.log"
+        self._read = 0
+        self._keys: dict[Scope, str] = {}
+
+    # the process
+
+    def spawn(self) -> None:
+        """Start the process, and do not wait for it."""
+        self._read = self._log.stat().st_size if self._log.exists() else 0
+        seen = environment(self.folder, **self.settings)
+        if not self.measured:
+            seen = {name: value for name, value in seen.items() if not name.startswith("COV")}
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*GONIEC, "serve"], cwd=self.folder, env=seen, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    async def start(self) -> None:
+        """Start, and wait until it says that it is ready."""
+        self.spawn()
+        await self.ready()
+
+    async def ready(self) -> None:
+        """Wait until it says that it is ready."""
+        await until(self._listens, "the engine says that it is ready")
+        await self.http.aclose()
+        headers = {"authorization": f"Bearer {await self.key()}"}
+        self.http = httpx.AsyncClient(base_url=f"{self.url}/api/v1", headers=headers, timeout=PATIENCE)
+        answer = await self.http.get(f"{self.url}/readyz")
+        assert answer.status_code == 200, answer.text
+
+    def kill(self) -> None:
+        """End it at once, in the middle of whatever it does."""
+        assert self.process is not None
+        self.process.kill()
+
+    async def gone(self) -> int:
+        """Wait until it has ended; gives its exit code."""
+        assert self.process is not None
+        await until(lambda: self.process is None or self.process.poll() is not None, "the engine ends")
+        code: int = self.process.wait()
+        return code
+
+    async def stop(self) -> int:
+        """Ask it to stop; gives its exit code."""
+        self.terminate()
+        return await self.gone()
+
+    def terminate(self) -> None:
+        """Ask it to stop, and do not wait."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+
+    async def close(self) -> None:
+        """End what is left."""
+        await self.http.aclose()
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def log(self) -> list[dict[str, Any]]:
+        """What it has logged since its last start; a line that is not JSON comes as `text`."""
+        with self._log.open("rb") as log:
+            log.seek(self._read)
+            lines = log.read().decode(errors="replace").splitlines()
+        return [_line(line) for line in lines]
+
+    def _listens(self) -> bool:
+        for line in self.log():
+            if line.get("event") == "ready":
+                self.url = line["url"]
+                return True
+        assert self.alive, f"it did not start: {self.log()}"
+        return False
+
+    # its commands
+
+    async def key(self, scope: Scope = "admin") -> str:
+        """A key of this scope, made on first use: as `goniec key create` does it, but without a process for it."""
+        if scope not in self._keys:
+            machine = Machine()
+            store = open_store(self.folder / "goniec.db", server=False)
+            try:
+                made = await create_key(store, machine, machine, f"test-{scope}", scope)
+            finally:
+                await store.close()
+            assert isinstance(made, KeyMade)
+            self._keys[scope] = made.text
+        return self._keys[scope]
+
+    async def doctor(self) -> str:
+        """Let the doctor look, who must be content; gives what it told."""
+        looked = await asyncio.to_thread(goniec, self.folder, "doctor", **self.settings)
+        assert looked.returncode == 0, looked.stdout + looked.stderr
+        return looked.stdout
+
+    # its API
+
+    async def ask(self, method: str, path: str, status: int | None = None, **request: Any) -> httpx.Response:
+        """Send a request, whose answer has to have this status."""
+        answer = await self.http.request(method, path, **request)
+        assert status in {None, answer.status_code}, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer
+
+    async def get(self, path: str, status: int = 200, **query: Any) -> Any:
+        """GET; gives what was answered."""
+        return (await self.ask("GET", path, status, params=query)).json()
+
+    async def post(self, path: str, body: object, status: int = 200) -> Any:
+        """POST; gives what was answered."""
+        return (await self.ask("POST", path, status, json=body)).json()
+
+    async def patch(self, path: str, body: object, status: int = 200) -> Any:
+        """PATCH; gives what was answered."""
+        return (await self.ask("PATCH", path, status, json=body)).json()
+
+    async def put(self, path: str, body: object, status: int = 200) -> Any:
+        """PUT; gives what was answered."""
+        return (await self.ask("PUT", path, status, json=body)).json()
+
+    async def everything(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        """All rows of a list."""
+        rows: list[dict[str, Any]] = []
+        page: dict[str, Any] = {"more": True}
+        while page["more"]:
+            page = await self.get(path, limit=1000, **query)
+            rows += page["items"]
+            query["cursor"] = page["nextCursor"]
+        return rows
+
+    async def rule(self, trigger: dict[str, Any], *urls: str, **fields: Any) -> dict[str, Any]:
+        """Make a rule that is on and tells these URLs; gives it as it was answered."""
+        actions = [{"type": "webhook", "url": url} for url in urls]
+        draft = {"name": "Rule", "active": True, "triggers": [trigger], "actions": actions, **fields}
+        made: dict[str, Any] = await self.post("/rules", draft, 201)
+        return made
+
+    async def endpoint(self, rule: dict[str, Any], place: int = 0, **policy: Any) -> str:
+        """The id of the endpoint of a rule's action; with `policy` it is changed first."""
+        endpoint_id: str = rule["actions"][place]["endpointId"]
+        if policy:
+            await self.patch(f"/endpoints/{endpoint_id}", policy)
+        return endpoint_id
+
+    async def contact(self, **fields: Any) -> dict[str, Any]:
+        """Make a contact, or change one."""
+        answer = await self.ask("POST", "/contacts", json=fields)
+        assert answer.status_code in {200, 201}, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    async def visit(self, contact: dict[str, Any], **fields: Any) -> str:
+        """Tell that a contact has seen a page; gives the event's id."""
+        event = {"type": "page.visited", "contact": contact, "data": {"url": "https://shop.example/"}, **fields}
+        answer = await self.post("/events", event, 202)
+        event_id: str = answer["ids"][0]
+        return event_id
+
+    async def deliveries(self, **query: Any) -> list[dict[str, Any]]:
+        """Deliveries, each with its attempts and its body."""
+        found = await self.everything("/deliveries", **query)
+        return [await self.get(f"/deliveries/{one['id']}") for one in found]
+
+    async def settled(self, count: int | None = None) -> list[dict[str, Any]]:
+        """Wait until there are so many deliveries and none of them is pending; gives them whole."""
+
+        async def rest() -> bool:
+            found = await self.everything("/deliveries")
+            enough = count is None or len(found) >= count
+            return enough and all(one["status"] != "pending" for one in found)
+
+        await eventually(rest, f"{'all' if count is None else count} deliveries are done")
+        return await self.deliveries()
+
+    async def attempted(self, count: int, **query: Any) -> list[dict[str, Any]]:
+        """Wait until this many attempts are on record; gives the deliveries whole."""
+
+        async def enough() -> bool:
+            counts: list[int] = [one["attemptCount"] for one in await self.everything("/deliveries", **query)]
+            return sum(counts) >= count
+
+        await eventually(enough, f"{count} attempts are on record")
+        return await self.deliveries(**query)
+
+
+@asynccontextmanager
+async def engine(folder: Path, *, measured: bool = True, **settings: str) -> AsyncIterator[Engine]:
+    """A Goniec that runs; what is left of it ends with the block."""
+    one = Engine(folder, measured=measured, **settings)
+    try:
+        await one.start()
+        yield one
+        if one.alive:
+            assert await one.stop() == 0
+    finally:
+        await one.close()
+
+
+async def until(wanted: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
+    """Wait for something that is bound to happen."""
+    ends = time.monotonic() + seconds
+    while not wanted():
+        assert time.monotonic() < ends, f"it never comes to pass that {what}"
+        await asyncio.sleep(0.01)
+
+
+async def eventually(wanted: Callable[[], Awaitable[bool]], what: str, seconds: float = PATIENCE) -> None:
+    """Wait for something that is bound to happen and has to be asked for."""
+    ends = time.monotonic() + seconds
+    while not await wanted():
+        assert time.monotonic() < ends, f"it never comes to pass that {what}"
+        await asyncio.sleep(0.05)
+
+
+def _line(line: str) -> dict[str, Any]:
+    try:
+        read = json.loads(line)
+    except ValueError:
+        return {"text": line}
+    return read if isinstance(read, dict) else {"text": line}
+
+
+__all__ = ["PATIENCE", "Engine", "engine", "eventually", "until"]

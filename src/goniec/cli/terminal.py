@@ -15,6 +15,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import uvloop
+
 from goniec.settings import Settings, read_settings
 
 FAILED: Final = 1
@@ -53,7 +55,7 @@ def run_until_signal(work: Callable[[asyncio.Event], Coroutine[Any, Any, int]]) 
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         return await work(stop)
 
-    return asyncio.run(run())
+    return uvloop.run(run())
 
 
 def printable(text: str) -> str:

@@ -7,6 +7,7 @@ arrived is held against what the demo itself counts on.
 
 import asyncio
 import secrets
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -60,7 +61,7 @@ async def _demo(screen: Screen, folder: Path, stop: asyncio.Event, *, leave: boo
                 screen.say(f"{len(names)} rules, made through the API. Here come the visitors.\n")
                 code = await _play(screen, engine, api, replay, names, stop, leisure=not leave)
                 if not leave and code != INTERRUPTED:
-                    _invite(screen, engine.url, key)
+                    _invite(screen, engine.url, key, folder)
                     await stop.wait()
             finally:
                 api.close()
@@ -108,11 +109,15 @@ async def _play(  # noqa: PLR0913 - the actors
     expected = shop.expected(script)
     totals = await engine.store.queries.totals()
     found = checks(replay.tally, expected, len(script), replay.accepted, totals)
-    screen.totals({names[id]: count for id, count in replay.fired.items()}, replay.tally.arrived, replay.seconds)
+    screen.totals(replay.fired, replay.tally.arrived, replay.seconds)
     screen.verdict(found)
     return 0 if all(check.holds for check in found) else FAILED
 
 
-def _invite(screen: Screen, url: str, key: str) -> None:
-    screen.say(f"\nThe API describes itself at {url}/docs, and this key opens it until Ctrl-C:\n")
-    screen.say(f"  curl -H 'Authorization: Bearer {key}' '{url}/api/v1/deliveries?order=desc&limit=1'\n")
+def _invite(screen: Screen, url: str, key: str, folder: Path) -> None:
+    screen.say("\nAll of it is there until Ctrl-C. The API:\n")
+    screen.say(f"  {url}/docs")
+    screen.say(f"  curl -H 'Authorization: Bearer {key}' '{url}/api/v1/deliveries?order=desc&limit=1'")
+    screen.say("\nThe delivery log:\n")
+    program = sys.argv[0] if sys.argv[0].endswith("goniec") else "goniec"
+    screen.say(f"  GONIEC_DATA_DIR={folder} {program} deliveries list --limit 10\n")

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from goniec.cli.demo.client import Api
@@ -14,23 +14,21 @@ from goniec.cli.receiver import Received
 from goniec.ports import Queries
 
 FIRST: Final = 40
-"""So many visits are shown one by one before the crowd comes."""
+LEISURE_FIRST: Final = 170
+"""So many steps are shown one by one before the crowd comes; among more of them is the first purchase."""
 
 CROWD: Final = 500
-LEISURE_CROWD: Final = 100
-LEISURE_SECONDS: Final = 0.12
+LEISURE_CROWD: Final = 150
+LEISURE_SECONDS: Final = 0.08
 """When a person watches, they come in smaller crowds, with a moment between them."""
 
 PROGRESS_SECONDS: Final = 1.0
 STALLED_SECONDS: Final = 60.0
-SHOWN_EACH: Final = 3
-"""So many webhooks are shown between two lines of progress; the others are only counted."""
-
 RUNS_PAGE: Final = 1000
 
 
 class Replay:
-    """Sends the steps and keeps count: of events accepted, of rules fired (by id), of webhooks (in `tally`)."""
+    """Sends the steps and keeps count: of events accepted, of rules fired (by name), of webhooks (in `tally`)."""
 
     def __init__(self, screen: Screen, tally: Tally) -> None:
         self.tally = tally
@@ -38,15 +36,18 @@ class Replay:
         self.fired: Counter[str] = Counter()
         self.seconds = 0.0
         self._screen = screen
-        self._quota = SHOWN_EACH
+        self._shown: set[str] = set()
+        self._held: list[Received] | None = None
         self._known: set[str] = set()
         self._cursors: dict[str, str] = {}
 
     def webhook(self, received: Received) -> None:
-        """Take what the receiver got."""
+        """Take what the receiver got; from the crowd one of each kind is shown between two lines of progress."""
         self.tally.take(received)
-        if self._quota > 0:
-            self._quota -= 1
+        if self._held is not None:
+            self._held.append(received)
+        elif received.target not in self._shown:
+            self._shown.add(received.target)
             self._screen.webhook(received)
 
     async def run(
@@ -61,27 +62,38 @@ class Replay:
     ) -> bool:
         """Send all of it and wait until nothing is under way any more; False when `stop` came first."""
         started = shown = time.monotonic()
-        sent = 0
-        for crowd in _crowds(steps, LEISURE_CROWD if leisure else CROWD):
-            await self._send(api, crowd)
-            sent += len(crowd)
-            one_by_one = len(crowd) == 1
-            if one_by_one:
-                self._screen.event(crowd[0])
-                self._quota = SHOWN_EACH
-            if one_by_one or time.monotonic() - shown > PROGRESS_SECONDS:
-                await self._look(api, names, show=one_by_one)
-            if not one_by_one and time.monotonic() - shown > PROGRESS_SECONDS:
+        first = LEISURE_FIRST if leisure else FIRST
+        for step in steps[:first]:
+            await self._show(api, names, step)
+            await asyncio.sleep(LEISURE_SECONDS if leisure else 0)
+            if stop.is_set():
+                return False
+        size = LEISURE_CROWD if leisure else CROWD
+        for n in range(first, len(steps), size):
+            await self._send(api, steps[n : n + size])
+            if time.monotonic() - shown > PROGRESS_SECONDS:
+                await self._look(api, names)
+                self._screen.progress(min(n + size, len(steps)), len(steps), self.fired.total(), self.tally.webhooks)
                 shown = time.monotonic()
-                self._quota = SHOWN_EACH
-                self._screen.progress(sent, len(steps), self.fired.total(), self.tally.webhooks)
+                self._shown.clear()
             await asyncio.sleep(LEISURE_SECONDS if leisure else 0)
             if stop.is_set():
                 return False
         await self._settle(queries, stop)
-        await self._look(api, names, show=False)
+        await self._look(api, names)
         self.seconds = time.monotonic() - started
         return not stop.is_set()
+
+    async def _show(self, api: Api, names: Mapping[str, str], step: Step) -> None:
+        """Send one step and show it, the rules that fire, and the webhooks that arrive meanwhile, in this order."""
+        self._held = []
+        self._screen.event(step)
+        await self._send(api, [step])
+        for name, count in (await self._look(api, names)).items():
+            self._screen.rule(name, count)
+        held, self._held = self._held, None
+        for received in held:
+            self._screen.webhook(received)
 
     async def _send(self, api: Api, crowd: Sequence[Step]) -> None:
         for id in dict.fromkeys(step.visitor for step in crowd):
@@ -91,22 +103,21 @@ class Replay:
         answer = await api.call("POST", "/events", {"events": [step.event for step in crowd]})
         self.accepted += answer["accepted"]
 
-    async def _look(self, api: Api, names: Mapping[str, str], *, show: bool) -> None:
-        """Read which rules have fired since the last look."""
+    async def _look(self, api: Api, names: Mapping[str, str]) -> Counter[str]:
+        """Read which rules have fired since the last look; by name."""
+        fired: Counter[str] = Counter()
         for rule_id, name in names.items():
-            fired = 0
-            while True:
+            more = True
+            while more:
                 cursor = self._cursors.get(rule_id)
                 path = f"/rules/{rule_id}/runs?limit={RUNS_PAGE}" + (f"&cursor={cursor}" if cursor else "")
                 page = await api.call("GET", path)
-                fired += sum(run["outcome"] == "fired" for run in page["items"])
+                fired[name] += sum(run["outcome"] == "fired" for run in page["items"])
                 if page["nextCursor"] is not None:
                     self._cursors[rule_id] = page["nextCursor"]
-                if not page["more"]:
-                    break
-            self.fired[rule_id] += fired
-            if fired and show:
-                self._screen.rule(name, fired)
+                more = page["more"]
+        self.fired += fired
+        return +fired
 
     async def _settle(self, queries: Queries, stop: asyncio.Event) -> None:
         """Wait until every delivery is at its end, or nothing has moved for long."""
@@ -118,8 +129,3 @@ class Replay:
             if pending != before:
                 before, since = pending, time.monotonic()
             await asyncio.sleep(0.05)
-
-
-def _crowds(steps: Sequence[Step], size: int) -> Iterator[Sequence[Step]]:
-    yield from ([step] for step in steps[:FIRST])
-    yield from (steps[n : n + size] for n in range(FIRST, len(steps), size))

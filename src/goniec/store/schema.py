@@ -33,9 +33,9 @@ Small: Final = SmallInteger().with_variant(Integer(), "sqlite")
 Flag: Final = Boolean().with_variant(Integer(), "sqlite")
 
 _CLUSTERED: Final[dict[str, Any]] = {"sqlite_strict": True, "sqlite_with_rowid": False}
-"""Rows that are little more than their key: one tree, not two."""
+"""Short rows: one tree, not two."""
 _HEAP: Final[dict[str, Any]] = {"sqlite_strict": True}
-"""Rows with documents: inside the tree of a key they would make it deep."""
+"""Rows with documents of a kilobyte and more, which the tree of a key would put into pages of their own, one each."""
 
 
 # --- contacts -------------------------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ runs = Table(
     Column("outcome", Text, nullable=False),
     Column("doc", LargeBinary, nullable=False, comment="trace, detail, deliveries"),
     Index("ix_runs_rule_id", "rule_id", "id"),
-    **_HEAP,
+    **_CLUSTERED,
 )
 
 deliveries = Table(
@@ -189,7 +189,7 @@ attempts = Table(
     Column("body", LargeBinary, nullable=False),
     Column("note", Text),
     Column("resend", Flag, nullable=False),
-    **_CLUSTERED,
+    **_HEAP,
 )
 
 queue = Table(

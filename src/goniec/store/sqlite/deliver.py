@@ -71,9 +71,9 @@ class DeliverTx(Transaction):
                 moved.append(one.delivery)
                 continue
             erased = found.was.body_sha256 is not None
-            found.now = after = _after(found.now, one)
-            attempts.append(rows.attempt_row(one.attempt, after.attempts, erased=erased))
-            moved.append(replace(after, body=b"" if erased else one.delivery.body))
+            found.now = _after(found.now, one, b"" if erased else one.delivery.body)
+            attempts.append(rows.attempt_row(one.attempt, found.now.attempts, erased=erased))
+            moved.append(found.now)
         _ADD_ATTEMPTS.run(self.db, sorted(attempts, key=_by_number))
         self.count("attempts", len(attempts))
         self._move(standing.values(), max((_end(one.attempt) for one in finished), default=0))
@@ -157,34 +157,30 @@ class DeliverTx(Transaction):
             self.db.execute(_HOLD, (due, *found.lane, now.id, due))
 
 
-def _after(delivery: Delivery, one: Finished) -> Delivery:
+def _after(delivery: Delivery, one: Finished, body: bytes) -> Delivery:
     """How a delivery stands after an attempt: as the sender says, unless something happened to it meanwhile."""
     said, attempt = one.delivery, one.attempt
-    tried = replace(
-        delivery,
-        attempts=delivery.attempts + 1,
-        first_at=attempt.at if delivery.first_at is None else delivery.first_at,
-        last_at=attempt.at,
-    )
+    tried: dict[str, Any] = {
+        "attempts": delivery.attempts + 1,
+        "first_at": attempt.at if delivery.first_at is None else delivery.first_at,
+        "last_at": attempt.at,
+        "body": body,
+    }
     if attempt.failure is None:
-        first = _end(attempt) if delivery.delivered_at is None else delivery.delivered_at
-        return replace(
-            tried,
-            status=Status.DELIVERED,
-            due_at=None,
-            counted=said.counted,
-            refusals=said.refusals,
-            delivered_at=first,
-        )
-    if delivery.status not in _UNDECIDED or (delivery.resend and not said.resend):
+        tried["status"] = Status.DELIVERED
+        tried["delivered_at"] = _end(attempt) if delivery.delivered_at is None else delivery.delivered_at
+    elif delivery.status not in _UNDECIDED or (delivery.resend and not said.resend):
         # cancelled, delivered after all, or asked for again while this attempt was under way
-        return tried
-    tried = replace(tried, counted=said.counted, refusals=said.refusals, aside=delivery.aside or said.aside)
-    if said.status is Status.PENDING:
-        return replace(tried, due_at=_end(attempt) if said.due_at is None else said.due_at)
-    if said.status is Status.FAILED and delivery.delivered_at is not None:
-        return replace(tried, status=Status.DELIVERED, due_at=None)
-    return replace(tried, status=said.status, due_at=None)
+        return replace(delivery, **tried)
+    elif said.status is Status.FAILED and delivery.delivered_at is not None:
+        tried["status"] = Status.DELIVERED
+    else:
+        tried["status"] = said.status
+        tried["aside"] = delivery.aside or said.aside
+    due = None
+    if tried["status"] is Status.PENDING:
+        due = _end(attempt) if said.due_at is None else said.due_at
+    return replace(delivery, **tried, due_at=due, counted=said.counted, refusals=said.refusals)
 
 
 def _end(attempt: Attempt) -> Millis:

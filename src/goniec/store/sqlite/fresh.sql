@@ -42,7 +42,6 @@ CREATE TABLE attempts (
     resend INTEGER NOT NULL,
     PRIMARY KEY (delivery_id, number)
 )
- WITHOUT ROWID,
  STRICT;
 
 CREATE TABLE contact_tags (
@@ -255,6 +254,7 @@ CREATE TABLE runs (
     doc BLOB NOT NULL,
     PRIMARY KEY (id)
 )
+ WITHOUT ROWID,
  STRICT;
 
 CREATE INDEX ix_runs_rule_id ON runs (rule_id, id);

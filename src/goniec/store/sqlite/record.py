@@ -60,13 +60,13 @@ class RecordTx(Transaction):
         return {names[key]: Dedup(names[key], digest, event_id) for key, digest, event_id in found}
 
     async def dedup(self, rows: Sequence[Dedup], now: Millis) -> dict[str, Dedup]:
-        first = {row.key: row for row in reversed(rows)}
-        earlier = await self.known_dedup(list(first))
-        new = sorted(
-            (dedup_key(row.key), row.digest, row.event_id, now) for row in first.values() if row.key not in earlier
-        )
-        _CLAIM_DEDUP.run(self.db, new)
-        return earlier
+        wanted = {row.key: row for row in reversed(rows)}
+        before = self.db.total_changes()
+        _CLAIM_DEDUP.run(self.db, sorted((dedup_key(r.key), r.digest, r.event_id, now) for r in wanted.values()))
+        if self.db.total_changes() - before == len(wanted):
+            return {}
+        stored = await self.known_dedup(list(wanted))
+        return {key: row for key, row in stored.items() if row.event_id != wanted[key].event_id}
 
     async def remembered(self, key: str) -> Remembered | None:
         row = self.db.execute("SELECT digest, status, body, headers FROM answers WHERE key = ?", (key,)).fetchone()
@@ -99,7 +99,10 @@ class RecordTx(Transaction):
         return owners
 
     async def claim_keys(self, rows: Sequence[tuple[str, str]]) -> dict[str, str]:
+        before = self.db.total_changes()
         _CLAIM_KEYS.run(self.db, sorted(rows))
+        if self.db.total_changes() - before == len(rows):
+            return {}
         owners = await self.owners([key for key, _ in rows])
         return {key: owners[key] for key, contact_id in rows if owners[key] != contact_id}
 
@@ -112,7 +115,7 @@ class RecordTx(Transaction):
             return {}
         docs = self.db.execute(_LOAD_CONTACTS, (texts(ids),)).get
         found = {} if docs is None else {contact.id: contact for contact in rows.decode_contacts(docs)}
-        self._searched.update((contact.id, rows.searched(contact)) for contact in found.values())
+        self._loaded.update(found)
         return found
 
     # lanes
@@ -141,9 +144,13 @@ class RecordTx(Transaction):
     def _save_contacts(self, contacts: Sequence[Contact]) -> None:
         contacts = sorted(contacts, key=_by_id)
         _SAVE_CONTACTS.run(self.db, [(contact.id, rows.encode(contact)) for contact in contacts])
-        known = self._searched
-        changed = [contact for contact in contacts if known.get(contact.id) != rows.searched(contact)]
-        _SAVE_TEXTS.run(self.db, [(contact.id, rows.folded(contact)) for contact in changed])
+        changed = [(contact.id, rows.folded(contact)) for contact in contacts if self._reads_otherwise(contact)]
+        _SAVE_TEXTS.run(self.db, changed)
+
+    def _reads_otherwise(self, contact: Contact) -> bool:
+        """Whether a search may find it by other words than before."""
+        before = self._loaded.get(contact.id)
+        return before is None or rows.searched(before) != rows.searched(contact)
 
     def _save_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         waiting = [self._waiting(delivery) for delivery in deliveries if delivery.status is Status.PENDING]

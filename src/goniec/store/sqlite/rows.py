@@ -65,6 +65,10 @@ decode_event_doc: Final = msgspec.json.Decoder(EventDoc).decode
 decode_run_doc: Final = msgspec.json.Decoder(RunDoc).decode
 decode_misses: Final = msgspec.json.Decoder(tuple[Miss, ...]).decode
 
+_STATUSES: Final = {status.value: status for status in Status}
+_OUTCOMES: Final = {outcome.value: outcome for outcome in Outcome}
+"""Looking one up is quicker than asking the enum."""
+
 # --- events ---------------------------------------------------------------------------------------------------------
 
 EVENT: Final = "e.id, e.contact_id, e.type, e.seq, e.occurred_at, e.received_at, e.previous, e.doc, e.misses"
@@ -134,7 +138,7 @@ def run_of_row(row: Row) -> Run:
         version=row[2],
         contact_id=row[3],
         at=row[4],
-        outcome=Outcome(row[5]),
+        outcome=_OUTCOMES[row[5]],
         trace=doc.trace,
         detail=doc.detail,
         deliveries=doc.deliveries,
@@ -185,7 +189,7 @@ def delivery_of_row(row: Row) -> Delivery:
         event_type=row[4],
         seq=row[5],
         created_at=row[6],
-        status=Status(row[7]),
+        status=_STATUSES[row[7]],
         counted=row[8],
         refusals=row[9],
         attempts=row[10],

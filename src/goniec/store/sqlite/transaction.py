@@ -4,7 +4,7 @@ from typing import Final
 
 import apsw
 
-from goniec.core.model import Status
+from goniec.core.model import Contact, Status
 from goniec.store.sqlite.sql import insert
 
 BY_STATUS: Final = {status.value: f"deliveries.{status.value}" for status in Status}
@@ -23,7 +23,7 @@ class Transaction:
         self.db = db
         self.erased: list[str] = []
         self._counts: dict[str, int] = {}
-        self._searched: dict[str, tuple[str | None, ...]] = {}
+        self._loaded: dict[str, Contact] = {}
         self._heads: dict[tuple[str, str], int] = {}
 
     def count(self, name: str, n: int) -> None:

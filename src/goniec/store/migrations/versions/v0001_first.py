@@ -53,7 +53,7 @@ def upgrade() -> None:
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("resend", FLAG, nullable=False),
         sa.PrimaryKeyConstraint("delivery_id", "number"),
-        **CLUSTERED,
+        **HEAP,
     )
     op.create_table(
         "contact_tags",
@@ -273,7 +273,7 @@ def upgrade() -> None:
         sa.Column("outcome", sa.Text(), nullable=False),
         sa.Column("doc", sa.LargeBinary(), nullable=False, comment="trace, detail, deliveries"),
         sa.PrimaryKeyConstraint("id"),
-        **HEAP,
+        **CLUSTERED,
     )
     op.create_index("ix_runs_rule_id", "runs", ["rule_id", "id"], unique=False)
     op.create_table(

@@ -1,12 +1,17 @@
-"""Running the commands as a person does: processes of their own, on folders of their own, with no settings but those given."""
+"""Running the commands as a person does.
 
+Processes of their own, on folders of their own, with no settings but those given.
+"""
+
+import json
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 GONIEC = (sys.executable, "-m", "goniec")
 
@@ -62,3 +67,23 @@ def line_with(stream: IO[str] | None, text: str) -> str:
             return line
         read.append(line)
     raise AssertionError(f"no line with {text!r} in {read}")
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run a server on a free port; gives its process and its address."""
+    with running(folder, "serve", *arguments, **{"port": "0", "log_format": "json", **settings}) as process:
+        yield process, json.loads(line_with(process.stderr, '"ready"'))["url"]
+
+
+def call(url: str, key: str, method: str, path: str, body: object = None) -> Any:
+    """Ask the API."""
+    request = urllib.request.Request(  # noqa: S310 - our own server
+        f"{url}/api/v1{path}",
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - our own server
+        content = response.read()
+    return json.loads(content) if content else None

@@ -1,13 +1,9 @@
 """`goniec serve`: it starts, it stops, and what keeps it from starting is told in a sentence."""
 
 import asyncio
-import json
 import signal
 import socket
-import subprocess
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 
@@ -17,16 +13,9 @@ import pytest
 from goniec.core.endpoint import Endpoint
 from goniec.store.sqlite import open_store
 from goniec.store.vault import open_vault
-from tests.cli.commands import goniec, line_with, running
+from tests.cli.commands import call, goniec, serving
 
 DATABASE = "goniec.db"
-
-
-@contextmanager
-def serving(folder: Path, *arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run a server on a free port; gives its process and its address."""
-    with running(folder, "serve", *arguments, **{"port": "0", **settings}) as process:
-        yield process, json.loads(line_with(process.stderr, '"ready"'))["url"]
 
 
 def fails(folder: Path, *arguments: str, **settings: str) -> str:
@@ -64,9 +53,7 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, number: signal.Signa
 def test_keys_are_made_beside_a_server_that_runs(tmp_path: Path) -> None:
     with serving(tmp_path) as (_, url):
         key = goniec(tmp_path, "key", "create", "sklep", "--scope", "read").stdout.strip()
-        asked = urllib.request.Request(f"{url}/api/v1/events", headers={"Authorization": f"Bearer {key}"})  # noqa: S310 - our own server
-        with urllib.request.urlopen(asked, timeout=10) as response:  # noqa: S310 - our own server
-            assert json.load(response)["items"] == []
+        assert call(url, key, "GET", "/events")["items"] == []
 
 
 def test_a_port_in_use(tmp_path: Path) -> None:

@@ -70,8 +70,11 @@ def show(id: Annotated[str, Parameter(help="dlv_…")], *, json: Json = False) -
     print(f"{delivery.id}  {delivery.status}{due}")
     print(f"  to       {host} ({delivery.endpoint_id})")
     print(f"  about    {delivery.contact_id}, number {delivery.seq}")
-    print(f"  because  {delivery.event_type} ({delivery.event_id})")
-    print(f"  rule     {delivery.rule_id}, run {delivery.run_id}")
+    if delivery.test:
+        print(f"  because  somebody tried the rule {delivery.rule_id} out")
+    else:
+        print(f"  because  {delivery.event_type} ({delivery.event_id})")
+        print(f"  rule     {delivery.rule_id}, run {delivery.run_id}")
     for attempt in attempts:
         print(f"\n{_headline(attempt)}")
         for part in (attempt.head, attempt.body):

@@ -143,7 +143,13 @@ async def read_run(ask: Ask, id: str) -> Reply:
 
 
 @operation(
-    "GET", "/explain", scope="read", tag="runs", summary="Explain a rule for a contact", answers={200: ExplainOut}
+    "GET",
+    "/explain",
+    scope="read",
+    tag="runs",
+    summary="Explain a rule for a contact",
+    answers={200: ExplainOut},
+    errors=(404,),
 )
 async def explain_rule(ask: Ask, query: ExplainQuery) -> Reply:
     """Walk through what happened to a contact since the rule was made, newest first, and say what came of each event.

@@ -303,7 +303,11 @@ class Tx(Protocol):
         ...
 
     async def save(self, changes: Changes) -> None:
-        """Write it all. A delivery that is `pending` also gets its row in the queue, due at `due_at`."""
+        """Write it all, keeping the totals of rows (`events`, `runs`, `made`, `deliveries.<status>`) in step.
+
+        A delivery that is `pending` also gets its row in the queue, due at `due_at`, but in a lane that `busy_lanes`
+        has just called busy not before the head of that lane. Only a test send may do without its event.
+        """
         ...
 
     async def ancestry(self, run_id: str) -> tuple[Ancestor, ...] | None:
@@ -325,18 +329,26 @@ class Tx(Protocol):
         so, except that a 2xx always makes it delivered. One that stays `pending` moves to its `due_at`; when it blocks
         its lane, followers due earlier move to the same time. When it leaves its lane (any other status, or aside), its
         followers become due at once.
+
+        One that is `held` is decided by its attempt. One that was asked for again meanwhile stays in the queue unless
+        it arrived; one that had arrived before is `delivered` again when sending it again is given up. Of an erased
+        one, nothing that the receiver said is kept.
         """
         ...
 
     async def requeue(self, delivery_id: str, now: Millis) -> Delivery | None:
         """Send once more, now.
 
-        The same id and bytes, outside any lane, with the whole schedule before it. None: no such delivery.
+        The same id and bytes, outside any lane, with the whole schedule before it, marked as `resend`. A pending one
+        only becomes due, where it stands; an erased one stays as it is. None: no such delivery.
         """
         ...
 
     async def cancel(self, delivery_id: str, now: Millis) -> Delivery | None:
-        """Take a pending delivery out of the queue; any other stays as it is."""
+        """Take a pending delivery out of the queue; any other stays as it is.
+
+        One that had arrived before it was asked for again is `delivered` once more.
+        """
         ...
 
     # upkeep and care
@@ -344,7 +356,8 @@ class Tx(Protocol):
     async def erase(self, contact_id: str, now: Millis) -> list[str]:
         """Empty all that is known of a contact, cancel its pending deliveries.
 
-        Return the endpoints that had deliveries about it.
+        Return the endpoints that had deliveries about it, sorted. When the transaction is answered, its texts are gone
+        from the bytes of the database (from those of a large one soon after).
         """
         ...
 
@@ -356,7 +369,10 @@ class Tx(Protocol):
         ...
 
     async def prune(self, before: Millis, dedup_before: Millis, answers_before: Millis, limit: int) -> Pruned:
-        """Delete at most about `limit` rows that are older; nothing that a pending delivery needs."""
+        """Delete at most about `limit` rows that are older; nothing that a pending delivery needs.
+
+        Behind an event that stays, the contact's later ones stay too, so that its chain always leads to all of them.
+        """
         ...
 
     async def add_totals(self, totals: dict[str, int]) -> None: ...
@@ -374,7 +390,10 @@ class Page(Struct, frozen=True):
 
 
 class ContactFilter(Struct, frozen=True):
-    """All that is given must hold. `q` is literal text in e-mail, phone, name, company or externalId, any case."""
+    """All that is given must hold. `q` is literal text in e-mail, phone, name, company or externalId, any case.
+
+    `email` is in its compared form, `phone` in E.164; they and `external_id` are exact.
+    """
 
     email: str | None = None
     phone: str | None = None
@@ -384,7 +403,7 @@ class ContactFilter(Struct, frozen=True):
 
 
 class EventFilter(Struct, frozen=True):
-    """All that is given must hold; `since` and `until` compare the recording time."""
+    """All that is given must hold; `since` (included) and `until` (not) compare the recording time."""
 
     contact_id: str | None = None
     type: str | None = None
@@ -393,7 +412,7 @@ class EventFilter(Struct, frozen=True):
 
 
 class DeliveryFilter(Struct, frozen=True):
-    """All that is given must hold; `since` and `until` compare the creation."""
+    """All that is given must hold; `since` (included) and `until` (not) compare the creation."""
 
     status: Status | None = None
     rule_id: str | None = None
@@ -463,7 +482,8 @@ class Queries(Protocol):
     async def totals(self) -> dict[str, int]:
         """The ledger.
 
-        `received`, `accepted`, `duplicates`, `refused`, `made`, and `deliveries.<status>` …, since the beginning.
+        `received`, `accepted`, `duplicates`, `refused` as `save` was told, `events`, `runs`, `made`, `attempts` and
+        `deliveries.<status>` as rows were written, since the beginning; each of them, also when it is 0.
         """
         ...
 

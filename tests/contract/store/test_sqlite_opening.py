@@ -231,6 +231,7 @@ async def test_a_corrupt_rule_stops_nothing(path: Path) -> None:
     db.execute('UPDATE rules SET doc = CAST(\'{"id": "rul_2", "trig\' AS BLOB) WHERE id = \'rul_2\'')
     db.execute("UPDATE rules SET doc = CAST(replace(doc, 'contact.tagged', 'no.such') AS BLOB) WHERE id = 'rul_3'")
     db.execute("UPDATE endpoints SET doc = x'00' WHERE id = 'end_1'")
+    db.execute("INSERT INTO funnels VALUES ('fun_1', x'00'); INSERT INTO api_keys VALUES ('key_1', x'07', x'00')")
     db.close()
     store = open_store(path, server=True, durable=False)
     found = await store.queries.rules()
@@ -240,8 +241,16 @@ async def test_a_corrupt_rule_stops_nothing(path: Path) -> None:
     assert await store.queries.rule("rul_2") == found[1]
     assert [one.id for one in await store.queries.endpoints()] == ["end_2"]
     assert await store.queries.endpoint("end_1") is None
+    assert await store.queries.funnels() == []
+    assert (await store.queries.keys(), await store.queries.key(b"\x07")) == ([], None)
     wrong = await store.integrity()
-    assert [line.split(":")[0] for line in wrong] == ["rules, rul_2", "rules, rul_3", "endpoints, end_1"]
+    assert [line.split(":")[0] for line in wrong] == [
+        "rules, rul_2",
+        "rules, rul_3",
+        "endpoints, end_1",
+        "funnels, fun_1",
+        "api_keys, key_1",
+    ]
     await put(store, rule("rul_2", version=2))
     assert (await store.queries.rules())[2].active
     await store.close()

@@ -1,6 +1,7 @@
 """SQLite: a full disk, a locked file, work that waits, a long log."""
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -52,19 +53,21 @@ async def test_a_full_disk(store: SqliteStore) -> None:
     assert await store.integrity() == []
 
 
-async def test_a_disk_that_fills_up_at_the_commit(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What SQLite says when the log's file system has no room."""
-    db = store._writer._db
-    db.set_commit_hook(_refuse)
-    with pytest.raises(Exception, match=r"(?i)constraint"):
-        await fill(store)
-    db.set_commit_hook(None)
-    assert not db.in_transaction
-    await fill(store)
-
-
-def _refuse() -> bool:
-    return True
+async def test_a_log_that_cannot_grow(store: SqliteStore) -> None:
+    """What comes at the commit, when all was well until then."""
+    scribe = Scribe(store)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (store.path.with_name("goniec.db-wal").stat().st_size + 50_000, hard))
+    try:
+        with pytest.raises(Unavailable, match=r"cannot be read or written|the disk is full"):
+            await fill(store)
+        assert await store.queries.health() is not None
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert await store.queries.contact("big") is None
+    assert await store.queries.health() is None
+    await scribe.happen("c1")
+    assert await store.integrity() == []
 
 
 # --- a locked file --------------------------------------------------------------------------------------------------

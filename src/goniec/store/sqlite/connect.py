@@ -11,7 +11,7 @@ OLDEST: Final = (3, 51, 3)
 """Older libraries can damage a WAL file when one connection checkpoints while another commits (repaired in 3.51.3)."""
 
 CACHE_KIB: Final = 32 * 1024
-READER_CACHE_KIB: Final = 8 * 1024
+READER_CACHE_KIB: Final = 4 * 1024
 JOURNAL_BYTES: Final = 64 * 1024 * 1024
 """A log that had to grow beyond this (under a long reader) is cut back once it starts anew."""
 
@@ -34,11 +34,17 @@ def check_library(version: str = apsw.sqlite_lib_version()) -> None:
 
 
 def writer(path: Path, *, durable: bool = True, busy_seconds: float = BUSY_SECONDS) -> apsw.Connection:
-    """The connection that writes. `durable=False` leaves out every wait for the disk: for tests only."""
+    """The connection that writes. `durable=False` leaves out every wait for the disk: for tests only.
+
+    Raises:
+        Refused: the file system has no shared memory, which the log needs.
+
+    """
     db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
     db.set_busy_timeout(round(busy_seconds * 1000))
     db.execute("PRAGMA page_size = 4096")
-    db.execute("PRAGMA journal_mode = WAL").fetchall()
+    if db.execute("PRAGMA journal_mode = WAL").get != "wal":
+        raise Refused(f"{path} cannot have a write-ahead log where it lies: put it on a local disk")
     db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
     db.execute("PRAGMA secure_delete = ON").fetchall()
     db.execute("PRAGMA foreign_keys = OFF")

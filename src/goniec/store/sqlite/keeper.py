@@ -24,7 +24,7 @@ FULL_PAGES: Final = 4_000
 RETRY_SECONDS: Final = 0.5
 """How often it is tried again to empty the log or to wipe, when a reader or another process is in the way."""
 
-PATIENCE_SECONDS: Final = 2.0
+PATIENCE_SECONDS: Final = 0.5
 """How long emptying the log after an erasure waits for readers, before it is put off."""
 
 WIPE_PAGES: Final = 2_000

@@ -4,8 +4,8 @@ The functions read, for transactions and queries alike; `SetupTx` is the writing
 decides or sends notices a change by the setup version, which each write of a rule, endpoint or funnel raises.
 """
 
-from collections.abc import Callable
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
 
 import apsw
 import msgspec
@@ -22,6 +22,13 @@ T = TypeVar("T")
 
 _BROKEN: Final = (msgspec.DecodeError, ValueError, RecursionError)
 """What reading a document may raise that this version did not write, or that was damaged."""
+
+_DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
+    "rules": decode_rule,
+    "endpoints": decode_endpoint,
+    "funnels": decode_funnel,
+    "api_keys": decode_key,
+}
 
 UNREADABLE: Final = "(unreadable rule)"
 """The name of a rule whose row cannot be read."""
@@ -59,26 +66,25 @@ def endpoint(db: apsw.Connection, endpoint_id: str) -> Endpoint | None:
 
 
 def funnels(db: apsw.Connection) -> list[Funnel]:
-    """All funnels, in the order of their ids."""
-    return [decode_funnel(doc) for (doc,) in db.execute("SELECT doc FROM funnels ORDER BY id")]
+    """All funnels that can be read, in the order of their ids."""
+    return _readable(decode_funnel, db.execute("SELECT doc FROM funnels ORDER BY id"))
 
 
 def keys(db: apsw.Connection) -> list[ApiKey]:
-    """All API keys, revoked ones too."""
-    return [decode_key(doc) for (doc,) in db.execute("SELECT doc FROM api_keys ORDER BY id")]
+    """All API keys that can be read, revoked ones too."""
+    return _readable(decode_key, db.execute("SELECT doc FROM api_keys ORDER BY id"))
 
 
 def key(db: apsw.Connection, digest: bytes) -> ApiKey | None:
     """The API key with this SHA-256."""
     row = db.execute("SELECT doc FROM api_keys WHERE digest = ?", (digest,)).fetchone()
-    return None if row is None else decode_key(row[0])
+    return None if row is None else _read(decode_key, row[0])
 
 
 def unreadable(db: apsw.Connection) -> list[str]:
-    """The rules and endpoints whose rows cannot be read, with the reason, for `doctor`."""
+    """What of the setup cannot be read, with the reason, for `doctor`."""
     found = []
-    tables: tuple[tuple[str, Callable[[bytes], object]], ...] = (("rules", decode_rule), ("endpoints", decode_endpoint))
-    for table, decode in tables:
+    for table, decode in _DECODERS.items():
         for id, doc in db.execute(f"SELECT id, doc FROM {table} ORDER BY id"):
             try:
                 decode(doc)
@@ -105,6 +111,10 @@ def _read(decode: Callable[[bytes], T], doc: bytes) -> T | None:
         return decode(doc)
     except _BROKEN:
         return None
+
+
+def _readable(decode: Callable[[bytes], T], found: Iterable[Any]) -> list[T]:
+    return [one for (doc,) in found if (one := _read(decode, doc)) is not None]
 
 
 def identity(url: str, username: str | None) -> str:

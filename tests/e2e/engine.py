@@ -156,9 +156,9 @@ class Engine:
         assert status in {None, answer.status_code}, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer
 
-    async def get(self, path: str, status: int = 200, **query: Any) -> Any:
+    async def get(self, path: str, expected: int = 200, /, **query: Any) -> Any:
         """GET; gives what was answered."""
-        return (await self.ask("GET", path, status, params=query)).json()
+        return (await self.ask("GET", path, expected, params=query)).json()
 
     async def post(self, path: str, body: object, status: int = 200) -> Any:
         """POST; gives what was answered."""
@@ -214,6 +214,15 @@ class Engine:
         """Deliveries, each with its attempts and its body."""
         found = await self.everything("/deliveries", **query)
         return [await self.get(f"/deliveries/{one['id']}") for one in found]
+
+    async def quiet(self) -> None:
+        """Wait until no delivery is pending."""
+
+        async def rest() -> bool:
+            page = await self.get("/deliveries", status="pending", limit=1)
+            return not page["items"]
+
+        await eventually(rest, "no delivery is pending")
 
     async def settled(self, count: int | None = None) -> list[dict[str, Any]]:
         """Wait until there are so many deliveries and none of them is pending; gives them whole."""

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from goniec.core.model import Seen
-from goniec.ports import EventFilter, Page, Remembered
+from goniec.ports import EventFilter, Page, Remembered, Unavailable
 from goniec.store.sqlite import SqliteStore, open_store
 from goniec.store.sqlite import keeper as keeping
 from goniec.store.sqlite.wipe import PAGE, Wiper, gap
@@ -148,6 +148,48 @@ async def test_a_large_file_is_wiped_bit_by_bit(tmp_path: Path, monkeypatch: pyt
 
 def _unmarked(db: apsw.Connection) -> bool:
     return not db.execute("SELECT EXISTS (SELECT 1 FROM marks WHERE name = ?)", (keeping.WIPING,)).get
+
+
+async def test_wiping_waits_for_another_process_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "AT_ONCE_PAGES", 0)
+    monkeypatch.setattr(keeping, "IDLE_SECONDS", 0.001)
+    monkeypatch.setattr(keeping, "RETRY_SECONDS", 0.001)
+    store = open_store(tmp_path / "goniec.db", server=True, durable=False, busy_seconds=0.01)
+    await live(Scribe(store), random.Random(0), people=60, rounds=40, size=300)
+    other = apsw.Connection(str(store.path))
+    await erase(store, 12)
+    other.set_busy_timeout(10_000)
+    other.execute("BEGIN IMMEDIATE")
+    for _ in range(500):
+        await store.queries.rules()
+    with pytest.raises(Unavailable, match="locked"):
+        await store.transact(lambda tx: tx.setup_version())
+    other.execute("INSERT INTO names VALUES ('tag', 'other')")
+    other.execute("COMMIT")
+    other.close()
+    for _ in range(5_000):
+        await store.transact(lambda tx: tx.setup_version())  # so that it is never idle
+        if await store.queries._read(_unmarked):
+            break
+    assert await store.transact(lambda tx: tx.mark(keeping.WIPING)) is None
+    assert holding(store, secret(12)) == []
+    assert await store.integrity() == []
+    await store.close()
+
+
+async def test_a_journal_that_cannot_be_written_shows(store: SqliteStore, tmp_path: Path) -> None:
+    await Scribe(store).contact("c1")
+    journal = tmp_path / "goniec.db.erased"
+    journal.mkdir()
+    await store.transact(lambda tx: tx.erase("c1", NOW))
+    assert await store.queries.contact("c1") is None
+    reason = await store.queries.health()
+    assert reason is not None
+    assert "journal of erased contacts" in reason
+    journal.rmdir()
+    await store.transact(lambda tx: tx.setup_version())
+    assert await store.queries.health() is None
+    assert journal.read_text() == "c1\n"
 
 
 async def test_only_a_server_wipes(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from goniec.core.times import DAY, Millis
 from goniec.ports import ContactFilter, DeliveryFilter, EventFilter, Page
 from goniec.store.sqlite import rows
 from goniec.store.sqlite.chain import codes, resolved, whole
-from goniec.store.sqlite.sql import texts
 
 _BITE: Final = 200
 _RARE: Final = "d.status IN ('held', 'failed', 'cancelled')"
@@ -222,13 +221,11 @@ def following(
     return of_event, sent
 
 
-def by_ids(db: apsw.Connection, ids: Sequence[str]) -> list[Delivery]:
-    """Deliveries by their ids, in this order."""
-    if not ids:
-        return []
-    sql = f"SELECT {rows.DELIVERY} FROM deliveries d LEFT JOIN queue q ON q.delivery_id = d.id WHERE d.id IN carray(?)"
-    found = {row[0]: rows.delivery_of_row(row) for row in db.execute(sql, (texts(ids),))}
-    return [found[id] for id in ids if id in found]
+def by_id(db: apsw.Connection, delivery_id: str) -> Delivery | None:
+    """One delivery."""
+    sql = f"SELECT {rows.DELIVERY} FROM deliveries d LEFT JOIN queue q ON q.delivery_id = d.id WHERE d.id = ?"
+    row = db.execute(sql, (delivery_id,)).fetchone()
+    return None if row is None else rows.delivery_of_row(row)
 
 
 # --- pages ----------------------------------------------------------------------------------------------------------

@@ -156,11 +156,11 @@ def _names(db: apsw.Connection, kind: str) -> list[str]:
 
 
 def _delivery(db: apsw.Connection, delivery_id: str) -> tuple[Delivery, list[Attempt]] | None:
-    found = lists.by_ids(db, (delivery_id,))
-    if not found:
+    found = lists.by_id(db, delivery_id)
+    if found is None:
         return None
     sql = f"SELECT {rows.ATTEMPT} FROM attempts a WHERE a.delivery_id = ? ORDER BY a.number"
-    return found[0], [rows.attempt_of_row(row) for row in db.execute(sql, (delivery_id,))]
+    return found, [rows.attempt_of_row(row) for row in db.execute(sql, (delivery_id,))]
 
 
 def _due_endpoints(db: apsw.Connection, now: Millis) -> list[str]:

@@ -42,6 +42,8 @@ class Writer:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._closed = False
         self._failure: str | None = None
+        self._unnoted: list[str] = []
+        self._journal: str | None = None
         self._last = 0.0
         self._thread = threading.Thread(target=self._serve, name="writer", daemon=True)
         self._thread.start()
@@ -62,14 +64,14 @@ class Writer:
     async def health(self) -> str | None:
         """None when it can be written, else why not. It costs a commit when the last one was long ago or failed."""
         if self._failure is None and time.monotonic() - self._last < FRESH_SECONDS:
-            return None
+            return self._journal
         try:
             # room for new pages has to be there, so a row that fits into the old ones proves nothing
             await self.submit(lambda tx: tx.put_mark(PROBE, bytes(PROBE_BYTES)))
             await self.submit(lambda tx: tx.put_mark(PROBE, b""))
         except Unavailable as error:
             return str(error)
-        return self._failure
+        return self._journal
 
     def close(self) -> None:
         """End the thread when all that was submitted is done; the log is moved into the file and emptied."""
@@ -107,8 +109,10 @@ class Writer:
         else:
             self._failure = None
             self._last = time.monotonic()
-            if erased:
+            if erased or self._unnoted:
                 self._note(erased)
+            if erased:
+                self._keeper.erased()
             answer(job.done, result)
 
     def _transact(self, work: Callable[[Tx], Awaitable[T]]) -> tuple[T, list[str]]:
@@ -127,12 +131,14 @@ class Writer:
         return result, tx.erased
 
     def _note(self, erased: list[str]) -> None:
-        """Write down who was erased, and take what log and file still hold of them."""
+        """Write down who was erased. What the disk does not take is tried again after the next commit."""
+        self._unnoted += erased
         try:
-            self._erasures.add(erased)
+            self._erasures.add(self._unnoted)
         except OSError as error:
-            self._failure = f"the journal of erased contacts cannot be written: {error.strerror}"
-        self._keeper.erased()
+            self._journal = f"the journal of erased contacts cannot be written: {error.strerror}"
+        else:
+            self._unnoted, self._journal = [], None
 
 
 class _Job:

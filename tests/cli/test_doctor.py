@@ -1,0 +1,214 @@
+"""`goniec doctor`: what it looks at, what it finds, and that it changes nothing."""
+
+import json
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from goniec.cli.diagnosis import _disk
+from goniec.settings import read_settings
+from tests.cli.commands import goniec, serving
+from tests.cli.conftest import Worked
+
+NETWORKS = "127.0.0.1"
+
+
+def examine(folder: Path, **settings: str) -> dict[str, dict[str, Any]]:
+    """Give the findings that are problems, by check."""
+    ran = goniec(folder, "doctor", "--json", **settings)
+    assert ran.stderr == ""
+    told = json.loads(ran.stdout)["findings"]
+    problems = {one["check"]: one for one in told if one.get("problem")}
+    assert ran.returncode == (1 if problems else 0)
+    assert all(one["check"] in {"database", "schema"} or one["advice"] for one in problems.values())
+    return problems
+
+
+def change(folder: Path, *statements: str) -> None:
+    db = apsw.Connection(str(folder / "goniec.db"))
+    try:
+        for sql in statements:
+            db.execute(sql)
+    finally:
+        db.close()
+
+
+def test_all_is_well(worked: Worked) -> None:
+    ran = goniec(worked.folder, "doctor", allow_networks=f"{NETWORKS}, 10.0.0.0/8", port=free_port())
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "PROBLEM" not in ran.stdout
+    # A44: what is in force, as it was understood
+    assert "GONIEC_ALLOW_NETWORKS    127.0.0.1/32, 10.0.0.0/8" in ran.stdout
+    checks = [line.split()[1] for line in ran.stdout.splitlines() if line.startswith("  ok ")]
+    assert checks == [
+        "disk",
+        "schema",
+        "database",
+        "ledger",
+        "server",
+        "queue",
+        "clock",
+        "rules",
+        "quarantine",
+        "secrets",
+        "reach",
+    ]
+    assert "made 1 = pending 0 + held 0 + delivered 1 + failed 0 + cancelled 0" in ran.stdout
+    assert "nothing answers" in ran.stdout
+
+
+def test_it_tells_secrets_by_their_number_only(worked: Worked) -> None:
+    ran = goniec(worked.folder, "doctor", "--json", secret_key="k" * 32 + "," + "q" * 32)
+    told = json.loads(ran.stdout)
+    assert told["settings"]["secret_key"] == 2
+    assert "kkkk" not in ran.stdout
+    assert told["settings"]["timezone"] == "Europe/Warsaw"
+    assert told["settings"]["ca_file"] is None
+    assert ran.returncode == 1
+
+
+def test_a_server_that_runs_is_asked(worked: Worked) -> None:
+    port = free_port()
+    with serving(worked.folder, port=port, allow_networks=NETWORKS):
+        ran = goniec(worked.folder, "doctor", port=port, allow_networks=NETWORKS)
+    assert ran.returncode == 0
+    assert f"answers at 127.0.0.1 port {port}, and is ready" in ran.stdout
+
+
+def test_something_else_answers(worked: Worked) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        started = time.monotonic()
+        ran = goniec(worked.folder, "doctor", port=port, allow_networks=NETWORKS)
+        assert time.monotonic() - started < 60
+    assert f"nothing answers at 127.0.0.1 port {port}" in ran.stdout
+
+
+def test_there_is_no_database(tmp_path: Path) -> None:
+    assert "there is no database" in examine(tmp_path)["database"]["detail"]
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("content", [b"never a database\n" * 1000, b""])
+def test_no_database_of_ours(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "goniec.db").write_bytes(content)
+    assert {*examine(tmp_path)} <= {"database", "schema"}
+    assert (tmp_path / "goniec.db").read_bytes() == content
+
+
+def test_a_schema_that_is_behind_is_told_and_left_alone(worked: Worked) -> None:
+    change(worked.folder, "UPDATE alembic_version SET version_num = '0000'")
+    problem = examine(worked.folder)["schema"]
+    assert "schema 0000" in problem["detail"]
+    assert "goniec migrate" in problem["advice"]
+    assert [*worked.folder.glob("*.schema-*")] == []
+
+
+def test_a_schema_that_is_ahead(worked: Worked) -> None:
+    change(worked.folder, "UPDATE alembic_version SET version_num = '9999'")
+    assert "install the newer Goniec" in examine(worked.folder)["database"]["detail"]
+
+
+def test_a_corrupt_rule(worked: Worked) -> None:
+    change(worked.folder, "UPDATE rules SET doc = x'7b'")
+    problems = examine(worked.folder, allow_networks=NETWORKS)
+    assert {*problems} == {"database"}
+    assert worked.rule in problems["database"]["detail"]
+
+
+def test_a_rule_that_cannot_run(worked: Worked) -> None:
+    replaced = "replace(CAST(doc AS TEXT), '\"gte\"', '\"between\"')"
+    change(worked.folder, f"UPDATE rules SET doc = CAST({replaced} AS BLOB)")
+    problems = examine(worked.folder, allow_networks=NETWORKS)
+    assert {*problems} == {"rules"}
+    assert worked.rule in problems["rules"]["detail"]
+
+
+def test_a_ledger_that_does_not_add_up(worked: Worked) -> None:
+    change(worked.folder, "UPDATE totals SET value = value + 1 WHERE name = 'made'")
+    problems = examine(worked.folder, allow_networks=NETWORKS)
+    assert problems["ledger"]["detail"] == "made 2, counted 1"
+
+
+def test_a_pending_delivery_that_is_in_no_queue(worked: Worked) -> None:
+    assert goniec(worked.folder, "deliveries", "resend", worked.delivery).returncode == 0
+    assert examine(worked.folder, allow_networks=NETWORKS) == {}
+    change(worked.folder, "DELETE FROM queue")
+    problem = examine(worked.folder, allow_networks=NETWORKS)["queue"]
+    assert problem["detail"] == "1 deliveries are pending, and 0 of them stand in the queue"
+    assert "--status pending" in problem["advice"]
+
+
+def test_deliveries_that_are_overdue(worked: Worked) -> None:
+    assert goniec(worked.folder, "deliveries", "resend", worked.delivery).returncode == 0
+    change(worked.folder, "UPDATE queue SET due_at = due_at - 3600000")
+    problem = examine(worked.folder, allow_networks=NETWORKS)["queue"]
+    assert f"1 deliveries to {worked.endpoint} are due, the oldest since" in problem["detail"]
+
+
+def test_deliveries_that_wait_for_a_paused_endpoint(worked: Worked) -> None:
+    assert goniec(worked.folder, "backup", "copy.db").returncode == 0
+    assert goniec(worked.folder, "restore", "copy.db").returncode == 0
+    assert goniec(worked.folder, "deliveries", "resend", worked.delivery).returncode == 0
+    ran = goniec(worked.folder, "doctor", allow_networks=NETWORKS)
+    assert ran.returncode == 0
+    assert f"1 deliveries wait for {worked.endpoint}, which is paused" in ran.stdout
+    assert f"/endpoints/{worked.endpoint}/resume" in ran.stdout
+
+
+def test_what_could_not_be_recorded(worked: Worked) -> None:
+    change(worked.folder, "INSERT INTO quarantine (at, reason, content) VALUES (0, 'ValueError: what', x'00')")
+    assert "ValueError: what" in examine(worked.folder, allow_networks=NETWORKS)["quarantine"]["detail"]
+
+
+def test_a_clock_that_went_back(worked: Worked) -> None:
+    change(worked.folder, "UPDATE events SET received_at = received_at + 86400000")
+    assert "set the clock" in examine(worked.folder, allow_networks=NETWORKS)["clock"]["advice"]
+
+
+def test_keys_that_do_not_fit(worked: Worked) -> None:
+    key_file = worked.folder / "goniec.key"
+    text = key_file.read_text()
+    key_file.chmod(0o644)
+    assert "chmod 600" in examine(worked.folder, allow_networks=NETWORKS)["secrets"]["advice"]
+    key_file.chmod(0o600)
+    key_file.write_text("another key\n")
+    assert worked.endpoint in examine(worked.folder, allow_networks=NETWORKS)["secrets"]["detail"]
+    key_file.unlink()
+    assert worked.endpoint in examine(worked.folder, allow_networks=NETWORKS)["secrets"]["detail"]
+    assert not key_file.exists()
+    key_file.mkdir()
+    assert "cannot be read" in examine(worked.folder, allow_networks=NETWORKS)["secrets"]["detail"]
+    key_file.rmdir()
+    assert examine(worked.folder, allow_networks=NETWORKS, secret_key=text.strip()) == {}
+
+
+def test_endpoints_that_may_not_be_reached_any_more(worked: Worked) -> None:
+    problem = examine(worked.folder)["reach"]
+    assert problem["detail"] == f"{worked.endpoint} may not be reached"
+    assert "GONIEC_ALLOW_NETWORKS" in problem["advice"]
+
+
+def test_a_full_disk(worked: Worked, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_settings({}, worked.folder)
+    assert [one.problem for one in _disk(settings)] == [False]
+    monkeypatch.setattr("shutil.disk_usage", lambda _: FullDisk())
+    (finding,) = _disk(settings)
+    assert finding.problem
+    assert finding.detail.startswith("1 MB free")
+
+
+class FullDisk:
+    """A disk as `shutil` tells of one."""
+
+    free = 1_000_000
+
+
+def free_port() -> str:
+    """Give a port that nobody has just now."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return str(taken.getsockname()[1])

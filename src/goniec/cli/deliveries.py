@@ -23,7 +23,7 @@ LIMIT_MAX: Final = 1000
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="JSON instead of text")]
 
 
-def list_deliveries(  # noqa: PLR0913 - filters
+def list_deliveries(  # noqa: PLR0913 - each filter is an option
     *,
     status: Annotated[Status | None, Parameter(help="only those that stand so")] = None,
     rule: Annotated[str | None, Parameter(help="only those of this rule (id)")] = None,

@@ -11,6 +11,7 @@ import asyncio
 import json
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -23,6 +24,16 @@ from goniec.cli.opened import Machine
 from goniec.flow.keys import KeyMade, create_key
 from goniec.store.sqlite import open_store
 from tests.cli.commands import GONIEC, environment, goniec
+
+AGED = """
+import sys, time
+now = time.time_ns
+time.time_ns = lambda: now() - {days} * 86_400 * 10**9
+from goniec.__main__ import main
+sys.argv[0] = "goniec"
+main()
+"""
+"""Starts the engine on a machine whose clock goes so many days behind."""
 
 SETTINGS: Mapping[str, str] = {"allow_networks": "127.0.0.0/8", "port": "0", "log_format": "json"}
 
@@ -40,6 +51,8 @@ class Engine:
         self.settings = {**SETTINGS, **settings}
         self.measured = measured
         """Whether coverage looks on; a process that is killed has nothing to tell it."""
+        self.days_behind = 0
+        """How far the clock of its machine goes behind."""
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""
         self.http = httpx.AsyncClient()
@@ -55,9 +68,10 @@ class Engine:
         seen = environment(self.folder, **self.settings)
         if not self.measured:
             seen = {name: value for name, value in seen.items() if not name.startswith("COV")}
+        command = [sys.executable, "-c", AGED.format(days=self.days_behind)] if self.days_behind else GONIEC
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*GONIEC, "serve"], cwd=self.folder, env=seen, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*command, "serve"], cwd=self.folder, env=seen, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
     async def start(self) -> None:

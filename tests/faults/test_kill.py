@@ -16,11 +16,12 @@ import pytest
 
 from tests.e2e.engine import PATIENCE, Engine
 from tests.faults.check import Town
-from tests.faults.load import Load
+from tests.faults.client import Client
+from tests.faults.load import Load, event
 from tests.faults.trap import Step, Trap
 from tests.faults.witness import Witness
 
-SEEDS: Final = range(1, 5)
+SEEDS: Final = range(1, 4)
 """Each series is as many lives as there are ways to die."""
 
 SOAK_LIVES: Final = int(os.environ.get("GONIEC_SOAK_LIVES", "2000"))
@@ -139,12 +140,13 @@ DEATHS: Final[dict[str, Death]] = {
 
 
 @asynccontextmanager
-async def lives(folder: Path, seed: int) -> AsyncIterator[tuple[Lives, Town]]:
+async def lives(folder: Path, seed: int, *, days_behind: int = 0) -> AsyncIterator[tuple[Lives, Town]]:
     """An installation with its clients and its receiver."""
     chance, trap = random.Random(seed), Trap()
     engine = Engine(folder, measured=False)
     async with Witness(trap, random.Random(seed), fails=0.03) as witness:
         try:
+            engine.days_behind = days_behind
             await engine.start()
             town = Town(engine, witness)
             await town.found()
@@ -155,6 +157,24 @@ async def lives(folder: Path, seed: int) -> AsyncIterator[tuple[Lives, Town]]:
                 await load.cancel()
         finally:
             await engine.close()
+
+
+async def series(folder: Path, seed: int, deaths: list[Death]) -> None:
+    async with lives(folder, seed) as (one, town):
+        one.chance.shuffle(deaths)
+        for death in deaths:
+            await one.live(death)
+        await survived(one, town)
+
+
+async def survived(one: Lives, town: Town) -> None:
+    """A last life that ends well."""
+    await one.load.go()
+    await one.some_time(0.2)
+    await one.load.end()
+    count = await town.check(one.load.account)
+    assert count >= len(one.load.account.recorded) > 100
+    assert await one.engine.stop() == 0
 
 
 @pytest.mark.slow
@@ -170,14 +190,86 @@ async def test_killed_in_every_way_for_hours(tmp_path: Path, seed: int) -> None:
     await series(tmp_path, seed, list(DEATHS.values()))
 
 
-async def series(folder: Path, seed: int, deaths: list[Death]) -> None:
-    async with lives(folder, seed) as (one, town):
-        one.chance.shuffle(deaths)
-        for death in deaths:
-            await one.live(death)
-        await one.load.go()
-        await one.some_time(0.2)
-        await one.load.end()
-        count = await town.check(one.load.account)
-        assert count >= len(one.load.account.recorded) > 100
+@pytest.mark.slow
+async def test_killed_while_retention_takes_old_events_away(tmp_path: Path) -> None:
+    """What is old goes bite by bite, whatever happens in between; what is new stays, and the ledger adds up."""
+    async with lives(tmp_path, 11, days_behind=100) as (one, town):
+        one.witness.fails = 0
+        town.others = await old_events(one.engine, 2_000)
+        old = {contact["id"] for contact in await one.engine.everything("/contacts")}
         assert await one.engine.stop() == 0
+        one.witness.forget()
+        one.engine.days_behind = 0
+        await one.rise()
+        deaths = 0
+        while any(event["contactId"] in old for event in await one.engine.everything("/events")):
+            deaths += 1
+            await one.live(while_recovering)
+        assert deaths > 1
+        assert not [one for one in await one.engine.everything("/deliveries") if one["contactId"] in old]
+        await survived(one, town)
+
+
+async def old_events(engine: Engine, count: int) -> set[str]:
+    """Record events that are told of and delivered; gives the external ids of their contacts."""
+    names = [f"old-{number}" for number in range(20)]
+    for start in range(0, count, 500):
+        events = [event(names[n % 20], f"old {n}", keyed=True) for n in range(start, start + 500)]
+        await engine.post("/events", {"events": events}, 202)
+    await engine.quiet()
+    return set(names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(21, 24))
+async def test_killed_at_its_very_first_start(tmp_path: Path, seed: int) -> None:
+    """The file, its schema and the key are made whole by whichever start gets that far."""
+    chance = random.Random(seed)
+    engine = Engine(tmp_path, measured=False)
+    try:
+        for _ in range(2):
+            engine.spawn()
+            await asyncio.sleep(chance.uniform(0.15, 0.6))
+            engine.kill()
+            await engine.gone()
+        await engine.start()
+        await engine.contact(email="jan@example.pl")
+        await engine.doctor()
+        assert await engine.stop() == 0
+    finally:
+        await engine.close()
+
+
+@pytest.mark.slow
+async def test_killed_while_it_erases_a_contact(tmp_path: Path) -> None:
+    """A contact is erased whole or not at all; in the end no file holds a byte of those who are gone."""
+    async with lives(tmp_path, 31) as (one, _):
+        one.witness.fails = 0
+        key = await one.engine.key()
+        gone = []
+        for number in range(5):
+            name = f"znikający-{number}"
+            await one.engine.post(
+                "/events", {"events": [event(name, f"{name} {n}", keyed=True) for n in range(20)]}, 202
+            )
+            await one.engine.quiet()
+            (contact,) = await one.engine.everything("/contacts", externalId=name)
+            async with Client(one.engine.url, key) as client:
+                assert await client.write(client.request("DELETE", f"/contacts/{contact['id']}"))
+                await asyncio.sleep(one.chance.uniform(0, 0.04))
+                one.engine.kill()
+            await one.engine.gone()
+            await one.rise()
+            left = await one.engine.everything("/contacts", externalId=name)
+            bodies = [found["body"] for found in await one.engine.deliveries(contactId=contact["id"])]
+            assert len(bodies) == 40
+            if left:
+                assert all(name in body for body in bodies)
+            else:
+                assert set(bodies) <= {None, ""}
+                gone.append(name)
+        await one.engine.doctor()
+        assert await one.engine.stop() == 0
+        on_disk = b"".join(file.read_bytes() for file in tmp_path.glob("goniec.db*"))
+        assert not [name for name in gone if name.encode() in on_disk]
+        assert len(gone) >= 1

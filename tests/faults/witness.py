@@ -71,6 +71,10 @@ class Witness:
         await until(lambda: not self.open, "all connections of the dead process have ended")
         self.life += 1
 
+    def forget(self) -> None:
+        """Begin anew: what came until now is of no interest."""
+        self.requests.clear()
+
     def by_id(self) -> dict[str, list[Seen]]:
         """The requests of each delivery, in the order in which they came."""
         found: dict[str, list[Seen]] = defaultdict(list)

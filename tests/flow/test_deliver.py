@@ -54,8 +54,8 @@ class TestTheWayOfOne:
         assert one(await shop.deliveries()).status is Status.DELIVERED
 
     async def test_the_first_delivery_of_an_endpoint_that_is_not_known_yet_waits_for_it(self, shop: Workshop) -> None:
-        await shop.rule()
-        shop.deliverer._boxes.clear()
+        await shop.endpoint("end_2", notice=False)
+        await shop.rule(actions=[{"type": "webhook", "endpointId": "end_2"}])
         await shop.record(visit(), visit("ala@x.pl"))
         await shop.later(0)
         assert len(shop.sender.sent) == 2
@@ -192,8 +192,7 @@ class TestOrder:
 
         shop.sender.script = waiting
         await shop.record(visit(n=3), visit("ala@x.pl"), visit("ola@x.pl"))
-        await asyncio.sleep(0.05)
-        assert shop.sender.flying == 3
+        await shop.until(lambda: shop.sender.flying == 3)
         gate.set()
         await shop.settle()
         jan = (await shop.deliveries())[0].contact_id
@@ -260,8 +259,7 @@ class TestOrder:
 
         shop.sender.script = waiting
         await shop.record(visit(n=3))
-        await asyncio.sleep(0.05)
-        assert shop.sender.flying == 3
+        await shop.until(lambda: shop.sender.flying == 3)
         gate.set()
         await shop.settle()
 
@@ -277,8 +275,7 @@ class TestOrder:
         shop.sender.script = waiting
         await shop.record(*(visit(f"k{n}@x.pl") for n in range(6)))
         await shop.poll()
-        await asyncio.sleep(0.02)
-        assert shop.sender.flying == 2
+        await shop.until(lambda: shop.sender.flying == 2)
         gate.set()
         await shop.settle()
         assert (shop.sender.most, len(shop.sender.sent)) == (2, 6)
@@ -300,8 +297,7 @@ class TestMemory:
 
         shop.sender.script = waiting
         await shop.record(*(visit(f"k{n % 4}@x.pl") for n in range(20)))
-        await asyncio.sleep(0.02)
-        assert shop.deliverer.in_memory == 3
+        await shop.until(lambda: shop.deliverer.in_memory == 3)
         gate.set()
         for _ in range(30):
             await shop.later(0)

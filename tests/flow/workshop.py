@@ -129,7 +129,7 @@ class Workshop:
         if self.handing_over:
             self.deliverer.take(deliveries, busy)
 
-    async def endpoint(self, endpoint_id: str = "end_1", **fields: Any) -> Endpoint:
+    async def endpoint(self, endpoint_id: str = "end_1", *, notice: bool = True, **fields: Any) -> Endpoint:
         policy = msgspec.convert(fields.pop("policy", {}), Policy)
         endpoint = Endpoint(
             **{
@@ -144,7 +144,8 @@ class Workshop:
             }
         )
         await self.store.transact(lambda tx: tx.put_endpoint(endpoint))
-        self.deliverer.changed(endpoint_id)
+        if notice:
+            self.deliverer.changed(endpoint_id)
         return endpoint
 
     async def rule(self, rule_id: str = "rul_1", **fields: Any) -> Rule:
@@ -172,6 +173,14 @@ class Workshop:
                 return
         raise AssertionError("it does not come to rest")
 
+    async def until(self, wanted: Callable[[], bool]) -> None:
+        """Wait for something that is bound to happen."""
+        for _ in range(5_000):
+            if wanted():
+                return
+            await asyncio.sleep(0.001)
+        raise AssertionError("it never happens")
+
     async def later(self, millis: Millis) -> None:
         """Let time pass, and everything that is due by then happen."""
         self.clock.at += millis
@@ -180,7 +189,10 @@ class Workshop:
 
     async def poll(self) -> None:
         """Claim what is due, now."""
-        await self.deliverer._claim_all()
+        wanted = self.deliverer.rounds + 2  # the one under way may have looked already
+        while self.deliverer.rounds < wanted and not self.deliverer._stopping:
+            self.deliverer._wake.set()
+            await asyncio.sleep(0.001)
 
     async def deliveries(self, **wanted: Any) -> list[Delivery]:
         return await self.store.queries.deliveries(DeliveryFilter(**wanted), Page())
@@ -199,6 +211,7 @@ def email(address: str, **fields: Any) -> Call:
 @asynccontextmanager
 async def workshop(folder: Path) -> AsyncIterator[Workshop]:
     """A workshop on a fresh file, at work."""
+    deliver.CLAIM_SECONDS = 0.001  # type: ignore[misc] # tests do not wait
     store = open_store(folder / "goniec.db", server=True, durable=False)
     shop = Workshop(store, Locale(ZoneInfo("Europe/Warsaw"), "PL"))
     recording = asyncio.create_task(shop.recorder.run())

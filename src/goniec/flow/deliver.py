@@ -58,13 +58,15 @@ class Deliverer:
         self._dice = dice
         self._finish = finish
         self._agent = agent
+        self.rounds = 0
+        """How often the table was asked for what is due."""
         self._boxes: dict[str, Outbox] = {}
         self._known: dict[str, int] = {}
         """Deliveries in memory: 1 for the delivery itself and 1 for each result of it that is not on disk yet."""
         self._settled: set[str] | None = None
         self._starved: dict[str, Outbox] = {}
         self._flying = 0
-        self._results: list[Finished] = []
+        self._results: list[tuple[Finished, bool]] = []
         self._unwritten = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -106,6 +108,7 @@ class Deliverer:
         self._loop = asyncio.get_running_loop()
         while not self._stopping:
             await self._claim_all()
+            self.rounds += 1
             await self._rest()
         while self._tasks:
             await asyncio.wait(self._tasks)
@@ -166,13 +169,13 @@ class Deliverer:
             box = self._boxes[endpoint_id] = Outbox(endpoint_id)
         return box
 
-    def _put(self, box: Outbox, delivery: Delivery) -> bool:
+    def _put(self, box: Outbox, delivery: Delivery, *, claimed: bool = False) -> bool:
         """Hold a delivery in memory; False when it stays in the table only."""
         if delivery.id in self._known:
             return True
         full = len(self._known) >= MEMORY or box.held >= MEMORY_EACH
-        if self._stopping or full or not box.open(self._clock.now()) or not box.enter(delivery):
-            box.more = True
+        if self._stopping or full or not box.open(self._clock.now()) or not box.enter(delivery, claimed=claimed):
+            box.leave_out(delivery)
             if box.endpoint is None:
                 self._wake.set()
             return False
@@ -220,7 +223,7 @@ class Deliverer:
             self._settled = None
         for delivery in rows:
             if delivery.id not in settled and not (box.laned(delivery) and delivery.contact_id in box.lanes):
-                self._put(box, delivery)
+                self._put(box, delivery, claimed=True)
         box.more = box.more or len(rows) >= room
         self._pump(box)
 
@@ -266,6 +269,7 @@ class Deliverer:
 
     async def _see_through(self, box: Outbox, endpoint: Endpoint, credentials: Credentials, delivery: Delivery) -> None:
         """Attempt a delivery (twice when a kept-alive connection turns out dead) and plan what follows."""
+        laned = box.laned(delivery)
         fresh = False
         while True:
             started = self._clock.now()
@@ -277,17 +281,15 @@ class Deliverer:
             following = after(endpoint.policy, tried, outcome, now, self._dice.jitter(), endpoint_works=works)
             attempt = _attempt(delivery, answer, started)
             delivery = _moved(delivery, following, started, now)
-            self._known[delivery.id] += 1
-            self._results.append(Finished(delivery, attempt))
-            if len(self._results) == 1:
-                asyncio.get_running_loop().call_soon(self._flush)
+            self._result(box, Finished(delivery, attempt), laned=laned)
             _note(delivery, attempt, endpoint)
             if isinstance(following, RetryAt) and following.fresh and not self._stopping:
                 fresh = True
-                if box.laned(delivery):
-                    box.lanes[delivery.contact_id].unwritten += 1
                 continue
-            self._follow(box, delivery, following, now)
+            self._heed(box, following, now)
+            if laned:
+                self._advance(box, delivery)
+            self._release(box, delivery)
             return
 
     async def _send(
@@ -307,26 +309,24 @@ class Deliverer:
         answer = await self._send(endpoint, unsealed(endpoint, self._vault), delivery, started, fresh=False)
         return _attempt(delivery, answer, started)
 
-    def _follow(self, box: Outbox, delivery: Delivery, following: Next, now: Millis) -> None:
-        """Let the lane go on, or rest; keep to what the receiver asked for."""
-        laned = delivery.contact_id in box.lanes and (
-            not delivery.aside or not isinstance(following, Delivered | GiveUp)
-        )
+    def _heed(self, box: Outbox, following: Next, now: Millis) -> None:
+        """Keep to what the receiver asked for."""
         match following:
             case Delivered():
                 box.last_success = now
+            case Gone():
+                self._pause(box)
             case GiveUp(endpoint_held_until=until) | RetryAt(endpoint_held_until=until):
                 if until is not None:
                     self._hold(box, until)
-            case Gone():
-                self._pause(box)
-        if laned:
-            if isinstance(following, RetryAt | Gone) and not delivery.aside:
-                for follower in box.block(delivery.contact_id):
-                    self._release(box, follower)
-            else:
-                box.advance(delivery.contact_id)
-        self._release(box, delivery)
+
+    def _advance(self, box: Outbox, delivery: Delivery) -> None:
+        """Let the lane go on when its head has left it; else those behind it wait in the table."""
+        if delivery.status is Status.PENDING and not delivery.aside:
+            for follower in box.block(delivery.contact_id):
+                self._release(box, follower)
+        else:
+            box.advance(delivery.contact_id)
 
     def _hold(self, box: Outbox, until: Millis) -> None:
         box.held_until = max(box.held_until, until)
@@ -357,18 +357,29 @@ class Deliverer:
 
     # results
 
+    def _result(self, box: Outbox, finished: Finished, *, laned: bool) -> None:
+        """Keep a result until the end of this turn of the loop."""
+        delivery = finished.delivery
+        self._known[delivery.id] += 1
+        if laned:
+            box.lanes[delivery.contact_id].unwritten += 1
+        self._results.append((finished, laned))
+        if len(self._results) == 1:
+            asyncio.get_running_loop().call_soon(self._flush)
+
     def _flush(self) -> None:
         """Pass results on, once in a turn of the loop."""
         if self._results:
             results, self._results = self._results, []
             self._unwritten += len(results)
-            self._finish(results, partial(self._written, results))
+            self._finish([finished for finished, _ in results], partial(self._written, results))
 
-    def _written(self, results: Sequence[Finished], _moved: list[Delivery]) -> None:
-        for finished in results:
+    def _written(self, results: Sequence[tuple[Finished, bool]], _moved: list[Delivery]) -> None:
+        for finished, laned in results:
             delivery = finished.delivery
             box = self._boxes[delivery.endpoint_id]
-            box.written(delivery.contact_id)
+            if laned:
+                box.written(delivery.contact_id)
             self._release(box, delivery)
             if box.more:
                 self._wake.set()

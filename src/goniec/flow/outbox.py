@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 class Lane:
     """A contact's deliveries to one endpoint: a head that is on its way, and those behind it.
 
-    `unwritten` counts results of this lane that are not on disk yet. A `closed` lane takes nothing more: its head has
-    to be tried again, or was dropped, and the table knows the rest.
+    `unwritten` counts results of this lane that are not on disk yet. A `closed` lane takes nothing more, for the table
+    has, or may have, what comes before: its head was claimed from there or has to be tried again, or one behind it did
+    not fit into memory.
     """
 
     __slots__ = ("closed", "moving", "unwritten", "waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, *, closed: bool) -> None:
+        self.closed = closed
         self.moving = True
-        self.closed = False
         self.unwritten = 0
         self.waiting: deque[Delivery] = deque()
 
@@ -76,12 +77,12 @@ class Outbox:
         """Whether a delivery goes in a lane."""
         return not delivery.aside and (self.endpoint is None or self.endpoint.policy.order)
 
-    def enter(self, delivery: Delivery) -> bool:
+    def enter(self, delivery: Delivery, *, claimed: bool) -> bool:
         """Put a delivery behind those of its lane, or let it go at once; False when its lane is closed."""
         if self.laned(delivery):
             lane = self.lanes.get(delivery.contact_id)
             if lane is None:
-                self.lanes[delivery.contact_id] = Lane()
+                self.lanes[delivery.contact_id] = Lane(closed=claimed)
             elif lane.closed:
                 return False
             elif lane.moving:
@@ -92,10 +93,15 @@ class Outbox:
         self.ready.append(delivery)
         return True
 
+    def leave_out(self, delivery: Delivery) -> None:
+        """A delivery stays in the table only: nothing that comes later may go before it."""
+        self.more = True
+        if self.laned(delivery) and (lane := self.lanes.get(delivery.contact_id)) is not None:
+            lane.closed = True
+
     def advance(self, contact_id: str) -> None:
         """The head of a lane has left it for good: the next one may go."""
         lane = self.lanes[contact_id]
-        lane.unwritten += 1
         if lane.waiting:
             self.ready.append(lane.waiting.popleft())
         else:
@@ -104,30 +110,27 @@ class Outbox:
     def block(self, contact_id: str) -> Iterator[Delivery]:
         """The head of a lane has to be tried again later: close the lane; gives those behind it, which leave memory."""
         lane = self.lanes[contact_id]
-        lane.unwritten += 1
         lane.moving = False
         yield from self._close(lane)
 
     def written(self, contact_id: str) -> None:
         """A result of a lane is on disk; the lane ends with its last one."""
-        lane = self.lanes.get(contact_id)
-        if lane is None:
-            return
+        lane = self.lanes[contact_id]
         lane.unwritten -= 1
-        if lane.unwritten <= 0 and not lane.moving:
+        if not lane.unwritten and not lane.moving:
             self.more = self.more or lane.closed
             del self.lanes[contact_id]
 
     def empty(self) -> Iterator[Delivery]:
         """Give up all that is not under way; it stays in the table."""
         for delivery in self.ready:
-            if self.laned(delivery) and (lane := self.lanes.get(delivery.contact_id)) is not None:
-                lane.moving = False
+            if delivery.contact_id in self.lanes and not delivery.aside:
+                self.lanes[delivery.contact_id].moving = False
             yield delivery
         self.ready.clear()
         for contact_id, lane in list(self.lanes.items()):
             yield from self._close(lane)
-            if not lane.moving and lane.unwritten <= 0:
+            if not lane.moving and not lane.unwritten:
                 del self.lanes[contact_id]
         self.more = True
 

@@ -1,0 +1,65 @@
+"""What is too old goes, in bites, and a store that is away is asked again later."""
+
+import asyncio
+
+import pytest
+
+from goniec.core.endpoint import Pause
+from goniec.core.times import DAY
+from goniec.flow import upkeep
+from goniec.flow.upkeep import Upkeep
+from goniec.ports import EventFilter, Page, Unavailable
+from tests.core.build import happened
+from tests.flow.workshop import Workshop, email
+
+
+async def kept(shop: Workshop) -> int:
+    return len(await shop.store.queries.events(EventFilter(), Page()))
+
+
+@pytest.fixture
+def keeping(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Upkeep:
+    """Retention of 90 days that looks all the time and bites small."""
+    monkeypatch.setattr(upkeep, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(upkeep, "REST_SECONDS", 0.001)
+    monkeypatch.setattr(upkeep, "BITE", 2)
+    return Upkeep(shop.store, shop.clock, retention_days=90, dedup_days=30)
+
+
+async def test_old_events_leave_and_pending_deliveries_never(shop: Workshop, keeping: Upkeep) -> None:
+    await shop.record(*(email(f"k{n}@x.pl", happenings=(happened(),)) for n in range(5)))
+    await shop.rule()
+    await shop.endpoint(version=2, paused=Pause.BY_HAND)
+    await shop.poll()
+    await shop.record(email("waits@x.pl", happenings=(happened(),)))
+    shop.clock.at += 90 * DAY + 1
+    await shop.record(email("new@x.pl"))
+    work = asyncio.create_task(keeping.run())
+    for _ in range(1000):
+        await asyncio.sleep(0.001)
+        if await kept(shop) <= 3:
+            break
+    work.cancel()
+    types = [event.type for event in await shop.store.queries.events(EventFilter(), Page())]
+    assert types[-2:] == ["page.visited", "contact.created"]
+    assert len(types) <= 3
+    assert [d.status.value for d in await shop.deliveries()] == ["pending"]
+    assert await shop.store.queries.totals() == await shop.store.queries.recount()
+
+
+async def test_a_store_that_is_away_is_asked_again(
+    shop: Workshop, keeping: Upkeep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def away(_: object) -> None:
+        nonlocal asked
+        asked += 1
+        raise Unavailable("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(shop.store, "transact", away)
+        work = asyncio.create_task(keeping.run())
+        await shop.until(lambda: asked > 2)
+        work.cancel()
+    assert (await shop.record(email("a@x.pl")))[0]

@@ -18,8 +18,13 @@ IDLE_SECONDS: Final = 0.05
 BITE_PAGES: Final = 1_000
 """So long a log is moved when nothing waits at the moment."""
 
-FULL_PAGES: Final = 4_000
-"""So long a log (16 MB) is moved even while work waits: the longer, the longer the stop."""
+FULL_PAGES: Final = 2_000
+"""So long a log (8 MB) is moved even while work waits.
+
+The longer, the longer the stop: with a million contacts, 4,000 pages stopped a saturated writer for 100 to 180 ms (99th
+percentile, busy disk), 500 pages for 65 to 85 ms. The shorter, the more often the same pages are moved: 500 instead of
+4,000 cost 8 % of the writer's CPU on a small file.
+"""
 
 RETRY_SECONDS: Final = 0.5
 """How often it is tried again to empty the log or to wipe, when a reader or another process is in the way."""

@@ -71,6 +71,8 @@ class Writer:
             await self.submit(lambda tx: tx.put_mark(PROBE, b""))
         except Unavailable as error:
             return str(error)
+        # a row that fits where others would not is no proof either, so only this takes a failure back
+        self._failure = None
         return self._journal
 
     def close(self) -> None:
@@ -107,7 +109,6 @@ class Writer:
         except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited
             answer(job.done, error=error)
         else:
-            self._failure = None
             self._last = time.monotonic()
             if erased or self._unnoted:
                 self._note(erased)

@@ -187,7 +187,7 @@ proc /proc proc rw 0 0
 server:/srv /srv/shared nfs4 rw 0 0
 //nas/data /srv/with\\040blank cifs rw 0 0
 /dev/vdb /srv/shared/local xfs rw 0 0
-jan@host:/home /home/jan/far fuse.sshfs rw 0 0
+jan@host:/x /mnt/far fuse.sshfs rw 0 0
 """
 
 
@@ -199,7 +199,7 @@ jan@host:/home /home/jan/far fuse.sshfs rw 0 0
         ("/srv/shared/local/goniec.db", "xfs"),
         ("/srv/sharedsomething/goniec.db", "ext4"),
         ("/srv/with blank/goniec.db", "cifs"),
-        ("/home/jan/far/deep/goniec.db", "fuse.sshfs"),
+        ("/mnt/far/deep/goniec.db", "fuse.sshfs"),
     ],
 )
 def test_network_file_systems_are_refused(tmp_path: Path, path: str, kind: str) -> None:

@@ -313,13 +313,15 @@ def _secret_keys(text: str, _folder: Path) -> tuple[Secret, ...]:
 
 
 def _ca_file(text: str, folder: Path) -> Path:
+    import ssl
+
     path = (folder / text).absolute()
     try:
-        content = path.read_bytes()
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        raise ValueError("a file with certificates in PEM form is expected") from None
     except OSError as error:
         raise ValueError(f"the file cannot be read ({error.strerror})") from None
-    if b"-----BEGIN CERTIFICATE-----" not in content:
-        raise ValueError("a file with certificates in PEM form is expected")
     return path
 
 

@@ -139,7 +139,7 @@ def test_a_pending_delivery_that_is_in_no_queue(worked: Worked) -> None:
     assert examine(worked.folder, allow_networks=NETWORKS) == {}
     change(worked.folder, "DELETE FROM queue")
     problem = examine(worked.folder, allow_networks=NETWORKS)["queue"]
-    assert problem["detail"] == "1 deliveries are pending, and 0 of them stand in the queue"
+    assert problem["detail"] == "deliveries pending: 1, of which in the queue: 0"
     assert "--status pending" in problem["advice"]
 
 
@@ -147,7 +147,7 @@ def test_deliveries_that_are_overdue(worked: Worked) -> None:
     assert goniec(worked.folder, "deliveries", "resend", worked.delivery).returncode == 0
     change(worked.folder, "UPDATE queue SET due_at = due_at - 3600000")
     problem = examine(worked.folder, allow_networks=NETWORKS)["queue"]
-    assert f"1 deliveries to {worked.endpoint} are due, the oldest since" in problem["detail"]
+    assert f"deliveries due at {worked.endpoint}: 1, the oldest since" in problem["detail"]
 
 
 def test_deliveries_that_wait_for_a_paused_endpoint(worked: Worked) -> None:
@@ -156,7 +156,7 @@ def test_deliveries_that_wait_for_a_paused_endpoint(worked: Worked) -> None:
     assert goniec(worked.folder, "deliveries", "resend", worked.delivery).returncode == 0
     ran = goniec(worked.folder, "doctor", allow_networks=NETWORKS)
     assert ran.returncode == 0
-    assert f"1 deliveries wait for {worked.endpoint}, which is paused" in ran.stdout
+    assert f"{worked.endpoint} is paused; deliveries that wait for it: 1" in ran.stdout
     assert f"/endpoints/{worked.endpoint}/resume" in ran.stdout
 
 

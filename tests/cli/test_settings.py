@@ -1,8 +1,10 @@
 """Settings: what is understood, where it may stand, and what a person is told when it is wrong."""
 
+import shutil
 from ipaddress import ip_network
 from pathlib import Path
 
+import certifi
 import pytest
 
 from goniec.settings import PREFIX, SETTINGS, Settings, SettingsError, local_url, read_settings
@@ -248,10 +250,12 @@ def test_a_wrong_secret_key_is_never_shown(tmp_path: Path, value: str) -> None:
 
 
 def test_a_file_of_certificates(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\nMII\n")
+    assert read(tmp_path, ca_file=certifi.where()).ca_file == Path(certifi.where())
+    shutil.copy(certifi.where(), tmp_path / "ca.pem")
     assert read(tmp_path, ca_file="ca.pem").ca_file == tmp_path / "ca.pem"
-    (tmp_path / "ca.der").write_bytes(b"\x30\x82")
-    assert "in PEM form" in faults(tmp_path, ca_file="ca.der")[0]
+    for content in (b"", b"\x30\x82", b"-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"):
+        (tmp_path / "ca.pem").write_bytes(content)
+        assert "in PEM form" in faults(tmp_path, ca_file="ca.pem")[0]
 
 
 @pytest.mark.parametrize(

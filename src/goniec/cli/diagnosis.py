@@ -179,21 +179,21 @@ async def _queue(queries: Queries, now: Millis) -> list[Finding]:
     found = []
     for queue in queues:
         if queue.endpoint_id in paused:
-            told = f"{queue.pending} deliveries wait for {queue.endpoint_id}, which is paused"
+            told = f"{queue.endpoint_id} is paused; deliveries that wait for it: {queue.pending}"
             found.append(
                 Finding("queue", told, advice=f"POST /api/v1/endpoints/{queue.endpoint_id}/resume lets them go")
             )
         elif queue.oldest_due is not None and queue.oldest_due < now - OVERDUE:
-            told = f"{queue.due} deliveries to {queue.endpoint_id} are due, the oldest since"
+            told = f"deliveries due at {queue.endpoint_id}: {queue.due}, the oldest since"
             told += f" {format_instant(queue.oldest_due)}"
             advice = "is the server running? If it is, look at its log and at the endpoint's attempts"
             found.append(Finding("queue", told, problem=True, advice=advice))
     # one that is being recorded or finished right now may stand in one of the two figures only
     if queued != pending and queued != (await queries.totals()).get("deliveries.pending", 0):
-        told = f"{pending} deliveries are pending, and {queued} of them stand in the queue"
+        told = f"deliveries pending: {pending}, of which in the queue: {queued}"
         advice = "list them with goniec deliveries list --status pending, and resend those that never move"
         found.append(Finding("queue", told, problem=True, advice=advice))
-    return found or [Finding("queue", f"{pending} deliveries pending, none stuck")]
+    return found or [Finding("queue", f"deliveries pending: {pending}, none stuck")]
 
 
 async def _clock(queries: Queries, now: Millis) -> Finding:
@@ -210,7 +210,7 @@ async def _rules(settings: Settings, queries: Queries) -> list[Finding]:
     active = sum(rule.active for rule in rules)
     advice = "save the rule anew"
     found = [Finding("rules", f"{id} cannot run: {why}", problem=True, advice=advice) for id, why in broken.items()]
-    return found or [Finding("rules", f"{len(rules)} rules, {active} of them active")]
+    return found or [Finding("rules", f"rules: {len(rules)}, of which active: {active}")]
 
 
 async def _quarantine(store: SqliteStore) -> Finding:
@@ -245,7 +245,7 @@ def _secrets(settings: Settings, endpoints: list[Endpoint]) -> Iterator[Finding]
         told = f"the key in {source} does not open the secrets of {', '.join(locked)}"
         yield Finding("secrets", told, problem=True, advice="put the former key back, or enter those secrets anew")
     else:
-        yield Finding("secrets", f"{source} opens the secrets of {len(endpoints)} endpoints")
+        yield Finding("secrets", f"{source} opens those of all endpoints ({len(endpoints)})")
 
 
 def _opens(endpoint: Endpoint, vault: AesVault) -> bool:
@@ -270,7 +270,7 @@ async def _reach(settings: Settings, endpoints: list[Endpoint]) -> list[Finding]
         for endpoint, one in zip(endpoints, checked, strict=True)
         if isinstance(one, RefusedUrl)
     ]
-    return refused or [Finding("reach", f"all {len(endpoints)} endpoints lie where webhooks may go")]
+    return refused or [Finding("reach", f"all endpoints ({len(endpoints)}) lie where webhooks may go")]
 
 
 def _megabytes(size: int) -> str:

@@ -41,7 +41,7 @@ def restore(file: Annotated[Path, Parameter(help="what goniec backup wrote")]) -
     settings = settings_in_force()
     erased = restore_file(file, settings.database, Machine().now())
     if erased:
-        say(f"{erased} contacts that had been erased since the backup were erased again.")
+        say(f"Contacts erased again that had been erased since the backup: {erased}.")
     say(f"{settings.database} is restored. Its endpoints are paused: resume them when you know what was sent since.")
     return 0
 

@@ -5,17 +5,18 @@ run the same operations, so they answer alike. `app` serves what `create_app` gi
 """
 
 import re
-from collections.abc import Callable
-from typing import Any, Final, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from litestar import Litestar, Request, Response
+from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp as LitestarApp
 
 from goniec.web.api import OPERATIONS
 from goniec.web.auth import Keys
 from goniec.web.context import ApiContext
-from goniec.web.operation import Method, Operation, Parts
+from goniec.web.operation import Operation, Parts
 from goniec.web.pages import page_handlers
 from goniec.web.problems import problem
 from goniec.web.reply import ASGIApp, Receive, Scope, Send
@@ -30,7 +31,7 @@ def create_app(context: ApiContext) -> ASGIApp:
     parts = Parts(context, Keys(context.store.queries, context.clock))
     litestar = Litestar(
         route_handlers=[
-            *(_handler(operation, parts) for operation in OPERATIONS),
+            *(_handler(path, operations, parts) for path, operations in _by_path().items()),
             *page_handlers(context, OPERATIONS, BASE),
         ],
         exception_handlers={Exception: _exceptions(context)},
@@ -48,19 +49,33 @@ def create_app(context: ApiContext) -> ASGIApp:
     return dispatch
 
 
-def _handler(operation: Operation, parts: Parts) -> HTTPRouteHandler:
+def _handler(path: str, operations: Sequence[Operation], parts: Parts) -> HTTPRouteHandler:
+    """One handler for all that a path takes: of several, Litestar's answer to OPTIONS would name only the first."""
+    by_method: dict[str, Operation] = {one.method: one for one in operations}
+    get = by_method.get("GET")
+    if get is not None:
+        by_method["HEAD"] = get
+
     async def found(request: Request[Any, Any, Any]) -> LitestarApp:
-        path: dict[str, str] = request.path_params
+        operation = by_method[request.method]
+        names: dict[str, str] = request.path_params
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            await operation.serve(parts, path, scope, receive, send)
+            await operation.serve(parts, names, scope, receive, send)
 
         return answer  # type: ignore[return-value] # its types are narrower than ASGI
 
-    methods: list[Method | Literal["HEAD"]] = ["GET", "HEAD"] if operation.method == "GET" else [operation.method]
-    path = BASE + re.sub(r"\{(\w+)\}", r"{\1:str}", operation.path)
+    methods = [HttpMethod(method) for method in by_method]
     # the status is the reply's own; Litestar only has to believe that there is a body
-    return HTTPRouteHandler(path, http_method=methods, status_code=200, name=operation.name)(found)
+    route = BASE + re.sub(r"\{(\w+)\}", r"{\1:str}", path)
+    return HTTPRouteHandler(route, http_method=methods, status_code=200)(found)
+
+
+def _by_path() -> dict[str, list[Operation]]:
+    found: dict[str, list[Operation]] = {}
+    for one in OPERATIONS:
+        found.setdefault(one.path, []).append(one)
+    return found
 
 
 def _exceptions(context: ApiContext) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:

@@ -50,6 +50,10 @@ class Ask(Struct, frozen=True):
     expected: frozenset[str] | None = None
 
 
+class NoQuery(Struct):
+    """A call that takes no parameters."""
+
+
 class Parts(Struct):
     """What every operation of one application shares."""
 
@@ -72,7 +76,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     handler: Handler
     name: str
     body: Any = None
-    query: type | None = None
+    query: type[Struct] | None = None
     path_names: tuple[str, ...] = ()
     answers: Mapping[int, Any] = {}
     errors: tuple[int, ...] = ()
@@ -97,6 +101,8 @@ class Operation(Struct, frozen=True, kw_only=True):
         arguments: dict[str, Any] = {name: path[name] for name in self.path_names}
         if self.query is not None:
             arguments["query"] = read_query(scope, self.query)
+        elif scope["query_string"]:
+            read_query(scope, NoQuery)
         raw = b""
         if self.method in {"POST", "PUT", "PATCH"}:
             if self.body is not None or self.raw:

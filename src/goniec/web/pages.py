@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from litestar import Request
+from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp as LitestarApp
 
@@ -91,7 +92,7 @@ def _handler(path: str | list[str], page: Page) -> HTTPRouteHandler:
 
         return answer  # type: ignore[return-value] # its types are narrower than ASGI
 
-    return HTTPRouteHandler(path, http_method=["GET", "HEAD"], status_code=200)(found)
+    return HTTPRouteHandler(path, http_method=[HttpMethod.GET, HttpMethod.HEAD], status_code=200)(found)
 
 
 def _file(name: str, accepted: str) -> Reply:

@@ -3,10 +3,12 @@
 Everything that cannot be read is a `Fault`.
 """
 
+from collections.abc import Sequence
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
+from msgspec import Struct
 
 from goniec.core.ids import RUN, is_id
 from goniec.core.problems import Problem
@@ -15,7 +17,7 @@ from goniec.core.times import parse_instant
 from goniec.web.problems import Fault, invalid
 from goniec.web.reply import Receive, Scope
 
-T = TypeVar("T")
+Q = TypeVar("Q", bound=Struct)
 
 KEY_LIMIT: Final = 255
 """Characters of an `Idempotency-Key`."""
@@ -23,6 +25,7 @@ KEY_LIMIT: Final = 255
 QUERY_LIMIT: Final = 8 * 1024
 """Bytes of a query."""
 
+_EMPTY: Final = "give it a value, or leave it out"
 _VISIBLE: Final = frozenset(range(0x20, 0x7F))
 
 
@@ -71,11 +74,24 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def read_query(scope: Scope, kind: type[T]) -> T:
-    """Give the query as the struct `kind`.
+def read_query(scope: Scope, kind: type[Q]) -> Q:
+    """Give the query as the struct `kind`; what is unknown, empty or given twice is refused.
 
-    What is empty counts as not given; what is unknown or given twice is refused.
+    Empty is mostly a variable of a script that was never set: to leave out the parameter would give it everything.
     """
+    values = _values(scope, kind.__struct_encode_fields__)
+    try:
+        query = msgspec.convert(values, kind, strict=False, dec_hook=_special)
+    except msgspec.ValidationError as error:
+        raise invalid([told(error)], "query") from None
+    # read laxly, the text "null" is nothing where a number or a truth value is wanted
+    names = zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True)
+    if empty := [name for name, attribute in names if name in values and getattr(query, attribute) is None]:
+        raise invalid([Problem("/" + name, _EMPTY) for name in empty], "query")
+    return query
+
+
+def _values(scope: Scope, known: Sequence[str]) -> dict[str, str]:
     text: bytes = scope["query_string"]
     if len(text) > QUERY_LIMIT:
         raise Fault(400, f"the query has at most {QUERY_LIMIT} bytes")
@@ -85,23 +101,21 @@ def read_query(scope: Scope, kind: type[T]) -> T:
         raise Fault(400, "the query is percent-encoded UTF-8") from None
     values: dict[str, str] = {}
     problems = []
-    known = kind.__struct_encode_fields__  # type: ignore[attr-defined] # kind is a struct, which no type can say
     for name, value in pairs:
         if name not in known:
             takes = ", ".join(known) or "none"
             problems.append(Problem("/" + escaped(name), f"unknown parameter; this call takes {takes}"))
         elif name in values:
             problems.append(Problem("/" + name, "give it once"))
-        elif value:
+        elif not value:
+            problems.append(Problem("/" + name, _EMPTY))
+        elif "\0" in value:
+            problems.append(Problem("/" + name, "a text cannot hold the character NUL (U+0000)"))
+        else:
             values[name] = value
-            if "\0" in value:
-                problems.append(Problem("/" + name, "a text cannot hold the character NUL (U+0000)"))
     if problems:
         raise invalid(problems, "query")
-    try:
-        return msgspec.convert(values, kind, strict=False, dec_hook=_special)
-    except msgspec.ValidationError as error:
-        raise invalid([told(error)], "query") from None
+    return values
 
 
 def idempotency_key(headers: dict[bytes, bytes]) -> str | None:

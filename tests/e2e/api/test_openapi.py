@@ -1,0 +1,138 @@
+"""The API's description: complete, and true when schemathesis tries it against a served application."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Self
+
+import httpx
+import msgspec
+import pytest
+import schemathesis
+import uvicorn
+import uvloop
+from hypothesis import HealthCheck, settings
+from msgspec.structs import replace
+from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
+
+from goniec.web import create_app
+from goniec.web.api import OPERATIONS
+from goniec.web.openapi import document
+from goniec.web.operation import Operation
+from tests.e2e.api.client import Api
+from tests.e2e.api.client import api as opened
+
+
+class Served:
+    """The API in a thread with a loop of its own; `url` is where it listens, `key` opens everything."""
+
+    def __init__(self, folder: Path) -> None:
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listening.getsockname()[1]}"
+        self.key = ""
+        self._folder = folder
+        self._up = threading.Event()
+        self._server: uvicorn.Server | None = None
+        self._thread = threading.Thread(target=self._main)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._up.wait(30)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._server is not None:
+            self._server.should_exit = True
+        self._thread.join()
+        self.listening.close()
+
+    def _main(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        async with opened(self._folder) as api:
+            self.key = api.keys["admin"]
+            await api.shop.funnel("Sales", "New", "Won")
+            self._server = uvicorn.Server(uvicorn.Config(api.app, lifespan="off", log_config=None, access_log=False))
+            self._up.set()
+            await self._server.serve(sockets=[self.listening])
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The API on a port of this machine."""
+    with Served(tmp_path_factory.mktemp("served")) as one:
+        yield one
+
+
+DOCUMENT: Final = msgspec.json.decode(document(OPERATIONS, "0", "/api/v1"))
+# a rule nests to any depth in some sixty kinds of parts: making examples of that alone takes minutes
+schema: Final = schemathesis.openapi.from_dict(DOCUMENT).exclude(operation_id=["createRule", "changeRule"])
+
+
+def test_every_call_is_described() -> None:
+    names = [one.name for one in OPERATIONS]
+    assert len(set(names)) == len(names)
+    for one in OPERATIONS:
+        described = DOCUMENT["paths"][one.path][one.method.lower()]
+        assert described["summary"]
+        assert len(described["description"]) > 20, one.name
+        for status, answer in described["responses"].items():
+            media_type = "application/json" if int(status) < 400 else "application/problem+json"
+            assert set(answer.get("content", {})) <= {media_type}, (one.name, status)
+
+
+@pytest.mark.parametrize("one", OPERATIONS, ids=lambda one: one.name)
+def test_every_body_has_an_example_that_fits(one: Operation) -> None:
+    if one.body is None:
+        return
+    assert one.examples, one.name
+    kinds = one.body if isinstance(one.body, tuple) else (one.body,)
+    for example in one.examples.values():
+        fitting = [kind for kind in kinds if _fits(example, kind)]
+        assert fitting, example
+
+
+def _fits(example: object, kind: Any) -> bool:
+    try:
+        msgspec.convert(example, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("one", OPERATIONS, ids=lambda one: one.name)
+async def test_no_call_is_open_without_a_key_or_to_the_wrong_scope(one: Operation, api: Api) -> None:
+    path = one.path.replace("{id}", "x")
+    wrong = next(scope for scope in ("ingest", "read") if scope != one.scope)
+    assert (await api.http.request(one.method, path.removeprefix("/"))).status_code == 401
+    assert (await api.ask(one.method, path, scope=wrong)).status_code == 403
+
+
+async def test_options_names_all_methods_of_a_path(api: Api) -> None:
+    answer = await api.http.request("OPTIONS", "contacts/x")
+    assert (answer.status_code, answer.headers["allow"]) == (204, "DELETE, GET, HEAD, OPTIONS, PATCH")
+    assert (await api.get("/events/x?a=1")).status_code == 400, "a call without parameters refuses them too"
+
+
+async def test_the_description_says_where_the_api_is(api: Api) -> None:
+    there = create_app(replace(api.context, public_url="https://crm.example/goniec"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(there), base_url="http://goniec.test") as http:
+        for _ in range(2):
+            described = (await http.get("/api/openapi.json")).json()
+            assert described["openapi"].startswith("3.1.")
+            assert described["servers"] == [{"url": "/goniec/api/v1"}]
+
+
+@schema.parametrize()
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+def test_the_api_does_what_it_says(case: Any, served: Served) -> None:
+    # what an address is, or a stage that exists, is more than a schema can say, so data that fit it may be refused
+    case.call_and_validate(
+        base_url=f"{served.url}/api/v1",
+        headers={"authorization": f"Bearer {served.key}"},
+        excluded_checks=[positive_data_acceptance, ignored_auth],
+    )

@@ -69,8 +69,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 DOCUMENT: Final = msgspec.json.decode(document(OPERATIONS, "0", "/api/v1"))
-# a rule nests to any depth in some sixty kinds of parts: making examples of that alone takes minutes
-schema: Final = schemathesis.openapi.from_dict(DOCUMENT).exclude(operation_id=["createRule", "changeRule"])
+# a rule has some sixty kinds of parts, and trying every limit of each takes 45,000 requests; rules have tests of their own
+schema: Final = schemathesis.openapi.from_dict(DOCUMENT).exclude(operation_id=["makeRule", "putRule"])
 
 
 def test_every_call_is_described() -> None:

@@ -1,6 +1,8 @@
 """What is recorded is sent, what fails is tried again, what belongs together stays in order, whatever the receiver does."""
 
 import asyncio
+from functools import partial
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,7 +13,7 @@ from goniec.core.model import Delivery, Failure, Status
 from goniec.core.signing import verify
 from goniec.core.times import DAY, HOUR, MINUTE, SECOND
 from goniec.flow import deliver
-from goniec.ports import Answer, Outgoing, Page, Unavailable
+from goniec.ports import Answer, Outgoing, Page, Tx, Unavailable
 from tests.core.build import NOW, happened
 from tests.flow.workshop import SECRET, Workshop, email, failing, ok
 
@@ -422,3 +424,108 @@ class TestTrouble:
         gate.set()
         await shop.settle()
         assert sorted(d.status.value for d in await shop.deliveries()) == ["delivered", "pending"]
+
+    async def test_an_endpoint_that_is_gone_is_asked_for_in_vain(self, shop: Workshop) -> None:
+        shop.deliverer.kick("end_9")
+        await shop.poll()
+        assert shop.sender.sent == []
+
+    async def test_before_it_runs_nothing_is_taken(self, shop: Workshop) -> None:
+        idle = shop.new_deliverer()
+        idle.kick("end_1")
+        idle.stop()
+        assert idle.in_memory == 0
+
+    async def test_410_while_the_endpoint_is_saved_or_paused_by_hand(self, shop: Workshop) -> None:
+        await shop.rule()
+        gate = asyncio.Event()
+
+        async def gone(_: Outgoing) -> Answer:
+            await gate.wait()
+            return failing(410, Failure.GONE)
+
+        shop.sender.script = gone
+        await shop.record(visit())
+        await shop.until(lambda: shop.sender.flying == 1)
+        await shop.endpoint(version=2, paused=Pause.BY_HAND)
+        await shop.poll()
+        gate.set()
+        await shop.settle()
+        endpoint = await shop.store.queries.endpoint("end_1")
+        assert endpoint is not None
+        assert (endpoint.paused, endpoint.version) == (Pause.BY_HAND, 2)
+
+    async def test_a_pause_is_written_as_soon_as_the_store_is_back(
+        self, shop: Workshop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(deliver, "POLL_SECONDS", 0.001)
+        await shop.rule()
+        transact = shop.store.transact
+        asked = 0
+
+        async def away_for_pausing(work: Any) -> Any:
+            nonlocal asked
+            if isinstance(work, partial) and work.func is deliver._paused:
+                asked += 1
+                if asked < 3:
+                    raise Unavailable("the disk is full")
+            return await transact(work)
+
+        monkeypatch.setattr(shop.store, "transact", away_for_pausing)
+        shop.sender.script = lambda _: failing(410, Failure.GONE)
+        await shop.record(visit())
+        await shop.until(lambda: asked >= 3)
+        await shop.settle()
+        endpoint = await shop.store.queries.endpoint("end_1")
+        assert endpoint is not None
+        assert endpoint.paused is Pause.GONE
+
+    async def test_stopping_does_not_wait_for_a_store_that_is_away_to_write_a_pause(
+        self, shop: Workshop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(deliver, "POLL_SECONDS", 0.001)
+        await shop.rule()
+        transact = shop.store.transact
+        asked = 0
+
+        async def away_for_pausing(work: Any) -> Any:
+            nonlocal asked
+            if isinstance(work, partial) and work.func is deliver._paused:
+                asked += 1
+                raise Unavailable("the disk is full")
+            return await transact(work)
+
+        monkeypatch.setattr(shop.store, "transact", away_for_pausing)
+        shop.sender.script = lambda _: failing(410, Failure.GONE)
+        await shop.record(visit())
+        await shop.until(lambda: asked >= 1)
+        shop.deliverer.stop()
+        await shop.until(shop.parts[1].done)
+        assert [d.status for d in await shop.deliveries()] == [Status.PENDING]
+
+    async def test_what_was_dropped_while_it_waited_comes_again(self, shop: Workshop) -> None:
+        await shop.endpoint(policy={"concurrency": 1})
+        await shop.rule()
+        await shop.record(visit("a@x.pl"), visit("b@x.pl"))
+        await shop.later(0)
+        for delivery in await shop.deliveries():
+            await shop.store.transact(partial(_requeued, delivery.id))
+        gate = asyncio.Event()
+
+        async def waiting(request: Outgoing) -> Answer:
+            await gate.wait()
+            return ok(request)
+
+        shop.sender.script = waiting
+        await shop.record(visit("b@x.pl"), visit("a@x.pl"))
+        shop.deliverer.kick("end_1")
+        await shop.until(lambda: shop.sender.flying == 1 and shop.deliverer.in_memory == 4)
+        await shop.endpoint(version=2)
+        gate.set()
+        await shop.later(0)
+        await shop.later(0)
+        assert [d.attempts for d in await shop.deliveries()] == [2, 2, 1, 1]
+
+
+async def _requeued(delivery_id: str, tx: Tx) -> None:
+    await tx.requeue(delivery_id, NOW)

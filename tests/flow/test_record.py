@@ -106,6 +106,15 @@ class TestIdentity:
         (result,) = await shop.record(Call(who=Who(id=recorded(one).contact.id), fields={"email": None}))
         assert refused(result).code == "noKey"
 
+    async def test_another_spelling_of_the_same_number_and_a_cleared_email(self, shop: Workshop) -> None:
+        await shop.record(email("a@x.pl", fields={"phone": "600 100 200", "externalId": "7"}))
+        (spelt,) = await shop.record(email("a@x.pl", fields={"phone": "+48 600100200", "email": None}))
+        assert recorded(spelt).contact.phone == "+48 600100200"
+        (anew,) = await shop.record(email("a@x.pl"))
+        assert recorded(anew).created
+        (same,) = await shop.record(Call(who=Who(external_id="7")))
+        assert recorded(same).contact.id == recorded(spelt).contact.id
+
     async def test_what_must_exist_must_exist(self, shop: Workshop) -> None:
         (result,) = await shop.record(email("a@x.pl", create=False))
         assert refused(result).code == "unknownContact"
@@ -397,13 +406,74 @@ class TestFaults:
             raise Unavailable("the disk is away")
 
         monkeypatch.setattr(shop.store, "transact", away)
-        shop.recorder.stop()
         gate.set()
-        await asyncio.sleep(0.1)
+        await shop.until(lambda: shop.sender.flying == 0)
+        await asyncio.sleep(0.05)
+        shop.recorder.stop()
+        await shop.until(shop.parts[0].done)
         monkeypatch.setattr(shop.store, "transact", transact)
         (delivery,) = await shop.deliveries()
         assert (delivery.status.value, delivery.attempts) == ("pending", 0)
         shop.deliverer._unwritten = 0
+
+    async def test_a_store_that_goes_away_while_a_culprit_is_sought_writes_nothing_twice(
+        self, shop: Workshop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(record, "AWAY_SECONDS", 0.01)
+        await shop.rule()
+        await shop.poll()
+        transact = shop.store.transact
+        gate = asyncio.Event()
+
+        async def waiting(_: Any) -> Any:
+            await gate.wait()
+            return failing()
+
+        shop.sender.script = waiting
+        await shop.record(email("a@x.pl", happenings=(happened(),)))
+        troubles = iter([ZeroDivisionError("a fault of ours"), None, Unavailable("the disk is full")])
+
+        async def troubled(work: Any) -> Any:
+            trouble = next(troubles, None)
+            if trouble is not None:
+                raise trouble
+            return await transact(work)
+
+        monkeypatch.setattr(shop.store, "transact", troubled)
+        gate.set()
+        await shop.until(lambda: shop.sender.flying == 0)
+        with pytest.raises(Unavailable):
+            await shop.record(email("b@x.pl"))
+        await shop.settle()
+        (delivery,) = await shop.deliveries()
+        assert (delivery.attempts, len(await shop.attempts(delivery.id))) == (1, 1)
+
+    async def test_results_without_their_texts_are_better_than_none(
+        self, shop: Workshop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await shop.rule()
+        transact = shop.store.transact
+
+        async def fussy(work: Any) -> Any:
+            async def with_taste(tx: Tx) -> Any:
+                finish = tx.finish
+
+                async def finishing(finished: Any) -> list[Delivery]:
+                    if any(one.attempt.body for one in finished):
+                        raise ZeroDivisionError("a fault of ours")
+                    return await finish(finished)
+
+                monkeypatch.setattr(tx, "finish", finishing)
+                return await work(tx)
+
+            return await transact(with_taste)
+
+        monkeypatch.setattr(shop.store, "transact", fussy)
+        await shop.record(email("a@x.pl", happenings=(happened(),)))
+        await shop.settle()
+        (delivery,) = await shop.deliveries()
+        (attempt,) = await shop.attempts(delivery.id)
+        assert (delivery.status.value, attempt.status, attempt.body) == ("delivered", 200, b"")
 
     async def test_a_caller_that_has_gone_does_no_harm(self, shop: Workshop) -> None:
         gone = asyncio.create_task(shop.record(email("a@x.pl")))

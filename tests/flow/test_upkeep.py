@@ -47,6 +47,14 @@ async def test_old_events_leave_and_pending_deliveries_never(shop: Workshop, kee
     assert await shop.store.queries.totals() == await shop.store.queries.recount()
 
 
+async def test_where_nothing_is_old_nothing_goes(shop: Workshop, keeping: Upkeep) -> None:
+    await shop.record(email("a@x.pl"))
+    work = asyncio.create_task(keeping.run())
+    await asyncio.sleep(0.01)
+    work.cancel()
+    assert await kept(shop) == 1
+
+
 async def test_a_store_that_is_away_is_asked_again(
     shop: Workshop, keeping: Upkeep, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ actions alike) and by whoever rebuilds an earlier state.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -96,6 +96,8 @@ def propose(contact: Contact, change: Change) -> list[Proposal]:  # noqa: C901, 
             if before is granted:
                 return []
             return [("consent.assigned", {"consent": consent, "granted": granted, "old": before})]
+        case _:
+            assert_never(change)
 
 
 def _score(contact: Contact, wanted: int) -> list[Proposal]:

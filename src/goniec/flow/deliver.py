@@ -9,7 +9,7 @@ Leases for many workers, rate, breaker and probes will stand between an outbox a
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, assert_never
 
 from msgspec.structs import replace
 
@@ -319,6 +319,8 @@ class Deliverer:
             case GiveUp(endpoint_held_until=until) | RetryAt(endpoint_held_until=until):
                 if until is not None:
                     self._hold(box, until)
+            case _:
+                assert_never(following)
 
     def _advance(self, box: Outbox, delivery: Delivery) -> None:
         """Let the lane go on when its head has left it; else those behind it wait in the table."""
@@ -451,6 +453,8 @@ def _standing(delivery: Delivery, following: Next, now: Millis) -> tuple[Status,
             return Status.FAILED, None, None
         case RetryAt(at=at) | Gone(at=at):
             return Status.PENDING, at, delivery.delivered_at
+        case _:
+            assert_never(following)
 
 
 def _note(delivery: Delivery, attempt: Attempt, endpoint: Endpoint) -> None:

@@ -148,10 +148,9 @@ class Recorder:
         """Commit batch after batch until stopped."""
         while True:
             await self._company()
-            if self._jobs or self._riders:
-                await self._commit()
-            elif self._stopping:
+            if not self._jobs and not self._riders:
                 return
+            await self._commit()
 
     async def _company(self) -> None:
         """Wait for work. Lone results of attempts wait a moment more: calls may come that they can ride along with."""
@@ -176,8 +175,9 @@ class Recorder:
         except Unavailable as error:
             for job in jobs:
                 job.fail(error)
-            self._riders.extendleft(reversed(riders))
-            self._riding += sum(len(rider.finished) for rider in riders)
+            left = [rider for rider in riders if not rider.settled]
+            self._riders.extendleft(reversed(left))
+            self._riding += sum(len(rider.finished) for rider in left)
             log.warning("store.unavailable", reason=str(error), results_waiting=self._riding)
             if self._stopping and not self._jobs:
                 self._riders.clear()  # the queue table still has them: they will be sent once more, with the same id
@@ -272,7 +272,7 @@ class Recorder:
 
     def _announce(self, written: "_Written", jobs: Sequence["_Job"], riders: Sequence["_Rider"]) -> None:
         for rider, moved in zip(riders, written.moved, strict=True):
-            rider.done(moved)
+            rider.settle(moved)
         if written.deliveries:
             self._handover.take(written.deliveries, written.busy)
         for job, results in zip(jobs, written.results, strict=True):
@@ -298,7 +298,7 @@ class Recorder:
             await self._settle((), (_Rider((one,), _nobody),))
         if len(rider.finished) == 1:
             await self._salvage(rider.finished[0], error)
-        rider.done([one.delivery for one in rider.finished])
+        rider.settle([one.delivery for one in rider.finished])
 
     async def _salvage(self, one: Finished, error: Exception) -> None:
         bare = Finished(one.delivery, replace(one.attempt, head=b"", body=b"", detail=""))
@@ -380,9 +380,20 @@ class _Job:
             self.done.set_exception(error)
 
 
-class _Rider(Struct, frozen=True):
-    finished: Sequence[Finished]
-    done: Callable[[list[Delivery]], None]
+class _Rider:
+    """Results of attempts, and whom to tell when they are on disk."""
+
+    __slots__ = ("_done", "finished", "settled")
+
+    def __init__(self, finished: Sequence[Finished], done: Callable[[list[Delivery]], None]) -> None:
+        self.finished = finished
+        self.settled = False
+        self._done = done
+
+    def settle(self, moved: list[Delivery]) -> None:
+        """Tell, once."""
+        self.settled = True
+        self._done(moved)
 
 
 class _Written(Struct, frozen=True):

@@ -83,9 +83,7 @@ def names_of_this_machine() -> Iterator[str]:
 
 
 def test_every_exception_from_a_rule_has_its_reason_beside_it() -> None:
-    exception = re.compile(
-        r"#\s*(?:noqa|type:\s*ignore|pragma:\s*no\s?(?:cover|branch)|pyright:|fmt:\s*(?:off|skip))(.*)"
-    )
+    exception = re.compile(r"#\s*(?:noqa|type:\s*ignore|pragma:\s*no\s?(?:cover|branch)|pyright:)(.*)")
     bare = [
         f"{path}:{line}"
         for path, line, text in lines_in(path for path in tracked() if path.suffix == ".py")

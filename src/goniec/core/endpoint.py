@@ -27,8 +27,8 @@ class Header(Struct, frozen=True, omit_defaults=True):
 class Endpoint(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A URL and a Basic user (their pair is its identity) with credentials and delivery policy.
 
-    `password`, `secret` and secret headers are sealed with the endpoint's id as associated data; only the sender opens them.
-    `held_until` is what a Retry-After asked for; `previous_secret` signs beside `secret` until `previous_until`.
+    `password`, `secret` and secret headers are sealed with the endpoint's id as associated data; only the sender opens
+    them. `held_until` is what a Retry-After asked for; `previous_secret` signs beside `secret` until `previous_until`.
     """
 
     id: str

@@ -131,7 +131,7 @@ def seen(it: Condition, who: Contact = JAN, what: Event = BOUGHT) -> Seen:
         ({"type": "hasPhone"}, "600 100 200", True, False),
     ],
 )
-def test_what_a_leaf_sees(plain: dict[str, Any], value: object, jan: bool, nobody: bool) -> None:  # noqa: FBT001 - columns
+def test_what_a_leaf_sees(plain: dict[str, Any], value: object, jan: bool, nobody: bool) -> None:  # noqa: FBT001 - columns of the table
     it = condition(plain)
     assert seen(it).value == value
     assert seen(it).holds is jan

@@ -39,7 +39,7 @@ class Evaluation(Struct, frozen=True):
     def outcome(self) -> Outcome:
         """What it came to."""
         found = self.run or self.miss
-        assert found is not None, "one of the two is there"  # noqa: S101 - `evaluated` makes no others
+        assert found is not None, "one of the two is there"  # noqa: S101 - what evaluates makes no others
         return found.outcome
 
 

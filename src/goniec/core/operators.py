@@ -130,7 +130,7 @@ def _fault(op: Op, operand: Operand, kind: Kind) -> list[tuple[str, str]]:  # no
         case "gt" | "gte" | "lt" | "lte":
             return [] if _is_number(operand) else [("", 'a number is needed, such as 9 (not "9")')]
         case "between":
-            if not isinstance(operand, tuple) or len(operand) != 2 or not all(map(_is_number, operand)):  # noqa: PLR2004
+            if not isinstance(operand, tuple) or len(operand) != 2 or not all(map(_is_number, operand)):  # noqa: PLR2004 - a range has two ends
                 return [("", "two numbers are needed, as in [1, 9]")]
             low, high = map(_number, operand)
             return [("", "the first number must not be above the second")] if low > high else []
@@ -193,7 +193,7 @@ def _duration_fault(operand: Operand) -> str | None:
     return None if duration != parse_duration("PT0S") else "a duration of nothing never holds"
 
 
-def compile_test(op: Op, operand: Any, zone: ZoneInfo) -> Test:  # noqa: ANN401, C901 - `check` has seen the operand; one arm per operator
+def compile_test(op: Op, operand: Any, zone: ZoneInfo) -> Test:  # noqa: ANN401, C901 - the check has seen the operand; one arm per operator
     """Make the test of an operator with an operand that `check` has passed."""
     match op:
         case "exists":

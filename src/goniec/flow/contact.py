@@ -218,18 +218,10 @@ def details(given: Mapping[str, DetailValue | None], faults: Faults, at: str) ->
         pointer = f"{at}/{escaped(name)}"
         if faults.named(pointer, name, DETAIL_LIMIT) is None:
             continue
-        match value:
-            case str():
-                text = faults.text(pointer, value, TEXT_LIMIT, multiline=True)
-                changes.append(RemoveDetail(name) if text is None else SetDetail(name, text))
-            case None:
-                changes.append(RemoveDetail(name))
-            case bool() | float():
-                changes.append(SetDetail(name, value))
-            case int():
-                if not _INT_MIN <= value <= _INT_MAX:
-                    faults.add(pointer, "a whole number must fit into 64 bits")
-                changes.append(SetDetail(name, value))
+        if isinstance(value, int) and not _INT_MIN <= value <= _INT_MAX:
+            faults.add(pointer, "a whole number must fit into 64 bits")
+        kept = faults.text(pointer, value, TEXT_LIMIT, multiline=True) if isinstance(value, str) else value
+        changes.append(RemoveDetail(name) if kept is None else SetDetail(name, kept))
     return changes
 
 

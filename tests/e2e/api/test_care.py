@@ -4,6 +4,8 @@ from goniec.core.model import Status
 from tests.e2e.api.client import Api, pointers
 from tests.flow.workshop import failing
 
+STATES = ("CUSTOMER", "UNKNOWN", "PARTNER")
+
 
 async def test_a_merge_takes_over_what_is_missing_and_nothing_else(api: Api) -> None:
     await api.shop.funnel("Sales", "New", "Won")
@@ -74,10 +76,12 @@ async def test_a_merge_runs_rules_and_is_done_once(api: Api) -> None:
 
 
 async def test_a_chain_of_merges_ends_at_one(api: Api) -> None:
-    a, b, c = [await api.contact(email=f"{name}@example.pl") for name in "abc"]
+    a, b, c = [
+        await api.contact(email=f"{name}@example.pl", state=state) for name, state in zip("abc", STATES, strict=True)
+    ]
     assert (await api.post(f"/contacts/{b['id']}/merge", {"from": c["id"]})).status_code == 200
     last = await api.post(f"/contacts/{a['id']}/merge", {"from": b["id"]})
-    assert last.json()["merged"] == [b["id"], c["id"]]
+    assert (last.json()["merged"], last.json()["state"]) == ([b["id"], c["id"]], "CUSTOMER")
     for one in (a, b, c):
         assert (await api.get(f"/contacts/{one['id']}")).json()["id"] == a["id"]
     back = await api.post(f"/contacts/{c['id']}/merge", {"from": a["id"]})

@@ -197,6 +197,13 @@ async def test_events_are_listed_by_type_time_and_contact(api: Api) -> None:
     assert (wrong.status_code, pointers(wrong)) == (400, ["/since"])
 
 
+async def test_a_key_that_stands_twice_counts_the_last_time(api: Api) -> None:
+    body = b'{"type": 5, "type": "page.visited", "contact": {"email": "a@example.pl"}, "data": {"url": "u"}}'
+    assert (await api.raw("/events", body)).status_code == 202
+    by_another_spelling = b'{"\\u0065vents": [%s]}' % body
+    assert (await api.raw("/events", by_another_spelling)).json()["accepted"] == 1
+
+
 async def test_halves_of_surrogates_hold_up_only_their_own_event(api: Api) -> None:
     body = b"""{"events": [
         {"type": "page.visited", "contact": {"email": "a@example.pl"}, "data": {"url": "https://x.example/"}},

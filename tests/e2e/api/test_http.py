@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from litestar.exceptions import HTTPException
 
-from goniec.flow.keys import revoke_key
+from goniec.flow.keys import KeyMade, create_key, revoke_key
 from goniec.flow.record import WAITING_CALLS
 from goniec.ports import Tx, Unavailable
+from goniec.web.auth import REMEMBERED_KEYS, Keys
+from goniec.web.problems import problem
 from tests.e2e.api.client import Api, pointers
 
 CONTACT = b'{"email": "jan@example.pl"}'
@@ -44,6 +47,20 @@ async def test_a_revoked_key_is_soon_refused(api: Api) -> None:
     await revoke_key(api.store, api.shop.clock, key.id)
     api.shop.clock.at += 2_001
     assert (await api.get("/contacts", scope="read")).status_code == 401
+
+
+async def test_many_keys_are_not_remembered_for_ever(api: Api) -> None:
+    keys = Keys(api.store.queries, api.shop.clock)
+    made = [await create_key(api.store, api.shop.clock, api.shop.dice, f"k{n}", "read") for n in range(3)]
+    texts = [one.text for one in made if isinstance(one, KeyMade)]
+    keys._known = {
+        bytes([n]): (made_key, 1e12)
+        for n in range(REMEMBERED_KEYS)
+        for made_key in (await api.store.queries.keys())[:1]
+    }
+    for text in texts:
+        assert (await keys.admit(f"Bearer {text}".encode(), "read")).scope == "read"
+    assert len(keys._known) == 3
 
 
 # --- bodies ---------------------------------------------------------------------------------------------------------
@@ -188,6 +205,8 @@ async def test_head_is_get_without_a_body(api: Api) -> None:
         ("nonsense=1", "/nonsense"),
         ("a~/b=1", "/a~0~1b"),
         ("tag=a&tag=b", "/tag"),
+        ("limit=", "/limit"),
+        ("limit=null", "/limit"),
         ("q=%00", "/q"),
     ],
 )
@@ -243,6 +262,13 @@ async def test_a_list_can_be_read_backwards(api: Api) -> None:
 
 
 # --- when it cannot be done -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("status", "answered"), [(400, 400), (413, 413), (418, 418), (500, 500), (503, 500)])
+async def test_other_errors_of_the_library_are_problems_too(api: Api, status: int, answered: int) -> None:
+    reply = problem(HTTPException("said so", status_code=status), api.shop.dice, "GET", "/")
+    assert (reply.status, reply.content["status"]) == (answered, answered)
+    assert ("said so" in reply.content["detail"]) is (answered < 500)
 
 
 async def test_overload_sends_callers_away_with_nothing_written(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,17 +155,16 @@ def _taken(intake: Intake, results: Sequence[Result]) -> Taken:
     for n, problems in intake.refused.items():
         taken.refused += [RefusedOut(n, one.detail, one.pointer, "invalid") for one in problems]
     for n, result in zip(intake.places, results, strict=True):
-        match result:
-            case Recorded():
-                taken.accepted += 1
-                taken.ids[n] = result.happened[0]
-            case Duplicate():
-                taken.duplicates += 1
-                taken.ids[n] = result.event_id
-                if result.conflict:
-                    taken.conflicts.append(ConflictOut(n, result.key, result.event_id))
-            case Refusal():
-                contacts = list(result.contacts) or UNSET
-                taken.refused.append(RefusedOut(n, result.detail, CONTACT + result.pointer, result.code, contacts))
+        if isinstance(result, Recorded):
+            taken.accepted += 1
+            taken.ids[n] = result.happened[0]
+        elif isinstance(result, Duplicate):
+            taken.duplicates += 1
+            taken.ids[n] = result.event_id
+            if result.conflict:
+                taken.conflicts.append(ConflictOut(n, result.key, result.event_id))
+        else:
+            contacts = list(result.contacts) or UNSET
+            taken.refused.append(RefusedOut(n, result.detail, CONTACT + result.pointer, result.code, contacts))
     taken.refused.sort(key=lambda one: one.index)
     return taken

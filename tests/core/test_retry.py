@@ -252,6 +252,7 @@ class TestPolicy:
             "concurrency": 16,
             "order": True,
             "orderHold": 1800,
+            "tellErasure": False,
         }
 
     @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 The deliver flow calls `after` with the outcome of every attempt and does what the decision says; it decides nothing
 itself. Time and chance are arguments, so a schedule of three days is tested in no time.
 
-Of an endpoint's policy, the rate, the breaker with its probes, the notice of erasing and the transport's own settings
+Of an endpoint's policy, the rate, the breaker with its probes and the transport's own settings
 (CA, client certificate) have their place in `Policy` and come with the code that keeps them; the breaker will be a fold
 over the same outcomes, in a room beside this one.
 """
@@ -62,11 +62,11 @@ class Policy(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     `schedule` are the waits before the second and each further attempt, in seconds, so k of them make k + 1 attempts.
     `timeout` bounds an attempt to its last byte and `connect_timeout` its connecting, in seconds; `concurrency` the
     requests under way at a time. With `order`, the deliveries of one contact go one after the other, and one that has
-    failed for `order_hold` seconds steps aside (0: never).
+    failed for `order_hold` seconds steps aside (0: never). `tell_erasure` asks to be told when a contact is erased that
+    it had been told about.
 
     Raises:
         ValueError: a value that makes no sense; it names the field as it stands in JSON.
-
     """
 
     schedule: tuple[int, ...] = (5, 60, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -75,6 +75,7 @@ class Policy(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     concurrency: int = 16
     order: bool = True
     order_hold: int = 1_800
+    tell_erasure: bool = False
 
     def __post_init__(self) -> None:
         if len(self.schedule) > _STEPS_MAX:

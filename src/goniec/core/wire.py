@@ -56,8 +56,9 @@ def headers(delivery: Delivery, number: int, credentials: Credentials, agent: st
         ("goniec-event-type", delivery.event_type),
         ("goniec-attempt", str(number)),
         ("goniec-sequence", str(delivery.seq)),
-        ("goniec-cause", delivery.run_id),
     ]
+    if delivery.rule_id:
+        head.append(("goniec-cause", delivery.run_id))
     if delivery.resend:
         head.append(("goniec-resend", "true"))
     if delivery.test:

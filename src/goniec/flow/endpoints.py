@@ -52,6 +52,7 @@ class EndpointDraft(Struct, frozen=True, rename="camel", forbid_unknown_fields=T
     concurrency: int | UnsetType = UNSET
     order: bool | UnsetType = UNSET
     order_hold: int | UnsetType = UNSET
+    tell_erasure: bool | UnsetType = UNSET
 
 
 class EndpointSaved(Struct, frozen=True):

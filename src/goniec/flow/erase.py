@@ -1,13 +1,15 @@
 """Erasing a contact: all that is known of it goes, in one transaction; that something was sent and when stays.
 
 The last event of the chain is `contact.erased`, which holds nothing and sets off no rule: nothing is left to decide
-about. Telling the endpoints that had received the contact comes with their policy. Called by the API.
+about. Endpoints that had received the contact and want to know are told its id. Called by the API.
 """
 
 from msgspec import Struct
 
 from goniec.core.changes import fold
-from goniec.core.model import Event
+from goniec.core.ids import delivery_id
+from goniec.core.model import Delivery, Event
+from goniec.core.payload import body
 from goniec.flow.batch import Batch, Chance
 from goniec.flow.ingest import Origin
 from goniec.flow.merge import Refused, found, stale
@@ -30,7 +32,7 @@ async def erase(recorder: Recorder, store: Store, origin: Origin, contact_id: st
 
     """
 
-    async def work(_batch: Batch, tx: Tx, chance: Chance) -> Erased:
+    async def work(batch: Batch, tx: Tx, chance: Chance) -> Erased:
         contact = await found(tx, contact_id, "")
         if expect is not None and contact.seq != expect:
             raise Refused(stale())
@@ -47,6 +49,24 @@ async def erase(recorder: Recorder, store: Store, origin: Origin, contact_id: st
             fired=False,
         )
         await tx.save(Changes(contacts=[fold(contact, event)], events=[event]))
-        return Erased(contact.id, tuple(await tx.erase(contact.id, chance.now)))
+        told = await tx.erase(contact.id, chance.now)
+        wishing = {one.id for one in await tx.endpoints() if one.policy.tell_erasure}
+        batch.deliveries += [_notice(event, one, place) for place, one in enumerate(told) if one in wishing]
+        return Erased(contact.id, tuple(told))
 
     return await recorder.apart(store, work)
+
+
+def _notice(event: Event, endpoint_id: str, place: int) -> Delivery:
+    """Tell of an erasure: the seven keys, with nothing in them but what happened and to whom; no rule stands behind."""
+    return Delivery(
+        id=delivery_id(event.id, place, endpoint_id, event.type),
+        endpoint_id=endpoint_id,
+        contact_id=event.contact_id,
+        rule_id="",
+        event_type=event.type,
+        seq=event.seq,
+        body=body("", event.type, event.contact_id, "", None, None, None),
+        created_at=event.received_at,
+        due_at=event.received_at,
+    )

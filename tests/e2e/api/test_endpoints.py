@@ -48,6 +48,7 @@ async def test_an_endpoint_is_read_with_its_policy_and_its_rules(rules: Configur
         "concurrency": 16,
         "order": True,
         "orderHold": 1800,
+        "tellErasure": False,
         "paused": None,
         "pausedAt": None,
         "heldUntil": None,

@@ -66,6 +66,7 @@ class EndpointOut(Struct, rename="camel", kw_only=True):
     concurrency: int
     order: bool
     order_hold: int
+    tell_erasure: bool
     paused: Pause | None
     paused_at: str | None
     held_until: str | None
@@ -134,7 +135,8 @@ async def patch_endpoint(ask: Ask, id: str, body: EndpointDraft) -> Reply:
 
     `schedule` are the waits before further attempts, `timeout` and `connectTimeout` bound an attempt, all in seconds;
     `concurrency` is how many requests are under way at a time; with `order` the deliveries of one contact go one after
-    the other, and one that has failed for `orderHold` seconds steps aside (0: never).
+    the other, and one that has failed for `orderHold` seconds steps aside (0: never). With `tellErasure` it is told
+    when a contact is erased that it had been told about.
     """
     facts = await _facts(ask)
 
@@ -266,6 +268,7 @@ class _Facts(Struct, frozen=True):
             "concurrency": policy.concurrency,
             "order": policy.order,
             "order_hold": policy.order_hold,
+            "tell_erasure": policy.tell_erasure,
             "paused": endpoint.paused,
             "paused_at": _instant(endpoint.paused_at),
             "held_until": _instant(endpoint.held_until),

@@ -15,7 +15,7 @@ from goniec.core.times import DAY, HOUR, MINUTE, SECOND
 from goniec.flow import deliver
 from goniec.ports import Answer, Outgoing, Page, Tx, Unavailable
 from tests.core.build import NOW, happened
-from tests.flow.workshop import SECRET, Workshop, email, failing, ok
+from tests.flow.workshop import SECRET, Workshop, email, failing, held, ok
 
 
 def visit(address: str = "jan@x.pl", n: int = 1) -> Call:
@@ -187,12 +187,7 @@ class TestOrder:
     async def test_a_contacts_deliveries_go_one_after_the_other_others_beside_them(self, shop: Workshop) -> None:
         await shop.rule()
         gate = asyncio.Event()
-
-        async def waiting(request: Outgoing) -> Answer:
-            await gate.wait()
-            return ok(request)
-
-        shop.sender.script = waiting
+        shop.sender.script = held(gate)
         await shop.record(visit(n=3), visit("ala@x.pl"), visit("ola@x.pl"))
         await shop.until(lambda: shop.sender.flying == 3)
         gate.set()
@@ -254,12 +249,7 @@ class TestOrder:
         await shop.poll()
         await shop.rule()
         gate = asyncio.Event()
-
-        async def waiting(request: Outgoing) -> Answer:
-            await gate.wait()
-            return ok(request)
-
-        shop.sender.script = waiting
+        shop.sender.script = held(gate)
         await shop.record(visit(n=3))
         await shop.until(lambda: shop.sender.flying == 3)
         gate.set()
@@ -269,12 +259,7 @@ class TestOrder:
         await shop.endpoint(policy={"concurrency": 2})
         await shop.rule()
         gate = asyncio.Event()
-
-        async def waiting(request: Outgoing) -> Answer:
-            await gate.wait()
-            return ok(request)
-
-        shop.sender.script = waiting
+        shop.sender.script = held(gate)
         await shop.record(*(visit(f"k{n}@x.pl") for n in range(6)))
         await shop.poll()
         await shop.until(lambda: shop.sender.flying == 2)
@@ -292,12 +277,7 @@ class TestMemory:
         await shop.poll()
         await shop.rule()
         gate = asyncio.Event()
-
-        async def waiting(request: Outgoing) -> Answer:
-            await gate.wait()
-            return ok(request)
-
-        shop.sender.script = waiting
+        shop.sender.script = held(gate)
         await shop.record(*(visit(f"k{n % 4}@x.pl") for n in range(20)))
         await shop.until(lambda: shop.deliverer.in_memory == 3)
         gate.set()
@@ -322,12 +302,7 @@ class TestMemory:
             actions=[{"type": "webhook", "endpointId": "end_1"}, {"type": "webhook", "endpointId": "end_2"}]
         )
         gate = asyncio.Event()
-
-        async def waiting(request: Outgoing) -> Answer:
-            await gate.wait()
-            return ok(request)
-
-        shop.sender.script = waiting
+        shop.sender.script = held(gate)
         await shop.record(*(visit(f"k{n}@x.pl") for n in range(4)))
         await shop.poll()
         await asyncio.sleep(0.02)
@@ -368,12 +343,7 @@ class TestResendAndCancel:
     async def test_a_cancelled_one_is_not_sent_but_a_running_attempt_is_recorded(self, shop: Workshop) -> None:
         await shop.rule()
         gate = asyncio.Event()
-
-        async def waiting(_: Outgoing) -> Answer:
-            await gate.wait()
-            return failing()
-
-        shop.sender.script = waiting
+        shop.sender.script = held(gate, lambda _: failing())
         await shop.record(visit())
         await shop.poll()
         await asyncio.sleep(0.02)
@@ -411,12 +381,7 @@ class TestTrouble:
         await shop.poll()
         await shop.rule()
         gate = asyncio.Event()
-
-        async def waiting(request: Outgoing) -> Answer:
-            await gate.wait()
-            return ok(request)
-
-        shop.sender.script = waiting
+        shop.sender.script = held(gate)
         await shop.record(visit(), visit("ala@x.pl"))
         await asyncio.sleep(0.02)
         shop.deliverer.stop()
@@ -439,12 +404,7 @@ class TestTrouble:
     async def test_410_while_the_endpoint_is_saved_or_paused_by_hand(self, shop: Workshop) -> None:
         await shop.rule()
         gate = asyncio.Event()
-
-        async def gone(_: Outgoing) -> Answer:
-            await gate.wait()
-            return failing(410, Failure.GONE)
-
-        shop.sender.script = gone
+        shop.sender.script = held(gate, lambda _: failing(410, Failure.GONE))
         await shop.record(visit())
         await shop.until(lambda: shop.sender.flying == 1)
         await shop.endpoint(version=2, paused=Pause.BY_HAND)
@@ -511,12 +471,7 @@ class TestTrouble:
         for delivery in await shop.deliveries():
             await shop.store.transact(partial(_requeued, delivery.id))
         gate = asyncio.Event()
-
-        async def waiting(request: Outgoing) -> Answer:
-            await gate.wait()
-            return ok(request)
-
-        shop.sender.script = waiting
+        shop.sender.script = held(gate)
         await shop.record(visit("b@x.pl"), visit("a@x.pl"))
         shop.deliverer.kick("end_1")
         await shop.until(lambda: shop.sender.flying == 1 and shop.deliverer.in_memory == 4)

@@ -7,21 +7,12 @@ import pytest
 from goniec.core.decide import Call
 from goniec.core.model import Status
 from goniec.flow import deliver
-from goniec.ports import Answer, Outgoing
 from tests.core.build import happened
-from tests.flow.workshop import Script, Workshop, email, ok
+from tests.flow.workshop import Workshop, email, held
 
 
 def visit(address: str = "jan@x.pl") -> Call:
     return email(address, happenings=(happened(),))
-
-
-def held(gate: asyncio.Event) -> Script:
-    async def waiting(request: Outgoing) -> Answer:
-        await gate.wait()
-        return ok(request)
-
-    return waiting
 
 
 async def in_order(shop: Workshop) -> None:

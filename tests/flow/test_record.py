@@ -15,7 +15,7 @@ from goniec.flow.batch import CONTACT_BYTES, Batch, Duplicate, Raced, Recorded
 from goniec.flow.record import Answering, Overloaded
 from goniec.ports import ContactFilter, EventFilter, Page, Remembered, Tx, Unavailable
 from tests.core.build import NOW, happened
-from tests.flow.workshop import Workshop, email, failing
+from tests.flow.workshop import Workshop, email, failing, held
 
 
 def recorded(result: object) -> Recorded:
@@ -367,12 +367,7 @@ class TestFaults:
         monkeypatch.setattr(shop.store, "transact", sometimes)
         await shop.poll()
         gate = asyncio.Event()
-
-        async def waiting(_: Any) -> Any:
-            await gate.wait()
-            return failing()
-
-        shop.sender.script = waiting
+        shop.sender.script = held(gate, lambda _: failing())
         await shop.record(email("a@x.pl", happenings=(happened(),)))
         await asyncio.sleep(0.02)
         away = True
@@ -393,12 +388,7 @@ class TestFaults:
         await shop.poll()
         transact = shop.store.transact
         gate = asyncio.Event()
-
-        async def waiting(_: Any) -> Any:
-            await gate.wait()
-            return failing()
-
-        shop.sender.script = waiting
+        shop.sender.script = held(gate, lambda _: failing())
         await shop.record(email("a@x.pl", happenings=(happened(),)))
         await asyncio.sleep(0.02)
 
@@ -424,12 +414,7 @@ class TestFaults:
         await shop.poll()
         transact = shop.store.transact
         gate = asyncio.Event()
-
-        async def waiting(_: Any) -> Any:
-            await gate.wait()
-            return failing()
-
-        shop.sender.script = waiting
+        shop.sender.script = held(gate, lambda _: failing())
         await shop.record(email("a@x.pl", happenings=(happened(),)))
         troubles = iter([ZeroDivisionError("a fault of ours"), None, Unavailable("the disk is full")])
 

@@ -203,6 +203,16 @@ class Workshop:
         return found[1]
 
 
+def held(gate: asyncio.Event, then: Callable[[Outgoing], Answer] = ok) -> Script:
+    """A receiver that answers when the gate opens."""
+
+    async def waiting(request: Outgoing) -> Answer:
+        await gate.wait()
+        return then(request)
+
+    return waiting
+
+
 def email(address: str, **fields: Any) -> Call:
     """A call about the contact with this e-mail."""
     return Call(who=Who(email=address, email_key=email_key(address)[1]), **fields)

@@ -1,5 +1,7 @@
 """Contacts over the API: who is meant, what is kept and cleared, single changes, versions."""
 
+import asyncio
+
 import pytest
 
 from tests.e2e.api.client import Api, pointers
@@ -164,6 +166,27 @@ async def test_the_phone_is_a_key_only_when_it_is_alone_and_unique(api: Api) -> 
     ambiguous = await api.post("/contacts", {"phone": "600 100 200"})
     assert (ambiguous.status_code, ambiguous.json()["code"]) == (409, "ambiguousPhone")
     assert ambiguous.json()["contacts"] == [first["id"], second["id"]]
+
+
+async def test_many_first_sights_of_one_person_make_one_contact(api: Api) -> None:
+    sights = [
+        api.post("/contacts", {"email": "Jan@example.pl" if n % 2 else "jan@example.pl", "externalId": "C-1"})
+        for n in range(40)
+    ]
+    answers = await asyncio.gather(*sights)
+    assert sorted(answer.status_code for answer in answers) == [200] * 39 + [201]
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert (await api.event_types(answers[0].json()["id"])) == ["contact.created"]
+
+
+async def test_the_same_request_at_the_same_time_is_done_once(api: Api) -> None:
+    contact = await api.contact()
+    path, key = f"/contacts/{contact['id']}/score", {"idempotency-key": "ten"}
+    answers = await asyncio.gather(*[api.post(path, {"add": 10}, headers=key) for _ in range(20)])
+    assert {(answer.status_code, answer.json()["score"], answer.headers["etag"]) for answer in answers} == {
+        (200, 10, '"2"')
+    }
+    assert sum("idempotency-replayed" in answer.headers for answer in answers) == 19
 
 
 async def test_a_contact_needs_a_key(api: Api) -> None:

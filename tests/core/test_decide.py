@@ -144,6 +144,15 @@ class TestLimits:
         assert len(decision.deliveries) == 1
         assert decision.contact.fired == {"rul_1": Fired(1, NOW)}
 
+    def test_a04_a_tag_that_is_there_already_is_no_event(self) -> None:
+        tagged, every = rule(triggers=[{"type": "contact.tagged", "tags": ["X"]}]), []
+        now = contact()
+        for change in (a.AddTag("X"), a.AddTag("X"), a.RemoveTag("X"), a.AddTag("X")):
+            decision = decided(now, call(changes=(change,)), tagged)
+            every += outcomes(decision)
+            now = decision.contact
+        assert every == [("rul_1", "fired"), ("rul_1", "fired")]
+
     def test_only_fired_counts(self) -> None:
         once = rule(triggers=[VIP], conditions=score("gte", 10), otherwise=[a.AddNote("x")], maxRuns=1)
         decision = decided(contact(), call(changes=(a.AddTag("VIP"),)), once)

@@ -197,6 +197,16 @@ class TestOrder:
         assert sent == sorted(sent)
         assert len(sent) == 3
 
+    async def test_a47_ten_contacts_go_side_by_side(self, shop: Workshop) -> None:
+        await shop.rule()
+        gate = asyncio.Event()
+        shop.sender.script = held(gate)
+        await shop.record(*(visit(f"k{n}@x.pl") for n in range(10)))
+        await shop.until(lambda: shop.sender.flying == 10)
+        gate.set()
+        await shop.settle()
+        assert len(shop.sender.sent) == 10
+
     async def test_a46_failures_keep_their_lane_waiting_and_nobody_else(self, shop: Workshop) -> None:
         await shop.rule()
         failures = 2

@@ -69,7 +69,7 @@ async def test_a_key_file_is_made_on_first_start_and_used_afterwards(store: Stor
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
-async def test_a_lines_end_is_no_part_of_the_key(store: Store, key_file: Path, end: str) -> None:
+async def test_a41_a_lines_end_is_no_part_of_the_key(store: Store, key_file: Path, end: str) -> None:
     sealed = (await open_vault(store, key_file)).seal("end_1", "x")
     key_file.write_text(key_file.read_text().strip() + end)
     assert (await open_vault(store, key_file)).unseal("end_1", sealed) == "x"

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, get_args
 
+import msgspec
 from msgspec import Struct
 
 from goniec.cli import COMMANDS
@@ -66,10 +67,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def fields(kind: type[Struct], but: Iterable[str] = ()) -> str:
     """Names of a struct's fields as they stand in JSON; those that must be given come bold."""
-    config = kind.__struct_config__
-    needed = len(kind.__struct_fields__) - len(kind.__struct_defaults__)
-    del config
-    names = [name if place >= needed else f"**{name}**" for place, name in enumerate(kind.__struct_encode_fields__)]
+    names = [f"**{one.encode_name}**" if one.required else one.encode_name for one in msgspec.structs.fields(kind)]
     return ", ".join(name for name in names if name.strip("*") not in set(but))
 
 
@@ -178,7 +176,7 @@ def webhook() -> str:
             "jan@example.com",
             "600 100 200",
             None,
-        ),  # fmt: skip
+        ),
         created_at=1_764_041_760_000,
     )
     credentials = Credentials(b"thirty-two bytes that nobody has", authorization="Basic amFuOg==")
@@ -191,9 +189,21 @@ def webhook() -> str:
 TABLES: Final[dict[str, Callable[[], str]]] = {
     one.__name__: one
     for one in (
-        settings, commands, operations, events, triggers, conditions, operators, actions, rule, outcomes, failures, policy, webhook,
+        settings,
+        commands,
+        operations,
+        events,
+        triggers,
+        conditions,
+        operators,
+        actions,
+        rule,
+        outcomes,
+        failures,
+        policy,
+        webhook,
     )
-}  # fmt: skip
+}
 
 
 def renewed(text: str) -> str:

@@ -88,11 +88,11 @@ class Load:
         """Wait for something while the clients are at work, unless one of them fails: then it might never come."""
         wait = asyncio.ensure_future(waiting)
         await asyncio.wait({wait, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
-        if not wait.done():
-            wait.cancel()
         for task in self._tasks:
             if task.done():
+                wait.cancel()
                 task.result()
+        await wait
 
     async def _work(self, number: int) -> None:
         client = Client("http://0.0.0.0:0", "")

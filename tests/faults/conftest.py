@@ -1,0 +1,5 @@
+"""The whole Goniec of the end-to-end tests."""
+
+from tests.e2e.conftest import engine
+
+__all__ = ["engine"]

@@ -22,6 +22,12 @@ Q = TypeVar("Q", bound=Struct)
 KEY_LIMIT: Final = 255
 """Characters of an `Idempotency-Key`."""
 
+SKIPPED: Final = 100_000_000
+"""Bytes from which on a body that is too large is not even read past.
+
+Closing on a client that still sends would reset the connection, and it might never see why.
+"""
+
 QUERY_LIMIT: Final = 8 * 1024
 """Bytes of a query."""
 
@@ -56,9 +62,9 @@ def content_type(headers: dict[bytes, bytes]) -> None:
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
     """Read a body of at most `limit` bytes; a longer one is refused before it is read to its end."""
-    declared = headers.get(b"content-length", b"")
-    if len(declared.lstrip(b"0")) > len(str(limit)) or (declared.isdigit() and int(declared) > limit):
-        raise _too_large(limit)
+    declared = headers.get(b"content-length", b"").lstrip(b"0")
+    if len(declared) > len(str(limit)) or (declared.isdigit() and int(declared) > limit):
+        raise _too_large(limit, skipped=len(declared) < len(str(SKIPPED)))
     chunks = []
     size = 0
     while True:
@@ -68,7 +74,7 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > limit:
-            raise _too_large(limit)
+            raise _too_large(limit, skipped=False)
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -156,10 +162,11 @@ def expected(headers: dict[bytes, bytes]) -> frozenset[str] | None:
     return frozenset(tags)
 
 
-def _too_large(limit: int) -> Fault:
-    # the rest of the body is not waited for, so the connection cannot be used again
+def _too_large(limit: int, *, skipped: bool) -> Fault:
     size = f"{limit // 1024**2} MiB" if limit % 1024**2 == 0 else f"{limit // 1024} KiB"
-    return Fault(413, f"the body may have {size} ({limit} bytes)", headers=(("connection", "close"),))
+    # where the rest of the body is not waited for, the connection cannot be used again
+    headers = () if skipped else (("connection", "close"),)
+    return Fault(413, f"the body may have {size} ({limit} bytes)", headers=headers)
 
 
 def _header(name: str, detail: str) -> Fault:

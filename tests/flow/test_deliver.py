@@ -51,7 +51,6 @@ class TestTheWayOfOne:
         await shop.rule()
         shop.handing_over = False
         await shop.record(visit())
-        assert shop.sender.sent == []
         await shop.later(0)
         assert one(await shop.deliveries()).status is Status.DELIVERED
 

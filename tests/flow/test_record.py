@@ -101,6 +101,12 @@ class TestIdentity:
         unreadable, _ = await shop.record(email("a@x.pl", fields={"phone": "nie wiem"}), phoned("700100200"))
         assert recorded(unreadable).contact.phone == "nie wiem"
 
+    async def test_a_phone_that_was_given_up_in_the_same_batch_names_nobody(self, shop: Workshop) -> None:
+        await shop.record(email("a@x.pl", fields={"phone": "600100200"}))
+        alone = Call(who=Who(phone="600100200", phone_key="+48600100200"))
+        results = await shop.record(email("a@x.pl", fields={"phone": None}), alone)
+        assert recorded(results[1]).created
+
     async def test_a_contact_keeps_at_least_one_key(self, shop: Workshop) -> None:
         (one,) = await shop.record(email("a@x.pl"))
         (result,) = await shop.record(Call(who=Who(id=recorded(one).contact.id), fields={"email": None}))
@@ -460,10 +466,53 @@ class TestFaults:
         (attempt,) = await shop.attempts(delivery.id)
         assert (delivery.status.value, attempt.status, attempt.body) == ("delivered", 200, b"")
 
-    async def test_a_caller_that_has_gone_does_no_harm(self, shop: Workshop) -> None:
-        gone = asyncio.create_task(shop.record(email("a@x.pl")))
-        await asyncio.sleep(0)
-        gone.cancel()
+    async def test_a_store_that_goes_away_while_texts_are_left_out_is_asked_again(
+        self, shop: Workshop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(record, "AWAY_SECONDS", 0.01)
+        await shop.rule()
+        await shop.poll()
+        transact = shop.store.transact
+        gate = asyncio.Event()
+        shop.sender.script = held(gate, lambda _: failing())
+        await shop.record(email("a@x.pl", happenings=(happened(),)))
+        troubles = iter([ZeroDivisionError("a fault of ours"), Unavailable("the disk is full")])
+
+        async def troubled(work: Any) -> Any:
+            trouble = next(troubles, None)
+            if trouble is not None:
+                raise trouble
+            return await transact(work)
+
+        monkeypatch.setattr(shop.store, "transact", troubled)
+        gate.set()
+        await shop.settle()
+        (delivery,) = await shop.deliveries()
+        assert len(await shop.attempts(delivery.id)) == 1
+
+    @pytest.mark.parametrize("trouble", [None, Unavailable("the disk is full")])
+    async def test_a_caller_that_has_gone_does_no_harm(
+        self, shop: Workshop, monkeypatch: pytest.MonkeyPatch, trouble: Exception | None
+    ) -> None:
+        monkeypatch.setattr(record, "AWAY_SECONDS", 0.01)
+        transact = shop.store.transact
+        gate = asyncio.Event()
+
+        async def slow(work: Any) -> Any:
+            await gate.wait()
+            if trouble is not None:
+                raise trouble
+            return await transact(work)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(shop.store, "transact", slow)
+            gone = asyncio.create_task(shop.recorder.record([email("a@x.pl")]))
+            await shop.until(lambda: not shop.recorder._jobs and shop.recorder.waiting == 0)
+            await asyncio.sleep(0.01)
+            gone.cancel()
+            await asyncio.sleep(0.01)
+            gate.set()
+            await asyncio.sleep(0.01)
         assert recorded((await shop.record(email("b@x.pl")))[0]).created
 
 

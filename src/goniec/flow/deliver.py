@@ -339,8 +339,7 @@ class Deliverer:
     def _pause(self, box: Outbox) -> None:
         """The receiver says that it is gone: nothing more is sent until a person resumes it."""
         now = self._clock.now()
-        if box.endpoint is not None:
-            box.endpoint = replace(box.endpoint, paused=Pause.GONE)
+        box.endpoint = box.endpoint and replace(box.endpoint, paused=Pause.GONE)
         self._drop(box)
         self._later(partial(_paused, box.id, now))
 

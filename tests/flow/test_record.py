@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from goniec.core import actions as a
+from goniec.core.changes import SetConsent
 from goniec.core.decide import Call, Happening
 from goniec.core.identity import Refusal, Who
 from goniec.core.model import Delivery, Outcome
@@ -245,7 +246,9 @@ class TestCompany:
     async def test_searching_keeps_in_step_with_contacts(self, shop: Workshop) -> None:
         tagged = email("a@x.pl", changes=(a.AddTag("A"), a.AddTag("B")))
         await shop.record(tagged)
-        await shop.record(email("a@x.pl", changes=(a.RemoveTag("A"), a.SetDetail("x", 1))))
+        consent = SetConsent("rodo", granted=True)
+        await shop.record(email("a@x.pl", changes=(a.RemoveTag("A"), a.SetDetail("x", 1), consent)))
+        assert await shop.store.queries.names("consent") == ["rodo"]
         assert await shop.store.queries.contacts(ContactFilter(tag="A"), Page()) == []
         assert len(await shop.store.queries.contacts(ContactFilter(tag="B"), Page())) == 1
         assert await shop.store.queries.names("tag") == ["A", "B"]

@@ -25,15 +25,27 @@ from goniec.flow.keys import KeyMade, create_key
 from goniec.store.sqlite import open_store
 from tests.cli.commands import GONIEC, environment, goniec
 
-AGED = """
-import sys, time
-now = time.time_ns
-time.time_ns = lambda: now() - {days} * 86_400 * 10**9
+MACHINE = """
+import sys
+{machine}
 from goniec.__main__ import main
 sys.argv[0] = "goniec"
 main()
 """
-"""Starts the engine on a machine whose clock goes so many days behind."""
+"""Starts the engine on a machine of which something is different."""
+
+DAYS_BEHIND = """
+import time
+now = time.time_ns
+time.time_ns = lambda: now() - {days} * 86_400 * 10**9
+"""
+"""A machine whose clock goes behind."""
+
+NAME_SERVER = """
+from goniec.send.resolve import DnsResolver
+DnsResolver.__init__.__defaults__ = (("{address}",),)
+"""
+"""A machine that asks this name server."""
 
 SETTINGS: Mapping[str, str] = {"allow_networks": "127.0.0.0/8", "port": "0", "log_format": "json"}
 
@@ -51,8 +63,8 @@ class Engine:
         self.settings = {**SETTINGS, **settings}
         self.measured = measured
         """Whether coverage looks on; a process that is killed has nothing to tell it."""
-        self.days_behind = 0
-        """How far the clock of its machine goes behind."""
+        self.machine = ""
+        """What is different about its machine, as a few lines of Python that run first."""
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""
         self.http = httpx.AsyncClient()
@@ -68,7 +80,7 @@ class Engine:
         seen = environment(self.folder, **self.settings)
         if not self.measured:
             seen = {name: value for name, value in seen.items() if not name.startswith("COV")}
-        command = [sys.executable, "-c", AGED.format(days=self.days_behind)] if self.days_behind else GONIEC
+        command = [sys.executable, "-c", MACHINE.format(machine=self.machine)] if self.machine else GONIEC
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "serve"], cwd=self.folder, env=seen, stdin=subprocess.DEVNULL, stdout=log, stderr=log

@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 
-from tests.e2e.engine import PATIENCE, Engine
+from tests.e2e.engine import DAYS_BEHIND, PATIENCE, Engine
 from tests.faults.check import Town
 from tests.faults.client import Client
 from tests.faults.load import Load, event
@@ -140,13 +140,13 @@ DEATHS: Final[dict[str, Death]] = {
 
 
 @asynccontextmanager
-async def lives(folder: Path, seed: int, *, days_behind: int = 0) -> AsyncIterator[tuple[Lives, Town]]:
+async def lives(folder: Path, seed: int, *, machine: str = "") -> AsyncIterator[tuple[Lives, Town]]:
     """An installation with its clients and its receiver."""
     chance, trap = random.Random(seed), Trap()
     engine = Engine(folder, measured=False)
     async with Witness(trap, random.Random(seed), fails=0.03) as witness:
         try:
-            engine.days_behind = days_behind
+            engine.machine = machine
             await engine.start()
             town = Town(engine, witness)
             await town.found()
@@ -193,13 +193,13 @@ async def test_killed_in_every_way_for_hours(tmp_path: Path, seed: int) -> None:
 @pytest.mark.slow
 async def test_killed_while_retention_takes_old_events_away(tmp_path: Path) -> None:
     """What is old goes bite by bite, whatever happens in between; what is new stays, and the ledger adds up."""
-    async with lives(tmp_path, 11, days_behind=100) as (one, town):
+    async with lives(tmp_path, 11, machine=DAYS_BEHIND.format(days=100)) as (one, town):
         one.witness.fails = 0
         town.others = await old_events(one.engine, 2_000)
         old = {contact["id"] for contact in await one.engine.everything("/contacts")}
         assert await one.engine.stop() == 0
         one.witness.forget()
-        one.engine.days_behind = 0
+        one.engine.machine = ""
         await one.rise()
         deaths = 0
         while any(event["contactId"] in old for event in await one.engine.everything("/events")):

@@ -32,15 +32,15 @@ READ_ONLY: Final = {"id", "version", "createdAt", "updatedAt"}
 
 FAILURES: Final = {
     Failure.DNS: "the name did not resolve",
-    Failure.ADDRESS: "an address that webhooks may not reach; `GONIEC_ALLOW_NETWORKS` allows more",
+    Failure.ADDRESS: "a URL or address that webhooks may not reach; the attempt says which, and whether `GONIEC_ALLOW_NETWORKS` can allow it",
     Failure.CONNECT: "nobody accepted the connection",
     Failure.CONNECT_TIMEOUT: "the connection was not made in time",
     Failure.TIMEOUT: "no whole head of an answer in time",
-    Failure.RESET: "the connection was reset, or broke in the head",
+    Failure.RESET: "the connection was reset before an answer",
     Failure.EMPTY: "the connection was closed without an answer",
     Failure.STALE: "a kept-alive connection was dead; tried again at once on a fresh one, uncounted",
     Failure.TLS: "the TLS handshake failed",
-    Failure.TLS_EXPIRED: "the certificate has expired",
+    Failure.TLS_EXPIRED: "the certificate has expired, or is not valid yet",
     Failure.TLS_HOST: "the certificate is for another name",
     Failure.TLS_SELF_SIGNED: "the certificate is self-signed",
     Failure.TLS_ISSUER: "unknown issuer: the server sends no intermediate certificate, or a private CA (`GONIEC_CA_FILE`)",
@@ -154,7 +154,7 @@ def failures() -> str:
 def policy() -> str:
     made: dict[str, Any] = {name: getattr(Policy(), name) for name in Policy.__struct_fields__}
     rows = [
-        [f"`{outside}`", f"`{list(value) if isinstance(value, tuple) else value}`"]
+        [f"`{outside}`", f"`{msgspec.json.encode(value).decode()}`"]
         for outside, value in zip(Policy.__struct_encode_fields__, made.values(), strict=True)
     ]
     return table(["policy", "default"], rows)

@@ -59,7 +59,8 @@ def sign(secrets: Sequence[bytes], id: str, timestamp: int, body: bytes) -> str:
     other.
     """
     message = f"{id}.{timestamp}.".encode() + body
-    return " ".join("v1," + _base64(hmac.digest(secret, message, "sha256")) for secret in secrets)
+    # hmac.digest lets go of the interpreter's lock, and waits its turn to have it back, for what takes a microsecond
+    return " ".join("v1," + _base64(hmac.new(secret, message, "sha256").digest()) for secret in secrets)
 
 
 def verify(secret: bytes, headers: Mapping[str, str], body: bytes, now: Millis) -> str | None:

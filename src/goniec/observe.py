@@ -11,7 +11,7 @@ import logging
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import IO, Final, Literal
 
@@ -47,8 +47,12 @@ class Log:
 
     def info(self, event: str, **fields: object) -> None:
         """For what happens every day."""
+        self.infos(event, (fields,))
+
+    def infos(self, event: str, lines: Iterable[Mapping[str, object]]) -> None:
+        """For what happens many times a second: a line for each, all written at once."""
         if self._level <= LEVELS["info"]:
-            self._write("info", event, fields)
+            self._write("info", event, *lines)
 
     def warning(self, event: str, **fields: object) -> None:
         """For what mends itself, but should not go on."""
@@ -67,17 +71,17 @@ class Log:
         name = kind.__name__ if kind else "unknown"
         self._write("error", event, {**fields, "error": name, "reason": str(error), "where": where})
 
-    def _write(self, level: str, event: str, fields: Mapping[str, object]) -> None:
+    def _write(self, level: str, event: str, *lines: Mapping[str, object]) -> None:
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         if self._json:
-            line = _encode({"at": at, "level": level, "event": event, **fields}).decode()
+            head = {"at": at, "level": level, "event": event}
+            written = [_encode({**head, **fields}).decode() for fields in lines]
         else:
-            shown = " ".join(f"{name}={_plain(value)}" for name, value in fields.items() if value is not None)
-            line = f"{at} {level:<7} {event:<24} {shown}"
+            written = [f"{at} {level:<7} {event:<24} {_shown(fields)}" for fields in lines]
         stream = self._stream or sys.stderr
         # a log on a full disk, or whose reader has gone, ends neither the work nor the process
         with contextlib.suppress(OSError, ValueError):
-            stream.write(line + "\n")
+            stream.write("".join(f"{line}\n" for line in written))
             stream.flush()
 
 
@@ -93,6 +97,10 @@ class _Borrowed(logging.Handler):
         if record.exc_info and record.exc_info[1] is not None:
             fields["error"] = repr(record.exc_info[1])
         getattr(log, level)("library", **fields)
+
+
+def _shown(fields: Mapping[str, object]) -> str:
+    return " ".join(f"{name}={_plain(value)}" for name, value in fields.items() if value is not None)
 
 
 def _plain(value: object) -> str:

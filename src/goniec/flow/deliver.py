@@ -280,10 +280,9 @@ class Deliverer:
             now = self._clock.now()
             following = after(endpoint.policy, tried, outcome, now, self._dice.jitter(), endpoint_works=works)
             attempt = _attempt(delivery, answer, started)
-            delivery = _moved(delivery, following, started, now)
+            delivery = _moved(delivery, following, attempt)
             self._result(box, Finished(delivery, attempt), laned=laned)
             counters.attempt(attempt.failure or "delivered", now - delivery.created_at if attempt.number == 1 else None)
-            _note(delivery, attempt, endpoint)
             if isinstance(following, RetryAt) and following.fresh and not self._stopping:
                 fresh = True
                 continue
@@ -375,6 +374,7 @@ class Deliverer:
             results, self._results = self._results, []
             self._unwritten += len(results)
             self._finish([finished for finished, _ in results], partial(self._written, results))
+            log.infos("attempt", (_line(finished) for finished, _ in results))
 
     def _written(self, results: Sequence[tuple[Finished, bool]], _moved: list[Delivery]) -> None:
         for finished, laned in results:
@@ -424,10 +424,10 @@ def _attempt(delivery: Delivery, answer: Answer, started: Millis) -> Attempt:
     )
 
 
-def _moved(delivery: Delivery, following: Next, started: Millis, now: Millis) -> Delivery:
+def _moved(delivery: Delivery, following: Next, attempt: Attempt) -> Delivery:
     """The delivery as the decision leaves it."""
     tried = following.tried
-    status, due_at, delivered_at = _standing(delivery, following, now)
+    status, due_at, delivered_at = _standing(delivery, following, attempt.at + attempt.millis)
     return replace(
         delivery,
         status=status,
@@ -435,18 +435,18 @@ def _moved(delivery: Delivery, following: Next, started: Millis, now: Millis) ->
         counted=tried.counted,
         refusals=tried.refusals,
         first_at=tried.first_at,
-        last_at=started,
-        attempts=delivery.attempts + 1,
+        last_at=attempt.at,
+        attempts=attempt.number,
         aside=tried.aside,
         delivered_at=delivered_at,
     )
 
 
-def _standing(delivery: Delivery, following: Next, now: Millis) -> tuple[Status, Millis | None, Millis | None]:
+def _standing(delivery: Delivery, following: Next, end: Millis) -> tuple[Status, Millis | None, Millis | None]:
     """Status, next attempt, first arrival."""
     match following:
         case Delivered():
-            return Status.DELIVERED, None, delivery.delivered_at or now
+            return Status.DELIVERED, None, delivery.delivered_at or end
         case GiveUp() if delivery.delivered_at is not None:
             return Status.DELIVERED, None, delivery.delivered_at  # only the wish to send it once more has failed
         case GiveUp():
@@ -457,16 +457,16 @@ def _standing(delivery: Delivery, following: Next, now: Millis) -> tuple[Status,
             assert_never(following)
 
 
-def _note(delivery: Delivery, attempt: Attempt, endpoint: Endpoint) -> None:
-    """One wide line per attempt: ids, host and outcome; never a path, a query, credentials or the payload."""
-    log.info(
-        "attempt",
-        delivery=delivery.id,
-        endpoint=endpoint.id,
-        number=attempt.number,
-        status=attempt.status,
-        failure=attempt.failure,
-        millis=attempt.millis,
-        outcome=delivery.status,
-        due_at=delivery.due_at,
-    )
+def _line(finished: Finished) -> dict[str, object]:
+    """One wide line per attempt: ids, counts and outcome; never a path, a query, credentials or the payload."""
+    delivery, attempt = finished.delivery, finished.attempt
+    return {
+        "delivery": delivery.id,
+        "endpoint": delivery.endpoint_id,
+        "number": attempt.number,
+        "status": attempt.status,
+        "failure": attempt.failure,
+        "millis": attempt.millis,
+        "outcome": delivery.status,
+        "due_at": delivery.due_at,
+    }

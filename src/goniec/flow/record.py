@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from itertools import islice
 from typing import Final, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -210,7 +211,7 @@ class Recorder:
 
     async def _write(self, jobs: Sequence["_Job"], riders: Sequence["_Rider"], tx: Tx) -> "_Written":
         await self._refresh(tx)
-        moved = [await tx.finish(rider.finished) for rider in riders]
+        moved = await self._finished(tx, riders)
         if not jobs and all(delivery.status is not Status.FAILED for group in moved for delivery in group):
             return _Written(moved)
         now = self._clock.now()
@@ -227,6 +228,11 @@ class Recorder:
         results = [await self._answer(tx, batch, job, answers, now) for job in jobs]
         busy = await batch.write()
         return _Written(moved, results, batch.deliveries, busy)
+
+    async def _finished(self, tx: Tx, riders: Sequence["_Rider"]) -> list[list[Delivery]]:
+        """Write the results of all riders in one go; give what became of each rider's."""
+        moved = iter(await tx.finish([one for rider in riders for one in rider.finished]))
+        return [list(islice(moved, len(rider.finished))) for rider in riders]
 
     async def _apart(self, work: Callable[[Batch, Tx, Chance], Awaitable[T]], tx: Tx) -> "Apart[T]":
         await self._refresh(tx)
@@ -267,8 +273,9 @@ class Recorder:
             self._contacts_at = 0 if last is None else time_of(last)
         # a batch's contacts stand behind those of the one before, or who reads them in their order would miss some
         self._contacts_at = at = max(now, self._contacts_at + 1)
-        ids, dice = self._ids, self._dice
-        return Chance(now, lambda: ids.next(now, dice.bits(FRESH_BITS)), lambda: uuid7(at, dice.bits(74)))
+        # within one time ids count up from the first, so chance is needed once
+        ids, fresh, dice = self._ids, self._dice.bits(FRESH_BITS), self._dice
+        return Chance(now, lambda: ids.next(now, fresh), lambda: uuid7(at, dice.bits(74)))
 
     def _announce(self, written: "_Written", jobs: Sequence["_Job"], riders: Sequence["_Rider"]) -> None:
         calls, results = sum(len(job.calls) for job in jobs), sum(len(rider.finished) for rider in riders)

@@ -138,8 +138,18 @@ async def _record(tx: Tx, changes: Changes) -> None:
 
 def succeeded(delivery: Delivery, at: int = NOW, **fields: Any) -> Finished:
     """An attempt that arrived."""
-    done = replace(delivery, status=Status.DELIVERED, due_at=None, counted=delivery.counted + 1)
-    return Finished(done, attempt(delivery, at, status=200, detail="delivered", **fields))
+    made = attempt(delivery, at, status=200, detail="delivered", **fields)
+    done = replace(
+        delivery,
+        status=Status.DELIVERED,
+        due_at=None,
+        counted=delivery.counted + 1,
+        attempts=delivery.attempts + 1,
+        first_at=at if delivery.first_at is None else delivery.first_at,
+        last_at=at,
+        delivered_at=at + made.millis if delivery.delivered_at is None else delivery.delivered_at,
+    )
+    return Finished(done, made)
 
 
 def failed(delivery: Delivery, at: int = NOW, due_at: int | None = None, **fields: Any) -> Finished:

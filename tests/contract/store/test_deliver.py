@@ -125,6 +125,21 @@ async def test_several_attempts_of_one_delivery_in_one_go(store: Store, scribe: 
     assert (await store.queries.totals())["attempts"] == 3
 
 
+async def test_an_arrival_of_what_was_put_off_cancelled_or_erased_meanwhile(store: Store, scribe: Scribe) -> None:
+    made = [(await scribe.deliver(f"c{n}"))[0] for n in range(4)]
+    contact = made[3].contact_id
+    await scribe.finish(failed(made[1], NOW, SOON))
+    await store.transact(lambda tx: tx.cancel(made[2].id, NOW))
+    await store.transact(lambda tx: tx.erase(contact, NOW))
+    moved = await scribe.finish(*map(succeeded, made))
+    assert [(one.status, one.attempts) for one in moved] == [(Status.DELIVERED, n) for n in (1, 2, 1, 1)]
+    assert [one.body == b"" for one in moved] == [False, False, False, True]
+    for one in moved:
+        assert await now(store, one) == one
+    assert await store.queries.due_endpoints(LATER) == []
+    assert await store.queries.totals() == await store.queries.recount()
+
+
 async def test_many_attempts_at_once(store: Store, scribe: Scribe) -> None:
     made = [(await scribe.deliver(f"c{n}"))[0] for n in range(241)]
     moved = await scribe.finish(*(succeeded(one) if n % 3 else failed(one, NOW, SOON) for n, one in enumerate(made)))

@@ -33,6 +33,10 @@ def check_library(version: str = apsw.sqlite_lib_version()) -> None:
         )
 
 
+STATEMENTS: Final = 300
+"""Prepared statements that are kept: each of the many-row ones stands there once for every number of rows."""
+
+
 def writer(path: Path, *, durable: bool = True, busy_seconds: float = BUSY_SECONDS) -> apsw.Connection:
     """The connection that writes. `durable=False` leaves out every wait for the disk: for tests only.
 
@@ -40,7 +44,8 @@ def writer(path: Path, *, durable: bool = True, busy_seconds: float = BUSY_SECON
         Refused: the file system has no shared memory, which the log needs.
 
     """
-    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    db = apsw.Connection(str(path), flags=flags, statementcachesize=STATEMENTS)
     db.set_busy_timeout(round(busy_seconds * 1000))
     db.execute("PRAGMA page_size = 4096")
     if db.execute("PRAGMA journal_mode = WAL").get != "wal":

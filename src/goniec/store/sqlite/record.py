@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
+import msgspec
+
 from goniec.core.ids import event_of
 from goniec.core.model import Ancestor, Contact, Delivery, Event, Run, Status
 from goniec.core.times import Millis
@@ -29,6 +31,9 @@ _ADD_EVENTS: Final = insert("events", rows.EVENT.replace("e.", ""))
 _ADD_RUNS: Final = insert("runs", rows.RUN.replace("r.", ""))
 _ADD_DELIVERIES: Final = insert("deliveries", rows.DELIVERY.replace("d.", "").removesuffix(", q.due_at"))
 _ADD_QUEUE: Final = insert("queue", "delivery_id, endpoint_id, contact_id, lane, due_at")
+
+_OWNERS: Final = "SELECT json_group_object(key, contact_id) FROM identity_keys WHERE key IN carray(?)"
+_decode_owners: Final = msgspec.json.Decoder(dict[str, str]).decode
 
 _LOAD_CONTACTS: Final = (
     "SELECT CAST('[' || group_concat(doc) || ']' AS BLOB) FROM contacts WHERE id IN (SELECT value FROM carray(?))"
@@ -88,7 +93,7 @@ class RecordTx(Transaction):
     async def owners(self, keys: Sequence[str]) -> dict[str, str]:
         if not keys:
             return {}
-        return dict(self.db.execute("SELECT key, contact_id FROM identity_keys WHERE key IN carray(?)", (texts(keys),)))
+        return _decode_owners(self.db.execute(_OWNERS, (texts(keys),)).get)
 
     async def phone_owners(self, numbers: Sequence[str]) -> dict[str, list[str]]:
         owners: dict[str, list[str]] = {}

@@ -149,6 +149,15 @@ async def test_clients_who_never_finish_hold_nobody_up(engine: Engine) -> None:
             await client.close()
 
 
+async def test_a_client_that_wants_to_close_reads_why_its_body_was_too_large(engine: Engine) -> None:
+    """As urllib, and nginx before us, ask: a reset while they send would lose them the answer."""
+    async with Client(engine.url, await engine.key()) as client:
+        got = await client.post("/events", b" " * (10 * MIB), connection="close")
+    assert got is not None
+    assert (got.status, got.json["code"]) == (413, "bodyTooLarge")
+    await works(engine)
+
+
 async def test_a_body_that_is_cut_leaves_nothing_behind(engine: Engine) -> None:
     client = Client(engine.url, await engine.key())
     request = client.request("POST", "/events", event())

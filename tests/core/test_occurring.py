@@ -35,6 +35,7 @@ def test_a_rule_outside_its_validity() -> None:
     [
         ({"type": "date.upcoming"}, "calendar"),
         ({"type": "contact.inactive"}, "calendar"),
+        ({"type": "contact.erased"}, "tellErasure"),
         ({"type": "contact.score_changed", "scope": "tag"}, "score of a tag"),
         ({"type": "contact.score_changed", "scope": "stage"}, "score of a stage"),
         ({"type": "contact.stage_entered", "funnel": "Inny"}, "no funnel “Inny”"),

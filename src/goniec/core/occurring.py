@@ -11,7 +11,15 @@ from msgspec import Struct
 from goniec.core.matching import type_of
 from goniec.core.rules import RuleDraft
 from goniec.core.times import Millis, parse_instant
-from goniec.core.triggers import ContactInactive, DateUpcoming, ScoreChanged, StageEntered, StageLeft, Trigger
+from goniec.core.triggers import (
+    ContactErased,
+    ContactInactive,
+    DateUpcoming,
+    ScoreChanged,
+    StageEntered,
+    StageLeft,
+    Trigger,
+)
 
 
 class Known(Struct, frozen=True):
@@ -47,6 +55,8 @@ def _impossible(trigger: Trigger, known: Known) -> str | None:
     match trigger:
         case DateUpcoming() | ContactInactive():
             return "this version of Goniec raises no events by the calendar"
+        case ContactErased():
+            return "nothing is left to decide about; an endpoint with tellErasure is told that a contact was erased"
         case ScoreChanged(scope="tag" | "stage" as scope):
             return f"nothing changes the score of a {scope} in this version of Goniec"
         case StageEntered(funnel=str(funnel), stages=stages) | StageLeft(funnel=str(funnel), stages=stages):

@@ -270,6 +270,28 @@ class TestCompany:
         await shop.settle()
         assert (await shop.store.queries.totals())["deliveries.delivered"] == 1
 
+    async def test_who_came_with_others_waits_for_them(self, shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(record, "PATIENCE_SECONDS", 0.2)
+        transact, commits = shop.store.transact, 0
+
+        async def counted(work: Any) -> Any:
+            nonlocal commits
+            commits += 1
+            return await transact(work)
+
+        monkeypatch.setattr(shop.store, "transact", counted)
+
+        async def later(name: str) -> None:
+            await asyncio.sleep(0.01)
+            await shop.record(email(name))
+
+        await asyncio.gather(shop.record(email("a@x.pl")), later("b@x.pl"))
+        assert commits == 2  # nobody was there before, so the first one does not wait
+        await asyncio.gather(shop.record(email("a@x.pl")), shop.record(email("b@x.pl")))
+        assert commits == 3
+        await asyncio.gather(shop.record(email("a@x.pl")), later("b@x.pl"))
+        assert commits == 4
+
 
 class TestOverload:
     async def test_more_than_may_wait_is_sent_away_whole(self, shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,10 @@ RIDE_SECONDS: Final = 0.02
 RIDE_RESULTS: Final = 250
 """Results of attempts wait this long, or until there are this many, for a batch of calls to ride along with."""
 
+COMPANY_CALLS: Final = 100
+PATIENCE_SECONDS: Final = 0.002
+"""With fewer calls a commit waits for company, so long, when the last one had some."""
+
 AWAY_SECONDS: Final = 0.5
 """How long the results of attempts rest when the store is away."""
 
@@ -93,6 +97,7 @@ class Recorder:
         self._bytes = 0
         self._wake = asyncio.Event()
         self._stopping = False
+        self._crowded = False
         self._ids: EventIds | None = None
         self._contacts_at: Millis = 0
         self._setup = -1
@@ -154,7 +159,10 @@ class Recorder:
             await self._commit()
 
     async def _company(self) -> None:
-        """Wait for work. Lone results of attempts wait a moment more: calls may come that they can ride along with."""
+        """Wait for work. Lone results of attempts wait a moment more: calls may come that they can ride along with.
+
+        Where several callers came together before, they are likely to again: the first of them waits for the others.
+        """
         leaves: float | None = None
         while not self._jobs and self._riding < RIDE_RESULTS and not self._stopping:
             if self._riders and leaves is None:
@@ -165,12 +173,15 @@ class Recorder:
                     await self._wake.wait()
             except TimeoutError:
                 return
+        if self._crowded and self._waiting < COMPANY_CALLS and not self._stopping:
+            await asyncio.sleep(PATIENCE_SECONDS)
 
     async def _commit(self) -> None:
         jobs = self._next_jobs()
         riders = list(self._riders)
         self._riders.clear()
         self._riding = 0
+        self._crowded = len(jobs) > 1
         try:
             await self._settle(jobs, riders)
         except Unavailable as error:

@@ -2,7 +2,8 @@
 
 It makes files that an engine would need hours for, and the ages that retention acts on: the oldest events fall due one
 after the other from `start` on, at the rate at which the measurement brings new ones, and so do dedup keys. Rows are
-made by the store's own functions, so the file is one that the engine could have written.
+made by the store's own functions, so the file is one that the engine could have written. Where rows lie anywhere
+(contacts, dedup keys), pages are left about three quarters full, as they are in a file that has lived.
 """
 
 from pathlib import Path
@@ -24,6 +25,10 @@ DEDUP_DAYS: Final = 30
 ENDPOINTS: Final = 16
 TAGS: Final = 20
 CHUNK: Final = 20_000
+SPARE_BYTES: Final = 250
+"""By so much a contact's row shrinks after it was written."""
+SPARE_SHARE: Final = 3
+"""One in so many dedup keys more is written, and deleted again."""
 
 _CONTACTS: Final = insert("contacts", "id, doc")
 _TEXTS: Final = insert("contact_texts", "contact_id, folded")
@@ -105,10 +110,11 @@ def event_id(past: Past, n: int) -> str:
 def _fill_contacts(db: apsw.Connection, past: Past) -> None:
     for low in range(0, past.contacts, CHUNK):
         contacts = [_contact(past, number) for number in range(low, min(low + CHUNK, past.contacts))]
-        _CONTACTS.run(db, [(contact.id, rows.encode(contact)) for contact in contacts])
+        _CONTACTS.run(db, [(contact.id, rows.encode(contact) + bytes(SPARE_BYTES)) for contact in contacts])
         _TEXTS.run(db, [(contact.id, rows.folded(contact)) for contact in contacts])
         _KEYS.run(db, [(f"e:{contact.email}", contact.id) for contact in contacts])
         _PHONES.run(db, [(str(contact.phone), contact.id) for contact in contacts])
+    db.execute("UPDATE contacts SET doc = substr(doc, 1, length(doc) - ?)", (SPARE_BYTES,))
 
 
 def _contact(past: Past, number: int) -> Contact:
@@ -246,14 +252,16 @@ def _fill_dedup(db: apsw.Connection, past: Past) -> None:
     total = past.due + rest
     index: str = db.execute("SELECT sql FROM sqlite_schema WHERE name = 'ix_dedup_at'").get
     db.execute("DROP INDEX ix_dedup_at")
-    for low in range(0, total, CHUNK):
+    written = total + total // SPARE_SHARE
+    for low in range(0, written, CHUNK):
         chunk = []
-        for n in range(low, min(low + CHUNK, total)):
+        for n in range(low, min(low + CHUNK, written)):
             due = chance.random() * total < past.due
             at = oldest + int(chance.random() * (past.seconds * SECOND if due else DEDUP_DAYS * DAY))
-            key = (n * 2**128 // total).to_bytes(16)
-            chunk.append((key, key + key, event_id(past, past.events - 1), at))
+            key = (n * 2**128 // written).to_bytes(16)
+            chunk.append((key, key + key, event_id(past, past.events - 1), at if n % (SPARE_SHARE + 1) else 0))
         _DEDUP.run(db, chunk)
+    db.execute("DELETE FROM dedup WHERE at = 0")
     db.execute(index)
 
 

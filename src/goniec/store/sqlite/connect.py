@@ -33,7 +33,7 @@ def check_library(version: str = apsw.sqlite_lib_version()) -> None:
         )
 
 
-STATEMENTS: Final = 300
+STATEMENTS: Final = 500
 """Prepared statements that are kept: each of the many-row ones stands there once for every number of rows."""
 
 

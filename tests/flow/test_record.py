@@ -263,6 +263,18 @@ class TestCompany:
         (two,) = await shop.record(email("b@x.pl", happenings=(happened(),)))
         assert recorded(two).contact.stages == {}
 
+    async def test_a_rule_that_cannot_run_is_told_when_rules_are_read(
+        self, shop: Workshop, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        await shop.rule("rul_0", version=0, active=False)
+        await shop.rule("rul_9", timezone="Nowhere/At_all")
+        (one,) = await shop.record(email("a@x.pl", happenings=(happened(),)))
+        assert recorded(one).deliveries == ()
+        told = capsys.readouterr().err
+        assert "rule.broken" in told
+        assert "rul_0" in told
+        assert "rul_9" in told
+
     async def test_results_ride_alone_when_nothing_comes(self, shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(record, "RIDE_RESULTS", 1)
         await shop.rule()

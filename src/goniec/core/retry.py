@@ -42,7 +42,7 @@ _CONCURRENCY_MAX: Final = 1_000
 _HOLD_MAX: Final = 30 * 86_400
 
 _SHORT_YEAR: Final = len("94")
-_SECONDS: Final = re.compile(r"\d{1,10}", re.ASCII)
+_SECONDS: Final = re.compile(r"\d{1,400}", re.ASCII)
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH: Final = f"(?P<month>{'|'.join(_MONTHS)})"
 _TIME: Final = r"(?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d):(?P<second>[0-5]\d|60)"

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, assert_never
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -233,6 +234,7 @@ class Deliverer:
         if endpoint is None:
             return
         box.endpoint = endpoint
+        box.host = urlsplit(endpoint.url).hostname
         box.held_until = max(box.held_until, endpoint.held_until or 0)
         try:
             box.credentials = unsealed(endpoint, self._vault)
@@ -374,7 +376,9 @@ class Deliverer:
             results, self._results = self._results, []
             self._unwritten += len(results)
             self._finish([finished for finished, _ in results], partial(self._written, results))
-            log.infos("attempt", (_line(finished) for finished, _ in results))
+            log.infos(
+                "attempt", (_line(finished, self._box(finished.delivery.endpoint_id).host) for finished, _ in results)
+            )
 
     def _written(self, results: Sequence[tuple[Finished, bool]], _moved: list[Delivery]) -> None:
         for finished, laned in results:
@@ -457,12 +461,13 @@ def _standing(delivery: Delivery, following: Next, end: Millis) -> tuple[Status,
             assert_never(following)
 
 
-def _line(finished: Finished) -> dict[str, object]:
-    """One wide line per attempt: ids, counts and outcome; never a path, a query, credentials or the payload."""
+def _line(finished: Finished, host: str | None) -> dict[str, object]:
+    """One wide line per attempt: ids, host, counts and outcome; never a path, a query, credentials or the payload."""
     delivery, attempt = finished.delivery, finished.attempt
     return {
         "delivery": delivery.id,
         "endpoint": delivery.endpoint_id,
+        "host": host,
         "number": attempt.number,
         "status": attempt.status,
         "failure": attempt.failure,

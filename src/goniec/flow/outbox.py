@@ -45,6 +45,7 @@ class Outbox:
         "flying",
         "held",
         "held_until",
+        "host",
         "id",
         "lanes",
         "last_success",
@@ -56,6 +57,7 @@ class Outbox:
         self.id = endpoint_id
         self.endpoint: Endpoint | None = None
         self.credentials: Credentials | None = None
+        self.host: str | None = None
         self.held_until: Millis = 0
         self.last_success: Millis = 0
         self.more = False

@@ -274,8 +274,12 @@ class Recorder:
             return
         endpoints = frozenset(endpoint.id for endpoint in await tx.endpoints())
         funnels = {funnel.name: funnel.stages for funnel in await tx.funnels()}
-        self._world = World(RuleSet(await tx.rules(), self._locale.zone, before=self._world.rules), endpoints, funnels)
+        rules = await tx.rules()
+        self._world = World(RuleSet(rules, self._locale.zone, before=self._world.rules), endpoints, funnels)
         self._setup = version
+        unreadable = {rule.id: "its row cannot be read" for rule in rules if not rule.version}
+        for rule_id, reason in (unreadable | self._world.rules.broken).items():
+            log.error("rule.broken", rule=rule_id, reason=reason, mend="save it anew, or restore a backup")
 
     async def _chance(self, tx: Tx, now: Millis) -> Chance:
         if self._ids is None:

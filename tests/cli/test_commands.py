@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from goniec.cli import COMMANDS, GROUPS, app
+from goniec.cli import COMMANDS, GROUPS, app, run
 from tests.cli.commands import GONIEC, environment, goniec
 
 EVERY = [command.split() for command, _, _ in COMMANDS]
@@ -79,6 +79,25 @@ def test_wrong_usage_is_told_and_is_2(tmp_path: Path, arguments: list[str]) -> N
     assert ran.stderr.startswith("goniec: ")
     assert "Traceback" not in ran.stderr
     assert ran.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("nonsense", 'Unknown command "nonsense".\nSee goniec --help.'),
+        ("explan", 'Unknown command "explan". Did you mean "explain"?\nSee goniec --help.'),
+        ("key nonsense", 'Unknown command "nonsense". Available commands: create.\nSee goniec key --help.'),
+        ("key create", "NAME is missing\nSee goniec key create --help."),
+        ("serve extra", "there is no use for 'extra': it is one argument too many\nSee goniec serve --help."),
+        ("serve --port", "--port wants a value\nSee goniec serve --help."),
+        ("serve --port x", "--port is 'x': a whole number is expected\nSee goniec serve --help."),
+        ("serve --prot 1", "Unknown option: --prot. Did you mean --port?\nSee goniec serve --help."),
+        ("receive --delay x", "--delay is 'x': a number is expected\nSee goniec receive --help."),
+    ],
+)
+def test_wrong_usage_is_told_in_words_for_people(line: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(line.split()) == 2
+    assert capsys.readouterr() == ("", f"goniec: {told}\n")
 
 
 @pytest.mark.parametrize("command", [one for one in EVERY if one[0] not in {"bench", "demo", "receive"}], ids=" ".join)

@@ -57,7 +57,9 @@ def test_all_is_well(worked: Worked) -> None:
         "secrets",
         "reach",
     ]
-    assert "made 1 = pending 0 + held 0 + delivered 1 + failed 0 + cancelled 0" in ran.stdout
+    assert (
+        " + duplicates 0 + refused 0; made 1 = pending 0 + held 0 + delivered 1 + failed 0 + cancelled 0" in ran.stdout
+    )
     assert "nothing answers" in ran.stdout
 
 

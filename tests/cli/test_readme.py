@@ -43,7 +43,7 @@ def test_sixty_seconds(tmp_path: Path) -> None:
             key: value for key, value in shown.items() if "…" not in value
         }
         for line in tell.splitlines():
-            assert sh(tmp_path, line, **settings)
+            assert sh(tmp_path, line, port=ports["8000"])
 
 
 def test_the_two_commands_are_in_the_makefile() -> None:
@@ -59,7 +59,12 @@ def test_its_links_lead_somewhere() -> None:
 
 
 def sh(folder: Path, line: str, **settings: str) -> str:
-    program, *arguments = shlex.split(line)
+    """Run a line; what it sets before the command holds for it, as in a shell."""
+    words = shlex.split(line)
+    while words[0].startswith("GONIEC_"):
+        name, _, value = words.pop(0).removeprefix("GONIEC_").partition("=")
+        settings[name.lower()] = value
+    program, *arguments = words
     assert program == ".venv/bin/goniec"
     ran = subprocess.run(
         [sys.executable, "-m", "goniec", *arguments],

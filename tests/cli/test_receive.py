@@ -249,7 +249,7 @@ async def test_a_port_in_use(tmp_path: Path) -> None:
     async with receiving(Demands()) as (port, _):
         ran = goniec(tmp_path, "receive", "--port", str(port))
     assert ran.returncode == 1
-    assert ran.stderr.startswith(f"goniec: cannot listen on 127.0.0.1:{port} (")
+    assert ran.stderr.startswith(f"goniec: 127.0.0.1 port {port} is in use by another program")
     assert ran.stderr.strip().endswith("choose another with --port")
 
 

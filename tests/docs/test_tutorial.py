@@ -29,19 +29,19 @@ def test_from_an_outage_to_a_delivery(tmp_path: Path) -> None:
         assert curl(events, variables)["accepted"] == 2
         assert curl(events, variables)["duplicates"] == 2
         line_with(server.stderr, "connectFailed")
-        shown = sh(tmp_path, listing.strip(), **settings)
+        shown = sh(tmp_path, listing.strip(), port=ports["8000"])
         delivery = re.search(r"dlv_\w+", shown)
         assert delivery
         assert "pending" in shown
-        ola, jan = (sh(tmp_path, line, **settings) for line in why.strip().splitlines())
+        ola, jan = (sh(tmp_path, line, port=ports["8000"]) for line in why.strip().splitlines())
         assert "fired" in ola
         assert "hasPhone" in jan or "/conditions" in jan
         program, *arguments = shlex.split(receive)
         with running(tmp_path, *arguments, "--port", ports["9000"]) as sales:
             line_with(sales.stderr, "Listening")
-            sh(tmp_path, f"{program} deliveries resend {delivery[0]}", **settings)
+            sh(tmp_path, f"{program} deliveries resend {delivery[0]}", port=ports["8000"])
             assert "→ 200" in line_with(sales.stdout, "POST /sales")
-        sh(tmp_path, doctor.strip(), **settings)
+        sh(tmp_path, doctor.strip(), port=ports["8000"])
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -10,13 +10,14 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CoercionError, CycloptsError, MissingArgumentError, UnknownCommandError, UnusedCliTokensError
 
 from goniec import __version__
 
 app: Final = App(
     name="goniec",
-    help="Contact events come in, rules decide, signed webhooks go out.",
+    help="Contact events come in, rules decide, signed webhooks go out.\n\n"
+    "COMMAND --help tells its options, doctor the settings in force (GONIEC_…).",
     version=__version__,
     help_format="plaintext",
     help_formatter="plain",
@@ -62,7 +63,8 @@ def run(tokens: Sequence[str]) -> int:
         result = app(list(tokens), exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
-        print(f"goniec: {error}\nSee goniec --help.", file=sys.stderr)
+        command = " ".join(("goniec", *(error.command_chain or ())))
+        print(f"goniec: {_wrong(error)}\nSee {command} --help.", file=sys.stderr)
         return 2
     except BrokenPipeError:
         # whoever read our output has enough of it; what is left in the buffer has nowhere to go
@@ -74,6 +76,26 @@ def run(tokens: Sequence[str]) -> int:
         print(*(f"goniec: {line}" for line in str(error).splitlines()), sep="\n", file=sys.stderr)
         return getattr(error, "code", 1)
     return result if isinstance(result, int) else 0
+
+
+def _wrong(error: CycloptsError) -> str:
+    """Say what is wrong with a command line, in our words where the library's are made for programmers."""
+    match error:
+        case UnusedCliTokensError(unused_tokens=[first, *_]):
+            return f"there is no use for {first!r}: it is one argument too many"
+        case MissingArgumentError(argument=argument) if argument is not None and argument.index is not None:
+            return f"{argument.name.lstrip('-').upper()} is missing"
+        case MissingArgumentError(argument=argument) if argument is not None:
+            return f"{argument.name} wants a value"
+        case CoercionError(token=token, target_type=target) if token is not None and target in {int, float}:
+            wanted = "a whole number" if target is int else "a number"
+            return f"{token.keyword} is {token.value!r}: {wanted} is expected"
+        case UnknownCommandError():
+            told = str(error)
+            # cut short after a few, the list would hide the very command that was meant
+            return told.partition(" Available commands:")[0] if told.endswith("...") else told
+        case _:
+            return str(error)
 
 
 def expected() -> tuple[type[Exception], ...]:

@@ -77,14 +77,14 @@ def show(id: Annotated[str, Parameter(help="dlv_…")], *, json: Json = False) -
         print(f"  rule     {delivery.rule_id}, run {delivery.run_id}")
     for attempt in attempts:
         print(f"\n{_headline(attempt)}")
-        for part in (attempt.head, attempt.body):
+        for part in (attempt.head.replace(b"\r\n", b"\n"), attempt.body):
             for line in shown_body(part).splitlines():
                 print(f"    {line}")
     print(f"\n{shown_body(delivery.body)}")
     return 0
 
 
-def resend(ids: Annotated[tuple[str, ...], Parameter(help="dlv_…", negative=())]) -> int:
+def resend(ids: Annotated[tuple[str, ...], Parameter(help="dlv_…, one or more", negative=())]) -> int:
     """Send deliveries once more: the same ids and bytes, now."""
     found = asyncio.run(_resend(ids))
     for id, one in zip(ids, found, strict=True):
@@ -127,12 +127,16 @@ def _host(endpoint: Endpoint) -> str:
 
 def _headline(attempt: Attempt) -> str:
     came = f"status {attempt.status}" if attempt.status is not None else "no answer"
-    failed = f", {attempt.failure}: {printable(attempt.detail)}" if attempt.failure is not None else ", delivered"
+    failed = (
+        f", {attempt.failure}: {printable(attempt.detail).rstrip('.')}"
+        if attempt.failure is not None
+        else ", delivered"
+    )
     noted = f"; {printable(attempt.note)}" if attempt.note else ""
     again = " (asked for by hand)" if attempt.resend else ""
     address = f" at {attempt.address}" if attempt.address else ""
     start = f"attempt {attempt.number}{again} {format_instant(attempt.at)}{address}"
-    return f"{start}: {came}{failed}{noted}, {attempt.millis} ms"
+    return f"{start}: {came} after {attempt.millis} ms{failed}{noted}"
 
 
 def _as_json(delivery: Delivery) -> dict[str, Any]:

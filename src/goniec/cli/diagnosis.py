@@ -152,7 +152,8 @@ async def _ledger(queries: Queries) -> Finding:
         advice = "keep a copy (goniec backup) and tell the authors of Goniec: this should not happen"
         return Finding("ledger", told, problem=True, advice=advice)
     kept = " + ".join(f"{status} {counted.get(f'deliveries.{status}', 0)}" for status in Status)
-    return Finding("ledger", f"received {counted['received']}, made {counted['made']} = {kept}")
+    taken = " + ".join(f"{outcome} {counted[outcome]}" for outcome in ("accepted", "duplicates", "refused"))
+    return Finding("ledger", f"received {counted['received']} = {taken}; made {counted['made']} = {kept}")
 
 
 def _answer(settings: Settings) -> Finding:

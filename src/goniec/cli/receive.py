@@ -1,6 +1,7 @@
 """`goniec receive`: a receiver for trying things; prints what arrives, checks it, and misbehaves on demand."""
 
 import asyncio
+from errno import EADDRINUSE
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -33,9 +34,8 @@ async def _listen(demands: Demands, port: int, stop: asyncio.Event) -> int:
     try:
         bound = await receiver.start(port)
     except OSError as error:
-        raise CommandError(
-            f"cannot listen on {ADDRESS}:{port} ({error.strerror}); choose another with --port"
-        ) from None
+        why = "is in use by another program" if error.errno == EADDRINUSE else f"cannot be had ({error.strerror})"
+        raise CommandError(f"{ADDRESS} port {port} {why}; choose another with --port") from None
     say(f"Listening on http://{ADDRESS}:{bound}/ until Ctrl-C.")
     say("Goniec reaches this machine only when told to: GONIEC_ALLOW_NETWORKS=127.0.0.0/8 goniec serve")
     try:

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, assert_never
-from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -234,7 +233,8 @@ class Deliverer:
         if endpoint is None:
             return
         box.endpoint = endpoint
-        box.host = urlsplit(endpoint.url).hostname
+        # as it was checked and written anew: scheme, host with its port, path
+        box.host = endpoint.url.split("/", 3)[2]
         box.held_until = max(box.held_until, endpoint.held_until or 0)
         try:
             box.credentials = unsealed(endpoint, self._vault)

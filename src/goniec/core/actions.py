@@ -68,7 +68,7 @@ class RemoveDetail(Struct, frozen=True, forbid_unknown_fields=True, tag_field="t
 
 
 class SetField(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="setField"):
-    """Set a field of the contact that is no key to it: name, company, phone, language, timezone. None clears it."""
+    """Set a field of the contact that is no key to it: name, company, phone, language, timezone. Null clears it."""
 
     field: str
     value: str | None

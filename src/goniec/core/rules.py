@@ -31,8 +31,8 @@ class RuleDraft(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknow
 
     What it gets by being stored (id, version, times) is taken and left aside, so that what was read can be sent back as
     it is. Times of validity are RFC 3339, durations ISO 8601, both as entered. `timezone` is where its dates are
-    counted (None: the workspace's), `max_age` the greatest age of an event that may still set it off; without
-    `max_runs` there is no limit.
+    counted (null: the workspace's), `maxAge` the greatest age of an event that may still set it off; without
+    `maxRuns` there is no limit.
     """
 
     id: Any = None

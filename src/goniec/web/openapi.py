@@ -3,6 +3,7 @@
 Called by `pages`, once, when somebody asks for it.
 """
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -110,7 +111,7 @@ def document(operations: Sequence[Operation], version: str, base: str) -> bytes:
         "tags": [{"name": tag, "description": TAGS[tag]} if tag in TAGS else {"name": tag} for tag in used],
         "paths": paths,
         "components": {
-            "schemas": {name: schema for name, schema in schemas.items() if name not in queries},
+            "schemas": {name: _described(schema) for name, schema in schemas.items() if name not in queries},
             "parameters": _PARAMETERS,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key."}},
         },
@@ -193,6 +194,12 @@ def _query(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
             parameter["description"] = given["description"]
         parameters.append(parameter)
     return parameters
+
+
+def _described(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Take the indentation of the code out of a class's docstring: Markdown shows indented lines as code."""
+    about = schema.get("description")
+    return schema if about is None else {**schema, "description": inspect.cleandoc(about)}
 
 
 def _special(_kind: type[Instant]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The API's description: complete, and true when schemathesis tries it against a served application."""
 
 import asyncio
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -83,6 +84,13 @@ def test_every_call_is_described() -> None:
         for status, answer in described["responses"].items():
             media_type = "application/json" if int(status) < 400 else "application/problem+json"
             assert set(answer.get("content", {})) <= {media_type}, (one.name, status)
+
+
+def test_schemas_are_described_for_who_writes_json() -> None:
+    for name, one in DOCUMENT["components"]["schemas"].items():
+        about = one.get("description", "")
+        assert "\n  " not in about, name  # Markdown would show it as code
+        assert not re.search(r"`[a-z]+_[a-z_]+`|\bNone\b|\bTrue\b|\bFalse\b", about), name
 
 
 @pytest.mark.parametrize("one", OPERATIONS, ids=lambda one: one.name)

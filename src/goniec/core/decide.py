@@ -206,26 +206,30 @@ class _Telling:
             return Miss(rule.rule.id, rule.rule.version, Outcome.CONDITIONS_FAILED, seen)
         stopped = self._stopped(rule, event, holds=holds) or self._broken(actions)
         outcome, detail = stopped or (Outcome.FIRED if holds else Outcome.FIRED_OTHERWISE, None)
-        run = Run(
-            id=run_id(event.id, rule.rule.id),
-            rule_id=rule.rule.id,
-            version=rule.rule.version,
-            contact_id=event.contact_id,
-            at=self._now,
-            outcome=outcome,
-            trace=rule.trace(snapshot, event),
-            detail=detail,
-        )
+        run = run_id(event.id, rule.rule.id)
+        deliveries: tuple[str, ...] = ()
         if stopped is None:
             if holds:
                 self._count(rule)
-            run = replace(run, deliveries=tuple(self._act(rule, run, event, actions, "a" if holds else "o")))
-        self.decision.runs.append(run)
+            deliveries = tuple(self._act(rule, run, event, actions, "a" if holds else "o"))
+        self.decision.runs.append(
+            Run(
+                id=run,
+                rule_id=rule.rule.id,
+                version=rule.rule.version,
+                contact_id=event.contact_id,
+                at=self._now,
+                outcome=outcome,
+                trace=rule.trace(snapshot, event),
+                detail=detail,
+                deliveries=deliveries,
+            )
+        )
         return None
 
     def _stopped(self, rule: CompiledRule, event: Event, *, holds: bool) -> tuple[Outcome, str | None] | None:
         since = self._now - LOOP_WINDOW
-        if any(above.rule_id == rule.rule.id and above.at > since for above in event.ancestors):
+        if event.ancestors and any(above.rule_id == rule.rule.id and above.at > since for above in event.ancestors):
             return Outcome.LOOP_STOPPED, "the event descends from a run of this rule"
         if len(event.ancestors) >= DEPTH_MAX:
             return Outcome.LOOP_STOPPED, f"the event stands below {DEPTH_MAX} runs already"
@@ -259,13 +263,13 @@ class _Telling:
             contact, fired={**contact.fired, rule.rule.id: Fired(fired.count + 1, self._now)}
         )
 
-    def _act(self, rule: CompiledRule, run: Run, event: Event, actions: Sequence[Action], branch: str) -> Iterator[str]:
+    def _act(self, rule: CompiledRule, run: str, event: Event, actions: Sequence[Action], branch: str) -> Iterator[str]:
         """Carry out a branch in order, each action on the state that those before it left.
 
         Gives the ids of its deliveries.
         """
         below = (*event.ancestors, Ancestor(rule.rule.id, self._now))
-        origin = _Origin("rule", rule.rule.id, run.id, below, fired=True)
+        origin = _Origin("rule", rule.rule.id, run, below, fired=True)
         for n, action in enumerate(actions):
             match action:
                 case Webhook(endpoint_id=endpoint):

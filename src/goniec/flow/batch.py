@@ -152,14 +152,12 @@ class Batch:
         before = self._blank() if found is None else self._contacts[found]
         if call.expect is not None and call.expect != before.seq:
             return Refusal("preconditionFailed", "the contact has changed since it was read; read it again")
-        call = replace(call, fields=self._fields(before, call))
-        keys = {name: call.fields.get(name, getattr(before, attribute)) for name, attribute in _KEYS.items()}
-        if not any(keys.values()):
+        fields = self._fields(before, call)
+        if not any(fields.get(name, getattr(before, attribute)) for name, attribute in _KEYS.items()):
             return Refusal("noKey", NO_KEY, "/email")
-        ancestors = self._ancestries.get(call.cause, ()) if call.cause is not None else ()
-        if call.cause is not None and call.cause not in self._ancestries:
-            call = replace(call, cause=None)
-        decision = decide(before, call, ancestors, self._world, self._chance.now, self._chance.event_id)
+        ancestors = () if call.cause is None else self._ancestries.get(call.cause)
+        call = replace(call, fields=fields, cause=None if ancestors is None else call.cause)
+        decision = decide(before, call, ancestors or (), self._world, self._chance.now, self._chance.event_id)
         if not decision.events:
             return Recorded(before, created=False, events=(), happened=(), deliveries=())
         if _grown(before, decision.contact) and len(msgspec.json.encode(decision.contact)) > CONTACT_BYTES:

@@ -13,9 +13,10 @@ from goniec.observe import log
 from goniec.ports import Clock, Pruned, Store, Tx, Unavailable
 
 BITE: Final = 500
-"""Rows that one transaction deletes, about."""
+BITE_MOST: Final = 4_000
+"""Rows that one transaction deletes, about: the more there is to do, the more."""
 
-LOOK_SECONDS: Final = 10.0
+LOOK_SECONDS: Final = 1.0
 """How often retention looks for what is too old; between bites of a larger backlog it rests `REST_SECONDS`."""
 
 REST_SECONDS: Final = 0.02
@@ -35,14 +36,16 @@ class Upkeep:
 
     async def run(self) -> None:
         """Let go what is too old, again and again."""
+        bite = BITE
         while True:
-            more = await self._prune()
+            more = await self._prune(bite)
+            bite = min(2 * bite, BITE_MOST) if more else BITE
             await asyncio.sleep(REST_SECONDS if more else LOOK_SECONDS)
 
-    async def _prune(self) -> bool:
+    async def _prune(self, bite: int) -> bool:
         now = self._clock.now()
         try:
-            pruned = await self._store.transact(partial(self._bite, now))
+            pruned = await self._store.transact(partial(self._bite, now, bite))
         except Unavailable as error:
             log.warning("retention.unavailable", reason=str(error))
             return False
@@ -50,5 +53,5 @@ class Upkeep:
             log.debug("retention", events=pruned.events, deliveries=pruned.deliveries, more=pruned.more)
         return pruned.more
 
-    async def _bite(self, now: Millis, tx: Tx) -> Pruned:
-        return await tx.prune(now - self._retention, now - self._dedup, now - ANSWERS_KEPT, BITE)
+    async def _bite(self, now: Millis, bite: int, tx: Tx) -> Pruned:
+        return await tx.prune(now - self._retention, now - self._dedup, now - ANSWERS_KEPT, bite)

@@ -6,25 +6,30 @@ contact's later ones stay too, so that erasing still finds every row that tells 
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import apsw
+import msgspec
 
 from goniec.core.ids import DELIVERY, EVENT, RUN, lowest
 from goniec.core.times import Millis
 from goniec.ports import Pruned
 from goniec.store.sqlite.chain import CODE
-from goniec.store.sqlite.sql import fetch, texts
+from goniec.store.sqlite.sql import texts
 from goniec.store.sqlite.transaction import BY_STATUS, Transaction
 
-Candidate: TypeAlias = tuple[Any, ...]
+Candidate: TypeAlias = tuple[str, str | None]
 """An event's id, and that of the contact's event before it."""
 
 _PREFIX: Final = len(EVENT)
 _END: Final = "~"
 """Sorts behind every id."""
 
-_EVENTS: Final = "SELECT id, previous FROM events WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
+_EVENTS: Final = (
+    "SELECT json_group_array(json_array(id, previous))"
+    " FROM (SELECT id, previous FROM events WHERE id > ? AND id < ? ORDER BY id LIMIT ?)"
+)
+_decode_events: Final = msgspec.json.Decoder(list[tuple[str, str | None]]).decode
 _NEEDED: Final = f"SELECT {CODE.format('delivery_id')} FROM queue WHERE delivery_id > ? AND delivery_id < ?"
 _BY_STATUS: Final = "SELECT status, count(*) FROM deliveries WHERE id > ? AND id < ? GROUP BY status"
 
@@ -63,7 +68,7 @@ class PruneTx(Transaction):
 
     def _prune_events(self, bound: str, limit: int) -> tuple[Counter[str], bool]:
         after = self.reach.after
-        candidates = fetch(self.db, _EVENTS, (after, bound, limit))
+        candidates = _decode_events(self.db.execute(_EVENTS, (after, bound, limit)).get)
         more = len(candidates) == limit
         low = after[_PREFIX:] and after[_PREFIX:] + _END
         high = candidates[-1][0][_PREFIX:] + _END if more else bound[_PREFIX:]

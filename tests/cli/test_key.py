@@ -13,7 +13,7 @@ def test_the_key_and_only_the_key_goes_to_stdout(tmp_path: Path) -> None:
     ran = goniec(tmp_path, "key", "create", "sklep")
     assert ran.returncode == 0
     assert re.fullmatch(r"gnc_[\w-]{43}\n", ran.stdout)
-    assert "scope ingest" in ran.stderr
+    assert f"to {tmp_path}/goniec.db, with the scope ingest" in ran.stderr
     assert ran.stdout.strip() not in ran.stderr
 
 

@@ -18,9 +18,11 @@ def create(
     scope: Annotated[Scope, Parameter(help="what it opens")] = "ingest",
 ) -> int:
     """Make an API key; the key, and nothing else, goes to stdout."""
-    made = asyncio.run(_create(settings_in_force(), name, scope))
+    settings = settings_in_force()
+    made = asyncio.run(_create(settings, name, scope))
     print(made.text)
-    say(f"This is {name}'s key, with the scope {scope}. It is shown this once and kept nowhere.")
+    # a key made in another folder than the server's opens nothing there
+    say(f"This is {name}'s key to {settings.database}, with the scope {scope}. It is shown this once and kept nowhere.")
     return 0
 
 

@@ -58,6 +58,9 @@ async def test_a_change_makes_a_version_and_earlier_ones_can_be_read(rules: Conf
     first = await rules.get(f"/rules/{made['id']}", params={"version": 1})
     assert first.json() == made
     assert (await rules.get(f"/rules/{made['id']}", params={"version": 3})).status_code == 404
+    for beyond in (0, 2**31, 2**63, 10**30):
+        refused = await rules.get(f"/rules/{made['id']}", params={"version": beyond})
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/version")
 
 
 async def test_a_version_of_a_rule_that_lost_its_endpoint_can_be_read(rules: Configured) -> None:

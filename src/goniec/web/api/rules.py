@@ -50,7 +50,8 @@ class VersionQuery(Struct, frozen=True, kw_only=True):
     """Which version of a rule."""
 
     version: Annotated[
-        Annotated[int, Meta(ge=1)] | None, Meta(description="An earlier version; the present one unless given.")
+        Annotated[int, Meta(ge=1, le=2**31 - 1)] | None,
+        Meta(description="An earlier version; the present one unless given."),
     ] = None
 
 

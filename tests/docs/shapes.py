@@ -68,4 +68,4 @@ def _plain(kind: Any) -> str:
         shapes.StructType: "object",
         shapes.AnyType: "anything",
     }
-    return names[type(kind)]
+    return next(name for known, name in names.items() if type(kind) is known)

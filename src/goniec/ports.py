@@ -21,7 +21,9 @@ from goniec.core.model import (
     Funnel,
     Miss,
     Run,
+    Session,
     Status,
+    User,
 )
 from goniec.core.rules import Rule
 from goniec.core.times import Millis
@@ -69,6 +71,22 @@ class Vault(Protocol):
 
     def unseal(self, row_id: str, sealed: bytes) -> str:
         """Decrypt; raises `ValueError` when no key at hand fits."""
+        ...
+
+
+class Passwords(Protocol):
+    """Hashes passwords, slowly on purpose, away from the loop."""
+
+    async def hash(self, password: str) -> str:
+        """Give what is kept of a password."""
+        ...
+
+    async def fits(self, password: str, kept: str | None) -> bool:
+        """Say whether a password is the one; None costs the same time and never fits."""
+        ...
+
+    def stale(self, kept: str) -> bool:
+        """Say whether it was hashed more weakly than is done now."""
         ...
 
 
@@ -215,7 +233,7 @@ class Tx(Protocol):
     where the whole transaction runs on the writer's thread in one hop).
     """
 
-    # setup: rules, endpoints, funnels, API keys
+    # setup: rules, endpoints, funnels, API keys, users
 
     async def setup_version(self) -> int:
         """Rises with every change of a rule, endpoint or funnel, by whichever process."""
@@ -255,6 +273,27 @@ class Tx(Protocol):
     async def delete_funnel(self, funnel_id: str) -> None: ...
     async def keys(self) -> list[ApiKey]: ...
     async def put_key(self, key: ApiKey) -> None: ...
+    async def users(self) -> list[User]: ...
+    async def user(self, user_id: str) -> User | None: ...
+    async def user_of(self, email: str) -> User | None:
+        """The user with this e-mail, in its compared form."""
+        ...
+
+    async def put_user(self, user: User, email: str) -> None:
+        """Write a user; `email` is the compared form, which no other user may have."""
+        ...
+
+    async def delete_user(self, user_id: str) -> None:
+        """Take a user away, sessions too."""
+        ...
+
+    async def session(self, digest: bytes) -> Session | None: ...
+    async def put_session(self, session: Session) -> None: ...
+    async def delete_session(self, digest: bytes) -> None: ...
+    async def delete_sessions(self, user_id: str, keep: bytes | None = None) -> None:
+        """End all sessions of a user but the one with the digest `keep`."""
+        ...
+
     async def mark(self, name: str) -> bytes | None:
         """A small value that is kept under a name, such as what proves that the key for secrets is the right one."""
         ...
@@ -371,7 +410,8 @@ class Tx(Protocol):
     async def prune(self, before: Millis, dedup_before: Millis, answers_before: Millis, limit: int) -> Pruned:
         """Delete at most about `limit` rows that are older; nothing that a pending delivery needs.
 
-        Behind an event that stays, the contact's later ones stay too, so that its chain always leads to all of them.
+        With the answers go the sessions that ended before them. Behind an event that stays, the contact's later ones
+        stay too, so that its chain always leads to all of them.
         """
         ...
 
@@ -463,6 +503,16 @@ class Queries(Protocol):
     async def keys(self) -> list[ApiKey]: ...
     async def key(self, digest: bytes) -> ApiKey | None:
         """The key with this SHA-256, revoked ones too."""
+        ...
+
+    async def users(self) -> list[User]: ...
+    async def user(self, user_id: str) -> User | None: ...
+    async def sessions(self, user_id: str) -> list[Session]:
+        """The sessions of a user, the newest first."""
+        ...
+
+    async def session(self, digest: bytes) -> tuple[Session, User] | None:
+        """A session and whose it is."""
         ...
 
     async def deliveries(self, wanted: DeliveryFilter, page: Page) -> list[Delivery]: ...

@@ -308,3 +308,42 @@ class ApiKey(Struct, frozen=True, kw_only=True, omit_defaults=True):
     digest: bytes
     created_at: Millis
     revoked_at: Millis | None = None
+
+
+UserRole = Literal["admin", "editor", "viewer"]
+
+
+class User(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody who uses the panel: `viewer` looks, `editor` changes rules and contacts, `admin` does everything.
+
+    `email` is as entered; who signs in is found by its compared form. `password` is a hash of argon2, and never leaves
+    the store. `language` and `timezone` are None where the workspace's count.
+    """
+
+    id: str
+    version: int
+    email: str
+    role: UserRole
+    password: str
+    created_at: Millis
+    updated_at: Millis
+    name: str = ""
+    language: Literal["pl", "en"] | None = None
+    timezone: str | None = None
+    disabled_at: Millis | None = None
+
+
+class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody signed in, in one browser. What the browser has is a token; only its SHA-256 (`digest`) is kept.
+
+    `csrf` is the secret that every form of the session carries, `agent` what the browser calls itself.
+    """
+
+    digest: bytes
+    user_id: str
+    csrf: str
+    created_at: Millis
+    seen_at: Millis
+    expires_at: Millis
+    remember: bool = False
+    agent: str = ""

@@ -295,6 +295,27 @@ api_keys = Table(
     **_HEAP,
 )
 
+users = Table(
+    "users",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("email", Text, nullable=False, unique=True, comment="in its compared form"),
+    Column("doc", LargeBinary, nullable=False),
+    **_HEAP,
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("expires_at", Millis, nullable=False),
+    Column("doc", LargeBinary, nullable=False),
+    Index("ix_sessions_user_id", "user_id"),
+    Index("ix_sessions_expires_at", "expires_at"),
+    **_HEAP,
+)
+
 names = Table(
     "names",
     metadata,

@@ -14,6 +14,8 @@ from goniec.ports import ContactFilter, Page
 from goniec.store import Refused
 from goniec.store.sqlite import SqliteStore, open_store, restore
 from tests.contract.store.scribe import ENDPOINT, NOW, Scribe, endpoint, ids, put, succeeded
+from tests.contract.store.test_users import put as put_users
+from tests.contract.store.test_users import session, user
 
 
 @pytest.fixture
@@ -162,7 +164,7 @@ async def test_what_cannot_be_restored_changes_nothing(backup: Path, target: Pat
         db.execute("CREATE TABLE x (y)" if name == "other" else "UPDATE alembic_version SET version_num = '0999'")
         db.close()
     damaged = bytearray(backup.read_bytes())
-    damaged[-3_000:] = b"\xff" * 3_000
+    damaged[4_096:8_192] = b"\xff" * 4_096  # the second page; the last ones may hold nothing
     bad["damaged"].write_bytes(damaged)
     words = {
         "text": "damaged",
@@ -184,3 +186,14 @@ async def test_nothing_is_restored_under_a_server(backup: Path, target: Path) ->
     with pytest.raises(Refused, match=f"in use by process {os.getpid()}"):
         restore(backup, target, NOW)
     await store.close()
+
+
+async def test_nobody_is_signed_in_after_a_restore(store: SqliteStore, tmp_path: Path) -> None:
+    await put_users(store, user(), session(b"digest"))
+    await store.backup(str(tmp_path / "copy.db"))
+    await store.close()
+    restore(tmp_path / "copy.db", tmp_path / "goniec.db", NOW)
+    restored = await reopened(tmp_path / "goniec.db")
+    assert await restored.queries.users() == [user()]
+    assert await restored.queries.session(b"digest") is None
+    await restored.close()

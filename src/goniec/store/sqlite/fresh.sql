@@ -269,3 +269,29 @@ CREATE TABLE totals (
 
 INSERT INTO alembic_version (version_num) VALUES ('0001') RETURNING version_num;
 
+-- Running upgrade 0001 -> 0002
+
+CREATE TABLE users (
+    id TEXT NOT NULL,
+    email TEXT NOT NULL,
+    doc BLOB NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE (email)
+)
+ STRICT;
+
+CREATE TABLE sessions (
+    digest BLOB NOT NULL,
+    user_id TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    doc BLOB NOT NULL,
+    PRIMARY KEY (digest)
+)
+ STRICT;
+
+CREATE INDEX ix_sessions_user_id ON sessions (user_id);
+
+CREATE INDEX ix_sessions_expires_at ON sessions (expires_at);
+
+UPDATE alembic_version SET version_num='0002' WHERE alembic_version.version_num = '0001';
+

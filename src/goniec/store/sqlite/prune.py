@@ -56,6 +56,7 @@ class PruneTx(Transaction):
         keys = self._prune_by_age("dedup", "key", dedup_before, limit)
         answers = self._prune_by_age("answers", "key", answers_before, limit)
         strays = self._prune_by_age("quarantine", "id", before, limit)
+        self.db.execute("DELETE FROM sessions WHERE expires_at < ?", (answers_before,))
         more = more or max(keys, answers, strays) >= limit
         return Pruned(gone["events"], gone["runs"], gone["deliveries"], gone["attempts"], keys + answers, more)
 

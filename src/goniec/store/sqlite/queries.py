@@ -7,11 +7,11 @@ import apsw
 
 from goniec.core.endpoint import Endpoint
 from goniec.core.identity import alias_key
-from goniec.core.model import ApiKey, Attempt, Contact, Delivery, Event, Funnel, Miss, Run
+from goniec.core.model import ApiKey, Attempt, Contact, Delivery, Event, Funnel, Miss, Run, Session, User
 from goniec.core.rules import Rule
 from goniec.core.times import Millis
 from goniec.ports import ContactFilter, DeliveryFilter, EventFilter, Page, Queue
-from goniec.store.sqlite import ledger, lists, rows, setup
+from goniec.store.sqlite import ledger, lists, rows, setup, users
 from goniec.store.sqlite.chain import heads, resolved, walk
 from goniec.store.sqlite.readers import Readers
 from goniec.store.sqlite.writer import Writer
@@ -96,6 +96,18 @@ class SqliteQueries:
 
     async def key(self, digest: bytes) -> ApiKey | None:
         return await self._read(setup.key, digest)
+
+    async def users(self) -> list[User]:
+        return await self._read(users.users)
+
+    async def user(self, user_id: str) -> User | None:
+        return await self._read(users.user, user_id)
+
+    async def sessions(self, user_id: str) -> list[Session]:
+        return await self._read(users.sessions, user_id)
+
+    async def session(self, digest: bytes) -> tuple[Session, User] | None:
+        return await self._read(users.session, digest)
 
     async def deliveries(self, wanted: DeliveryFilter, page: Page) -> list[Delivery]:
         return await self._read(lists.deliveries, wanted, page)

@@ -22,7 +22,7 @@ def restore(backup: Path, target: Path, now: Millis) -> int:
     """Put the backup in the place of the database `target`; give the number of contacts that were erased in it again.
 
     Nobody may be serving the database. Every endpoint comes back paused (`Pause.RESTORED`): what was pending in the
-    backup may have been sent since. When it fails, the database is as it was.
+    backup may have been sent since. Nobody is signed in any more. When it fails, the database is as it was.
 
     Raises:
         Refused: it cannot be done; the message says why.
@@ -90,6 +90,7 @@ def _make_ready(fresh: Path, erased: list[str], now: Millis) -> int:
         for endpoint in drive(tx.endpoints()):
             drive(tx.put_endpoint(replace(endpoint, paused=Pause.RESTORED, paused_at=now)))
         tx.settle()
+        db.execute("DELETE FROM sessions")  # who has signed out since, or was put out, would be in again
         db.execute("DELETE FROM marks WHERE name = ?", (WIPING,))
         db.execute("COMMIT")
         if again:

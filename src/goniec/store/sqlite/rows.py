@@ -1,7 +1,7 @@
 """Rows and what they mean: one function each way for every noun that has a table of its own.
 
 Called by the rooms beside this one, on the writer's thread and on the readers'. Structs that are stored whole
-(contacts, rules, endpoints, funnels, API keys) are one JSON document; what queries look at stands in columns.
+(contacts, rules, endpoints, funnels, API keys, users) are one JSON document; what queries look at stands in columns.
 """
 
 import unicodedata
@@ -24,8 +24,10 @@ from goniec.core.model import (
     Outcome,
     Run,
     Seen,
+    Session,
     Source,
     Status,
+    User,
 )
 from goniec.core.rules import Rule
 
@@ -38,6 +40,8 @@ decode_rule: Final = msgspec.json.Decoder(Rule).decode
 decode_endpoint: Final = msgspec.json.Decoder(Endpoint).decode
 decode_funnel: Final = msgspec.json.Decoder(Funnel).decode
 decode_key: Final = msgspec.json.Decoder(ApiKey).decode
+decode_user: Final = msgspec.json.Decoder(User).decode
+decode_session: Final = msgspec.json.Decoder(Session).decode
 decode_headers: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 
 

@@ -15,7 +15,7 @@ from goniec.core.endpoint import Endpoint
 from goniec.core.model import ApiKey, Funnel
 from goniec.core.rules import Rule
 from goniec.core.times import Millis
-from goniec.store.sqlite.rows import decode_endpoint, decode_funnel, decode_key, decode_rule, encode
+from goniec.store.sqlite.rows import decode_endpoint, decode_funnel, decode_key, decode_rule, decode_user, encode
 from goniec.store.sqlite.transaction import Transaction
 
 T = TypeVar("T")
@@ -28,6 +28,7 @@ _DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
     "endpoints": decode_endpoint,
     "funnels": decode_funnel,
     "api_keys": decode_key,
+    "users": decode_user,
 }
 
 UNREADABLE: Final = "(unreadable rule)"

@@ -14,7 +14,7 @@ _ADD: Final = insert("totals", "name, value", "ON CONFLICT (name) DO UPDATE SET 
 
 
 class Transaction:
-    """Base of the rooms `setup`, `record`, `deliver`, `erase`, `prune`; `tx.SqliteTx` joins them.
+    """Base of the rooms `setup`, `users`, `record`, `deliver`, `erase`, `prune`; `tx.SqliteTx` joins them.
 
     `erased` are the contacts that were erased: the journal beside the database learns of them after the commit.
     """

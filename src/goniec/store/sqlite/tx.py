@@ -4,7 +4,8 @@ from goniec.store.sqlite.erase import EraseTx
 from goniec.store.sqlite.prune import PruneTx
 from goniec.store.sqlite.record import RecordTx
 from goniec.store.sqlite.setup import SetupTx
+from goniec.store.sqlite.users import UsersTx
 
 
-class SqliteTx(SetupTx, RecordTx, EraseTx, PruneTx):
+class SqliteTx(SetupTx, UsersTx, RecordTx, EraseTx, PruneTx):
     """The `Tx` port on SQLite: coroutines that never wait, on the writer's thread."""

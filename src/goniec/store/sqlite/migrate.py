@@ -67,7 +67,8 @@ def migrate(db: apsw.Connection, scripts: Path = MIGRATIONS, head: str = HEAD) -
         sql = upgrade_sql(found, scripts, head)
     db.execute("BEGIN IMMEDIATE")
     try:
-        db.execute(sql)
+        # a statement that returns a row stops there until the row is taken
+        db.execute(sql).fetchall()
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:

@@ -29,12 +29,14 @@ from goniec.core.times import Millis
 from goniec.flow.deliver import Deliverer
 from goniec.flow.record import Locale, Recorder
 from goniec.flow.upkeep import Upkeep
+from goniec.flow.users import Gate
 from goniec.observe import log
 from goniec.ports import Finished, Forbidden, Store, Vault
 from goniec.send.guard import Own, Refused, check_header, check_resolved
 from goniec.send.http import HttpSender
 from goniec.send.resolve import DnsResolver
 from goniec.settings import Settings, local_url
+from goniec.store.passwords import Argon2
 from goniec.store.sqlite import open_store
 from goniec.store.vault import open_vault
 from goniec.web.context import ApiContext
@@ -199,6 +201,8 @@ def _web(parts: Running) -> uvicorn.Config:
         country=settings.country,
         zone=settings.timezone.key,
         public_url=settings.public_url,
+        language=settings.language,
+        gate=Gate(parts.clock, Argon2()),
         ready=parts.why_not_ready,
     )
     return uvicorn.Config(

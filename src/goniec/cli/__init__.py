@@ -27,7 +27,8 @@ app: Final = App(
 
 GROUPS: Final = {
     "key": App(name="key", help="Make API keys.", sort_key=4),
-    "deliveries": App(name="deliveries", help="The delivery log.", sort_key=5),
+    "user": App(name="user", help="Users of the panel.", sort_key=5),
+    "deliveries": App(name="deliveries", help="The delivery log.", sort_key=6),
 }
 
 COMMANDS: Final = (
@@ -35,6 +36,9 @@ COMMANDS: Final = (
     ("demo", "demo:demo", "Watch shop visitors turn into webhooks, on a throwaway Goniec."),
     ("receive", "receive:receive", "Print webhooks that arrive, check them, misbehave on demand."),
     ("key create", "key:create", "Make an API key; the key, and nothing else, goes to stdout."),
+    ("user add", "user:add", "Add a user of the panel."),
+    ("user list", "user:list_users", "List the users: e-mail, role, name."),
+    ("user password", "user:password", "Set a user's password anew, and sign the user out everywhere."),
     ("deliveries list", "deliveries:list_deliveries", "List deliveries, the newest first."),
     ("deliveries show", "deliveries:show", "Show a delivery with its attempts and the exact body."),
     ("deliveries resend", "deliveries:resend", "Send deliveries once more: the same ids and bytes, now."),

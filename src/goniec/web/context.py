@@ -7,6 +7,7 @@ from msgspec import Struct
 from goniec.flow.configure import Outside
 from goniec.flow.record import Recorder
 from goniec.flow.testing import TryOut, Workbench
+from goniec.flow.users import Gate
 from goniec.ports import Clock, Dice, Guard, Notice, Store, Vault
 
 
@@ -34,6 +35,8 @@ class ApiContext(Struct, frozen=True, kw_only=True):
     country: str
     zone: str
     public_url: str
+    language: str
+    gate: Gate
     ready: Callable[[], str | None] = _always
 
     @property

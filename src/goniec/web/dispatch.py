@@ -18,6 +18,8 @@ from goniec.web.auth import Keys
 from goniec.web.context import ApiContext
 from goniec.web.operation import Operation, Parts
 from goniec.web.pages import page_handlers
+from goniec.web.panel.routes import panel_handlers
+from goniec.web.panel.serve import lost
 from goniec.web.problems import problem
 from goniec.web.reply import ASGIApp, Receive, Scope, Send
 
@@ -33,6 +35,7 @@ def create_app(context: ApiContext) -> ASGIApp:
         route_handlers=[
             *(_handler(path, operations, parts) for path, operations in _by_path().items()),
             *page_handlers(context, OPERATIONS, BASE),
+            *panel_handlers(context),
         ],
         exception_handlers={Exception: _exceptions(context)},
         openapi_config=None,
@@ -80,8 +83,16 @@ def _by_path() -> dict[str, list[Operation]]:
 
 def _exceptions(context: ApiContext) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:
     def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-        reply = problem(error, context.dice, request.method, request.url.path)
+        if is_a_page(request.url.path, request.headers.get("accept", "")):
+            reply = lost(context, request.scope, error)  # type: ignore[arg-type] # its types are narrower than ASGI
+        else:
+            reply = problem(error, context.dice, request.method, request.url.path)
         headers = dict(reply.headers) | {"cache-control": "no-store", "x-content-type-options": "nosniff"}
         return Response(reply.body(), status_code=reply.status, headers=headers, media_type=reply.media_type)
 
     return answer
+
+
+def is_a_page(path: str, accepted: str) -> bool:
+    """Say whether somebody with a browser asks for a page, and not a program for data."""
+    return "text/html" in accepted and not path.startswith("/api/")

@@ -93,7 +93,7 @@ class ProblemDetails(Struct, rename="camel"):
 def problem(error: Exception, dice: Dice, method: str, path: str) -> Reply:
     """Give the answer to a request that ended in `error`."""
     request_id = f"req_{dice.bits(80):020x}"
-    fault = _fault(error)
+    fault = fault_of(error)
     if fault is None:
         log.exception("request.failed", request_id=request_id, method=method, path=path)
         detail = "a fault in Goniec, not in the request; its log has more under this requestId"
@@ -112,7 +112,8 @@ def missing(noun: str) -> Fault:
     return Fault(404, f"there is no {noun} with this id")
 
 
-def _fault(error: Exception) -> Fault | None:
+def fault_of(error: Exception) -> Fault | None:
+    """Give the fault that an exception stands for; None: it is none that a caller can mend."""
     match error:
         case Fault():
             return error

@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 
 from goniec.flow.keys import KeyMade, create_key
+from goniec.flow.users import Gate
 from goniec.ports import Forbidden, Store
+from goniec.store.passwords import Argon2
 from goniec.web import ApiContext, create_app
 from tests.flow.workshop import Workshop, workshop
 
@@ -114,6 +116,8 @@ async def api(folder: Path) -> AsyncIterator[Api]:
             country="PL",
             zone="Europe/Warsaw",
             public_url="http://goniec.test",
+            language="pl",
+            gate=Gate(shop.clock, Argon2()),
         )
         opened = Api(shop, context, keys)
         async with opened.http:

@@ -1,7 +1,10 @@
 """Care of single contacts over the API: merging, erasing, exporting."""
 
+from pathlib import Path
+
 from goniec.core.model import Status
 from tests.e2e.api.client import Api, pointers
+from tests.e2e.api.configured import on_disk
 from tests.flow.workshop import failing
 
 STATES = ("CUSTOMER", "UNKNOWN", "PARTNER")
@@ -144,6 +147,16 @@ async def test_erasing_leaves_nothing_personal(api: Api) -> None:
     fresh = await api.post("/contacts", {"email": "secret@example.pl"})
     assert fresh.status_code == 201
     assert fresh.json()["id"] != contact["id"]
+
+
+async def test_an_address_in_an_idempotency_key_is_kept_nowhere(api: Api, tmp_path: Path) -> None:
+    key = {"idempotency-key": "new-secret@example.pl"}
+    made = await api.post("/contacts", {"email": "secret@example.pl"}, headers=key)
+    again = await api.post("/contacts", {"email": "secret@example.pl"}, headers=key)
+    assert (again.headers["idempotency-replayed"], again.json()) == ("true", made.json())
+    assert b"secret@example.pl" in on_disk(tmp_path)
+    await api.delete(f"/contacts/{made.json()['id']}")
+    assert b"secret@example.pl" not in on_disk(tmp_path)
 
 
 async def test_erasing_minds_the_version_and_the_scope(api: Api) -> None:

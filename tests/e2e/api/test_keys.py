@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from goniec.ports import Tx
+from goniec.web.once import remembered_as
 from tests.e2e.api.client import Api, pointers
 from tests.e2e.api.configured import Configured, configured, on_disk
 
@@ -73,9 +74,10 @@ async def test_a_remembered_secret_that_no_key_opens_is_not_told(rules: Configur
     (admin,) = [key.id for key in await rules.store.queries.keys() if key.name == "key-admin"]
 
     async def spoil(tx: Tx) -> None:
-        known = await tx.remembered(f"{admin}:one")
+        name = remembered_as(admin, "one")
+        known = await tx.remembered(name)
         assert known is not None
-        await tx.remember(f"{admin}:one", replace(known, body=b"x:ydobon"), 0)
+        await tx.remember(name, replace(known, body=b"x:ydobon"), 0)
 
     await rules.store.transact(spoil)
     answer = await rules.post("/keys", {"name": "sklep", "scope": "read"}, headers=once)

@@ -1,0 +1,110 @@
+"""Why an attempt failed, in words for somebody who did not build the receiver, with what to do. Called by `Visit`."""
+
+from typing import Final
+
+from goniec.core.labels import Label
+from goniec.core.model import Attempt, Failure
+from goniec.web.panel.words import Words
+
+FAILURES: Final[dict[Failure, Label]] = {
+    Failure.DNS: Label(
+        "Nie znaleziono serwera o tej nazwie. Sprawdź pisownię adresu i wpis DNS.",
+        "No server of this name was found. Check the spelling of the address and its DNS entry.",
+    ),
+    Failure.ADDRESS: Label(
+        "Adres leży w sieci, do której nie wolno wysyłać. Administrator może ją dopuścić: GONIEC_ALLOW_NETWORKS.",
+        "The address is in a network that may not be reached. An administrator can allow it: GONIEC_ALLOW_NETWORKS.",
+    ),
+    Failure.CONNECT: Label(
+        "Serwer nie przyjął połączenia. Sprawdź, czy działa i czy zapora je przepuszcza.",
+        "The server took no connection. Check that it runs and that its firewall lets us in.",
+    ),
+    Failure.CONNECT_TIMEOUT: Label(
+        "Serwer nie odpowiedział na próbę połączenia. Sprawdź adres i zaporę.",
+        "The server did not answer the attempt to connect. Check the address and the firewall.",
+    ),
+    Failure.TIMEOUT: Label(
+        "Odbiorca nie odpowiedział w wyznaczonym czasie. Powinien najpierw potwierdzić odbiór, a pracować potem.",
+        "The receiver did not answer in time. It should confirm first and work afterwards.",
+    ),
+    Failure.RESET: Label("Odbiorca zerwał połączenie.", "The receiver broke off the connection."),
+    Failure.EMPTY: Label(
+        "Odbiorca zamknął połączenie bez odpowiedzi.", "The receiver closed the connection without an answer."
+    ),
+    Failure.STALE: Label(
+        "Odbiorca zamknął połączenie, które było w użyciu. Ponowimy.",
+        "The receiver closed a connection that was in use. It is tried again.",
+    ),
+    Failure.TLS: Label("Nie udało się połączenie szyfrowane.", "The encrypted connection failed."),
+    Failure.TLS_EXPIRED: Label(
+        "Certyfikat odbiorcy stracił ważność. Trzeba go odnowić.",
+        "The receiver's certificate has expired. It has to be renewed.",
+    ),
+    Failure.TLS_HOST: Label(
+        "Certyfikat odbiorcy wystawiono dla innej nazwy. Sprawdź adres.",
+        "The receiver's certificate is for another name. Check the address.",
+    ),
+    Failure.TLS_SELF_SIGNED: Label(
+        "Odbiorca podpisał swój certyfikat sam. Administrator może mu zaufać: GONIEC_CA_FILE.",
+        "The receiver signed its certificate itself. An administrator can trust it: GONIEC_CA_FILE.",
+    ),
+    Failure.TLS_ISSUER: Label(
+        "Nie znamy wystawcy certyfikatu odbiorcy. Często brakuje certyfikatu pośredniego na serwerze.",
+        "The issuer of the receiver's certificate is unknown. Often the server lacks an intermediate certificate.",
+    ),
+    Failure.NOT_HTTP: Label(
+        "Pod tym adresem odpowiada coś, co nie jest serwerem HTTP.", "What answers at this address speaks no HTTP."
+    ),
+    Failure.HEAD_TOO_LARGE: Label("Nagłówki odpowiedzi są zbyt duże.", "The answer's headers are too large."),
+    Failure.CUT: Label("Odpowiedź urwała się, zanim doszła cała.", "The answer broke off before it was whole."),
+    Failure.INFORMATIONAL: Label(
+        "Odbiorca odpowiedział statusem 1xx, który nie kończy żądania.",
+        "The receiver answered with a 1xx status, which ends no request.",
+    ),
+    Failure.REDIRECT: Label(
+        "Odbiorca odsyła pod inny adres. Przekierowań nie śledzimy: wpisz adres docelowy.",
+        "The receiver sends us elsewhere. Redirects are not followed: enter the final address.",
+    ),
+    Failure.REJECTED: Label(
+        "Odbiorca odrzucił żądanie. Powód zwykle stoi w jego odpowiedzi.",
+        "The receiver refused the request. Its answer mostly says why.",
+    ),
+    Failure.GONE: Label(
+        "Odbiorca mówi, że tego adresu już nie ma (410). Endpoint jest wstrzymany.",
+        "The receiver says that this address is gone (410). The endpoint is paused.",
+    ),
+    Failure.BUSY: Label(
+        "Odbiorca dostaje zbyt wiele naraz (429). Wysyłamy wolniej i ponowimy.",
+        "The receiver gets too much at once (429). We slow down and try again.",
+    ),
+    Failure.SERVER: Label(
+        "Po stronie odbiorcy wystąpił błąd. Ponowimy.", "Something failed at the receiver. It is tried again."
+    ),
+    Failure.STATUS: Label(
+        "Odbiorca odpowiedział nieznanym statusem.", "The receiver answered with a status that nobody knows."
+    ),
+    Failure.INTERNAL: Label(
+        "Błąd po naszej stronie. Więcej jest w dzienniku Gońca.", "A fault of ours. Goniec's log says more."
+    ),
+}
+
+BY_STATUS: Final[dict[int, Label]] = {
+    401: Label(
+        "Odbiorca nie przyjął nazwy użytkownika lub hasła. Sprawdź je w regule.",
+        "The receiver did not take the user name or password. Check them in the rule.",
+    ),
+    403: Label("Odbiorca odmawia dostępu.", "The receiver denies access."),
+    404: Label("Pod tym adresem nie ma odbiorcy. Sprawdź ścieżkę.", "There is no receiver at this path. Check it."),
+    405: Label("Odbiorca nie przyjmuje żądań POST.", "The receiver takes no POST requests."),
+    413: Label("Odbiorca uważa treść za zbyt dużą.", "The receiver finds the body too large."),
+    415: Label("Odbiorca nie przyjmuje JSON.", "The receiver takes no JSON."),
+}
+"""More than the kind of failure says."""
+
+
+def failure_words(attempt: Attempt, words: Words) -> str:
+    """Say why an attempt failed; nothing when it went well."""
+    if attempt.failure is None:
+        return ""
+    found = BY_STATUS.get(attempt.status or 0) if attempt.failure is Failure.REJECTED else None
+    return words.label(found or FAILURES[attempt.failure])

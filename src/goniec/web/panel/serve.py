@@ -1,0 +1,199 @@
+"""What happens around every page: session, role, CSRF, errors, and the way back after a session that ended.
+
+`dispatch` routes a path to `answer` here; nothing else calls a page. A change is refused unless it carries the secret
+of its session (of its browser, before there is a session) and comes from our own pages.
+"""
+
+from collections.abc import Mapping
+from hmac import compare_digest
+from http.cookies import CookieError, SimpleCookie
+from typing import Final
+from urllib.parse import urlsplit
+
+from goniec.core.model import Session, User
+from goniec.flow.users import session_digest, still_open, touched
+from goniec.observe import log
+from goniec.web.context import ApiContext
+from goniec.web.panel.forms import Form, read_form
+from goniec.web.panel.page import HTML, PAGE_HEADERS, Page, Visit
+from goniec.web.panel.words import Words, chosen
+from goniec.web.problems import Fault, fault_of
+from goniec.web.reading import QUERY_LIMIT, Gone, read_body
+from goniec.web.reply import Receive, Reply, Scope, Send, send_reply
+
+SESSION_COOKIE: Final = "goniec_session"
+BROWSER_COOKIE: Final = "goniec_browser"
+"""What proves, before anybody has signed in, that a form came from a page of ours."""
+LANGUAGE_COOKIE: Final = "goniec_language"
+
+FORM_LIMIT: Final = 4 * 1024 * 1024
+"""Bytes of a form: a rule of the greatest size, percent-encoded."""
+
+CSRF_FIELD: Final = "_csrf"
+_CHANGING: Final = frozenset({"POST"})
+
+
+async def answer(
+    context: ApiContext,
+    pages: Mapping[str, Page],
+    names: Mapping[str, str],
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+) -> None:
+    """Answer one request; `pages` are those of its path, by method."""
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    try:
+        visit = await _visit(context, method, scope, receive)
+    except Gone:
+        return
+    except Exception as error:  # noqa: BLE001 - every one becomes an answer
+        visit = _stranger(context, method, scope)
+        await send_reply(_failed(visit, error), send)
+        return
+    try:
+        reply = await _page(visit, pages[method], names)
+    except Exception as error:  # noqa: BLE001 - every one becomes a page; what is not expected is logged there
+        reply = _failed(visit, error)
+    await send_reply(reply, send)
+
+
+def lost(context: ApiContext, scope: Scope, error: Exception) -> Reply:
+    """The page for an address that leads nowhere."""
+    return _failed(_stranger(context, scope["method"], scope), error)
+
+
+async def _page(visit: Visit, page: Page, names: Mapping[str, str]) -> Reply:
+    if page.role is not None and visit.user is None:
+        return await _sign_in_first(visit)
+    if page.method in _CHANGING:
+        _check_origin(visit)
+    if page.role is not None and not visit.may(page.role):
+        raise Fault(403, visit.say("Your role does not allow this. Ask an administrator."), code="forbidden")
+    return await page.handler(visit, **{name: names[name] for name in page.names})
+
+
+async def _sign_in_first(visit: Visit) -> Reply:
+    """Ask to sign in; what was being sent is kept in the page, so that nothing typed is lost."""
+    if visit.htmx:
+        message = visit.say("Your session has ended. Sign in again in another tab; what you typed stays here.")
+        return Reply(401, message.encode(), PAGE_HEADERS, "text/plain; charset=utf-8")
+    if visit.method == "POST":
+        kept = [(name, value) for name, value in visit.form.pairs if name != CSRF_FIELD]
+        return visit.page("sign_in.html", status=401, ended=True, kept=kept, next=visit.path, email="", problem=None)
+    if not await visit.context.store.queries.users():
+        return visit.go("/first-run")
+    return visit.go("/login", next=visit.path + _query(visit))
+
+
+def _query(visit: Visit) -> str:
+    from urllib.parse import urlencode
+
+    return "?" + urlencode(visit.query.pairs) if visit.query.pairs else ""
+
+
+def _check_origin(visit: Visit) -> None:
+    site = visit.headers.get(b"sec-fetch-site")
+    foreign = site is not None and site not in {b"same-origin", b"none"}
+    given = visit.form.get(CSRF_FIELD) or visit.headers.get(b"x-csrf-token", b"").decode("latin-1")
+    if foreign or not visit.csrf or not compare_digest(given.encode(), visit.csrf.encode()):
+        raise Fault(
+            403, visit.say("This form has grown old. Go back, reload the page and try again."), code="forbidden"
+        )
+
+
+async def _visit(context: ApiContext, method: str, scope: Scope, receive: Receive) -> Visit:
+    headers = dict(scope["headers"])
+    form = Form()
+    if method in _CHANGING:
+        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        raw = await read_body(headers, receive, FORM_LIMIT)
+        if raw and kind != b"application/x-www-form-urlencoded":
+            raise Fault(415, "send the form as application/x-www-form-urlencoded")
+        form = read_form(raw)
+    found = await _session(context, headers)
+    return _made(context, method, scope, form, found)
+
+
+async def _session(context: ApiContext, headers: Mapping[bytes, bytes]) -> tuple[Session, User] | None:
+    token = _cookies(headers).get(SESSION_COOKIE)
+    if not token:
+        return None
+    found = await context.store.queries.session(session_digest(token))
+    now = context.clock.now()
+    if found is None or not still_open(found[0], found[1], now):
+        return None
+    await touched(context.outside, found[0], now)
+    return found
+
+
+def _stranger(context: ApiContext, method: str, scope: Scope) -> Visit:
+    return _made(context, method, scope, Form(), None)
+
+
+def _made(context: ApiContext, method: str, scope: Scope, form: Form, found: tuple[Session, User] | None) -> Visit:
+    headers = dict(scope["headers"])
+    cookies = _cookies(headers)
+    session, user = found or (None, None)
+    text: bytes = scope["query_string"]
+    query = read_form(text) if len(text) <= QUERY_LIMIT else Form()
+    language = chosen(
+        query.get("lang"),
+        user.language if user else None,
+        cookies.get(LANGUAGE_COOKIE),
+        headers.get(b"accept-language", b"").decode("latin-1"),
+        context.language,
+    )
+    browser = cookies.get(BROWSER_COOKIE, "")
+    visit = Visit(
+        context,
+        method=method,
+        path=scope["path"],
+        query=query,
+        form=form,
+        headers=headers,
+        cookies=cookies,
+        user=user,
+        session=session,
+        csrf=session.csrf if session else browser,
+        words=Words(language),
+        address=(scope.get("client") or ("",))[0],
+    )
+    if session is None and not browser:
+        visit.csrf = f"{context.dice.bits(128):032x}"
+        visit.set_cookie(BROWSER_COOKIE, visit.csrf)
+    if query.get("lang") in {"pl", "en"}:
+        visit.set_cookie(LANGUAGE_COOKIE, language, seconds=365 * 86_400)
+    return visit
+
+
+def _cookies(headers: Mapping[bytes, bytes]) -> dict[str, str]:
+    try:
+        jar = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1"))
+    except CookieError:
+        return {}
+    return {name: morsel.value for name, morsel in jar.items()}
+
+
+def _failed(visit: Visit, error: Exception) -> Reply:
+    request_id = f"req_{visit.context.dice.bits(80):020x}"
+    fault = fault_of(error)
+    if fault is None:
+        log.exception("request.failed", request_id=request_id, method=visit.method, path=visit.path)
+        fault = Fault(500, visit.say("Something went wrong in Goniec itself. Its log says more under this number."))
+    headers = (*PAGE_HEADERS, *fault.headers, ("x-request-id", request_id))
+    if visit.htmx:
+        return Reply(fault.status, fault.detail.encode(), headers, "text/plain; charset=utf-8")
+    reply = visit.page("error.html", status=fault.status, fault=fault, request_id=request_id)
+    return Reply(fault.status, reply.content, (*headers, *_own(reply)), HTML)
+
+
+def _own(reply: Reply) -> tuple[tuple[str, str], ...]:
+    return tuple(header for header in reply.headers if header[0] == "set-cookie")
+
+
+def local_target(text: str) -> str:
+    """Give where to go after signing in: a path of ours, whatever the address said."""
+    parts = urlsplit(text)
+    safe = text.startswith("/") and not text.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
+    return text if safe and "\\" not in text and text.isprintable() else "/"

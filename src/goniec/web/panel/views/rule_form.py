@@ -1,0 +1,355 @@
+"""Making and changing a rule: the walk of the reference page.
+
+One form holds the whole rule. Its buttons send all of it back, and the answer is the form again, reshaped; saving sends
+it through the same reading, checks and transaction as the API. A draft that cannot be saved comes back as it was typed,
+with each problem at its field.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from goniec.core import labels
+from goniec.core.conditions import Group, compile_tree, walk
+from goniec.core.drafts import decode_draft
+from goniec.core.leaves import EventData, EventSource
+from goniec.core.model import Contact, Event, Seen
+from goniec.core.occurring import doubts
+from goniec.core.payload import body
+from goniec.core.problems import Invalid
+from goniec.core.templates import TEMPLATES, from_template
+from goniec.flow.configure import Conflict, Missing, Stale
+from goniec.flow.explain import known_to
+from goniec.flow.rules import RuleSaved, change_rule, create_rule, load_rule, rule_tag, shown
+from goniec.flow.testing import EXAMPLE, Trial, send_test
+from goniec.ports import ContactFilter, Page
+from goniec.web.panel import fields as kinds
+from goniec.web.panel import ruleform
+from goniec.web.panel.page import Visit, page
+from goniec.web.panel.reshaping import reshaped, settled
+from goniec.web.panel.showing import json_lines, plain_json
+from goniec.web.problems import missing
+from goniec.web.reply import Reply
+
+PREVIEWED: Final = 20
+"""How many of the newest contacts the preview offers."""
+
+NEW_ID: Final = "rul_0000000000000000000000"
+"""Stands for the id of a rule that is not saved yet."""
+
+
+@page("GET", "/rules/new", role="editor")
+async def new_rule(visit: Visit) -> Reply:
+    """Begin a rule: empty, from a template (`template`), or from another one (`copy`)."""
+    zone = ZoneInfo(visit.context.zone)
+    template = TEMPLATES.get(visit.query.get("template"))
+    other = visit.query.get("copy")
+    if template is not None:
+        from goniec.core.actions import Webhook
+
+        rule = plain_json(from_template(template, visit.language, Webhook()))
+    elif other:
+        found = await load_rule(visit.context.store.queries, other)
+        if isinstance(found, Missing):
+            raise missing("rule")
+        rule = plain_json(shown(found.rule, found.endpoints)) | {"active": False}
+        rule["name"] = visit.say("%(name)s (copy)", name=rule["name"])
+        del rule["position"]
+    else:
+        rule = {"name": "", "triggers": [{"type": "contact.created"}], "actions": [{"type": "webhook"}]}
+    return await _form(visit, None, ruleform.shown(rule, zone))
+
+
+@page("GET", "/rules/{id}", role="viewer")
+async def one_rule(visit: Visit, id: str) -> Reply:
+    """Show a rule in the form."""
+    found = await _load(visit, id)
+    rule = plain_json(shown(found.rule, found.endpoints))
+    fields = ruleform.shown(rule, _zone(visit, rule))
+    return await _form(visit, found, fields)
+
+
+@page("POST", "/rules/new", role="editor")
+async def make_rule(visit: Visit) -> Reply:
+    """Reshape the form of a new rule, or save it."""
+    return await _sent(visit, None)
+
+
+@page("POST", "/rules/{id}", role="editor")
+async def change(visit: Visit, id: str) -> Reply:
+    """Reshape the form of a rule, or save it."""
+    return await _sent(visit, id)
+
+
+@page("POST", "/rules/preview", role="viewer")
+async def preview(visit: Visit) -> Reply:
+    """Make the body that would be sent, by the real serializer, and say what the conditions see."""
+    fields = ruleform.read(visit.form)
+    contact = await _contact(visit, visit.form.get("_contact"))
+    data = ruleform.rule_of(fields, _zone(visit, fields))
+    values = _preview(visit, visit.form.get("_rule") or NEW_ID, data, contact)
+    return visit.page("rule_preview.html", **values)
+
+
+async def _sent(visit: Visit, id: str | None) -> Reply:
+    fields = ruleform.read(visit.form)
+    found = None if id is None else await _load(visit, id)
+    button = visit.form.get("do")
+    if button not in {"", "save", "test"}:
+        fields = settled(reshaped(fields, button))
+        return await _form(visit, found, fields, changed=True)
+    return await _save(visit, found, fields, test=button == "test")
+
+
+async def _save(visit: Visit, found: RuleSaved | None, fields: ruleform.Fields, *, test: bool) -> Reply:
+    context = visit.context
+    data = ruleform.rule_of(fields, _zone(visit, fields))
+    replacing = visit.form.get("_replace") == "1"
+    tag = visit.form.get("tag")
+    try:
+        if found is None:
+            saved = await create_rule(context.outside, data, replace_passwords=replacing)
+        else:
+            expected = frozenset({tag}) if tag else None
+            saved = await change_rule(context.outside, found.rule.id, data, expected, replace_passwords=replacing)
+    except Invalid as invalid:
+        return await _form(visit, found, fields, problems=visit.told(invalid), status=422, changed=True)
+    match saved:
+        case RuleSaved():
+            if test:
+                return visit.go(f"/rules/{saved.rule.id}/test", contact=visit.form.get("_contact"))
+            note = visit.say("Saved: %(name)s.", name=saved.rule.name)
+            return visit.go(f"/rules/{saved.rule.id}", note=note)
+        case Conflict("credentialsDiffer"):
+            return await _form(visit, found, fields, conflict=saved, status=409, changed=True)
+        case Conflict():
+            return await _form(visit, found, fields, problems={"": saved.detail}, status=409, changed=True)
+        case Stale(current):
+            theirs = await _load(visit, found.rule.id if found else "")
+            return await _form(visit, theirs, fields, stale=current, status=412, changed=True)
+        case Missing():
+            raise missing("rule")
+
+
+@page("GET", "/rules/{id}/test", role="editor")
+async def test_page(visit: Visit, id: str) -> Reply:
+    """After saving for a test: the form, which sends it by itself (a GET never sends anything)."""
+    found = await _load(visit, id)
+    rule = plain_json(shown(found.rule, found.endpoints))
+    return await _form(visit, found, ruleform.shown(rule, _zone(visit, rule)), testing=True)
+
+
+@page("POST", "/rules/{id}/test", role="editor")
+async def test_send(visit: Visit, id: str) -> Reply:
+    """Send a test and show what the receiver answered."""
+    contact_id = visit.form.get("_contact") or None
+    result = await send_test(visit.context.bench, id, contact_id, None)
+    trial = result if isinstance(result, Trial) else None
+    refusal = None if trial else getattr(result, "detail", None) or visit.say("This no longer exists.")
+    if not visit.htmx:
+        if trial is None:
+            return visit.go(f"/rules/{id}", note=refusal)
+        return visit.go(f"/deliveries/{trial.delivery.id}")
+    return visit.page("rule_tested.html", trial=trial, refusal=refusal, lines=json_lines)
+
+
+async def _load(visit: Visit, id: str) -> RuleSaved:
+    found = await load_rule(visit.context.store.queries, id)
+    if isinstance(found, Missing):
+        raise missing("rule")
+    return found
+
+
+def _zone(visit: Visit, fields: Mapping[str, Any]) -> ZoneInfo:
+    """Where a rule's dates are counted: its own zone, or the workspace's."""
+    name = fields.get("timezone")
+    name = name[-1] if isinstance(name, list) else name
+    try:
+        return ZoneInfo(str(name or visit.context.zone).strip())
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo(visit.context.zone)
+
+
+async def _contact(visit: Visit, contact_id: str) -> Contact:
+    found = await visit.context.store.queries.contact(contact_id) if contact_id else None
+    return found or EXAMPLE
+
+
+async def _form(  # noqa: PLR0913 - a form comes back for many reasons
+    visit: Visit,
+    found: RuleSaved | None,
+    fields: ruleform.Fields,
+    *,
+    problems: dict[str, str] | None = None,
+    conflict: Conflict | None = None,
+    stale: str | None = None,
+    status: int = 200,
+    changed: bool = False,
+    testing: bool = False,
+) -> Reply:
+    queries = visit.context.store.queries
+    zone = _zone(visit, fields)
+    chosen = visit.form.get("_contact") or visit.query.get("contact")
+    contacts = await queries.contacts(ContactFilter(), Page(PREVIEWED, None, newest=True))
+    contact = await _contact(visit, chosen or (contacts[0].id if contacts else ""))
+    data = ruleform.rule_of(fields, zone)
+    rule_id = found.rule.id if found else NEW_ID
+    rules = await queries.rules()
+    endpoints = await queries.endpoints()
+    values = {
+        "rule": found.rule if found else None,
+        "tag": stale or visit.form.get("tag") or (rule_tag(found.rule, found.endpoints) if found else ""),
+        "fields": fields,
+        "problems": problems or {},
+        "conflict": conflict,
+        "stale": _difference(visit, found, data) if stale and found else None,
+        "changed": changed,
+        "testing": testing,
+        "doubts": list(doubts(found.rule, await known_to(queries), visit.now)) if found and not changed else [],
+        "contacts": contacts,
+        "contact": contact,
+        "zone": zone.key,
+        "rule_id": rule_id,
+        "groups": sorted({rule.group for rule in rules if rule.group}),
+        "suggest": {
+            "tag": await queries.names("tag"),
+            "detail": await queries.names("detail"),
+            "consent": await queries.names("consent"),
+            "funnel": [funnel.name for funnel in await queries.funnels()],
+            "stage": [stage for funnel in await queries.funnels() for stage in funnel.stages],
+            "endpoint": [endpoint.id for endpoint in endpoints],
+            "rule": [rule.id for rule in rules],
+            "key": [key.name for key in await queries.keys() if key.revoked_at is None],
+            "kind": [],
+            "owner": [],
+        },
+        "users_of": _users_of(rules, endpoints, found),
+        "kinds": kinds,
+        "labels": labels,
+        "f": ruleform,
+        **_preview(visit, rule_id, data, contact),
+    }
+    template = "rule_steps.html" if visit.htmx else "rule_form.html"
+    return visit.page(template, status=200 if visit.htmx else status, **values)
+
+
+def _users_of(rules: list[Any], endpoints: list[Any], found: RuleSaved | None) -> dict[str, int]:
+    """How many other rules use the endpoint of an address."""
+    from goniec.flow.rules import endpoint_ids
+
+    own = found.rule.id if found else None
+    counted: dict[str, int] = {}
+    for rule in rules:
+        if rule.id != own:
+            for endpoint_id in set(endpoint_ids(rule)):
+                counted[endpoint_id] = counted.get(endpoint_id, 0) + 1
+    return {endpoint.url: counted[endpoint.id] for endpoint in endpoints if endpoint.id in counted}
+
+
+def _preview(visit: Visit, rule_id: str, data: Mapping[str, Any], contact: Contact) -> dict[str, Any]:
+    raw = body(
+        rule_id,
+        str(data.get("name") or ""),
+        contact.id,
+        str(data.get("description") or ""),
+        contact.email,
+        contact.phone,
+        contact.company,
+    )
+    return {"body": raw, "body_lines": json_lines(raw), "seen": _seen(visit, data, contact), "contact": contact}
+
+
+def _seen(visit: Visit, data: Mapping[str, Any], contact: Contact) -> dict[str, Seen | None]:
+    """What each condition sees in a contact, by the name of its fields; None where it depends on the event."""
+    try:
+        draft = decode_draft({"name": "x", "triggers": [], "conditions": data["conditions"]})
+    except Invalid:
+        return {}
+    zone = ZoneInfo(visit.context.zone)
+    event = Event(
+        id="evt_0",
+        type="rule.requested",
+        contact_id=contact.id,
+        seq=0,
+        occurred_at=visit.now,
+        received_at=visit.now,
+        source="panel",
+    )
+    seen: dict[str, Seen | None] = {}
+    for node, pointer, _ in walk(draft.conditions):
+        if isinstance(node, Group):
+            continue
+        name = _in_form(pointer, data["conditions"])
+        if isinstance(node, EventData | EventSource):
+            seen[name] = None
+            continue
+        try:
+            seen[name] = compile_tree(node, zone, pointer).trace(contact, event)[0]
+        except (ValueError, KeyError, TypeError):  # an operand that makes no sense is told where it stands
+            continue
+    return seen
+
+
+def _in_form(pointer: str, tree: Mapping[str, Any]) -> str:
+    """Where the condition at a pointer into the rule stands in the form, which has no groups for a mere "not"."""
+    name, node = "conditions", tree
+    if node["type"] not in ruleform.GROUPS:
+        name, steps = "conditions/of/0", pointer.split("/")[2:]
+    else:
+        steps = pointer.split("/")[2:]
+    while True:
+        if node["type"] == "not":
+            node, steps = node["of"][0], steps[2:]
+            continue
+        if not steps:
+            return name
+        name += f"/of/{steps[1]}"
+        node, steps = node["of"][int(steps[1])], steps[2:]
+
+
+def _difference(visit: Visit, found: RuleSaved, mine: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What somebody else has saved meanwhile, beside what stands in this form: (what, theirs, mine)."""
+    theirs = plain_json(shown(found.rule, found.endpoints))
+    words = {
+        "name": visit.say("Name"),
+        "description": visit.say("Description / comment"),
+        "group": visit.say("Group"),
+        "active": visit.say("On"),
+        "triggers": visit.say("Events"),
+        "conditions": visit.say("Conditions"),
+        "actions": visit.say("Actions"),
+        "otherwise": visit.say("Otherwise"),
+        "maxRuns": visit.say("Runs per contact"),
+        "minInterval": visit.say("Least time between runs for one contact"),
+        "validFrom": visit.say("Valid from"),
+        "validTo": visit.say("Valid to"),
+        "maxAge": visit.say("Greatest age of an event"),
+        "timezone": visit.say("Time zone"),
+    }
+    return [
+        (word, _text(theirs.get(key)), _text(mine.get(key)))
+        for key, word in words.items()
+        if _known(theirs.get(key)) != _known(mine.get(key))
+    ]
+
+
+def _known(value: Any) -> Any:  # noqa: ANN401 - a part of a rule
+    """What of a value counts: what is only shown (that a password is stored) does not, nor what is empty."""
+    match value:
+        case Mapping():
+            hidden = {"passwordSet", "password", "endpointId"}
+            return {key: _known(one) for key, one in value.items() if key not in hidden and _known(one)}
+        case list() | tuple():
+            return [_known(one) for one in value]
+        case _:
+            return value or None
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - a part of a rule
+    if value in (None, "", []):
+        return "\N{EN DASH}"
+    if isinstance(value, str):
+        return value
+    return msgspec.json.format(msgspec.json.encode(_known(value)), indent=2).decode()

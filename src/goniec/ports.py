@@ -215,6 +215,16 @@ class Finished(Struct, frozen=True):
     attempt: Attempt
 
 
+class Emptied(Struct, frozen=True):
+    """The endpoints that had deliveries about an erased contact, and those of them that were tried at least once.
+
+    Both are sorted.
+    """
+
+    endpoints: tuple[str, ...] = ()
+    tried: tuple[str, ...] = ()
+
+
 class Pruned(Struct, frozen=True):
     """How many rows retention took away in one bite; `more` says that some are left that are due to go."""
 
@@ -392,11 +402,11 @@ class Tx(Protocol):
 
     # upkeep and care
 
-    async def erase(self, contact_id: str, now: Millis) -> list[str]:
+    async def erase(self, contact_id: str, now: Millis) -> Emptied:
         """Empty all that is known of a contact, cancel its pending deliveries.
 
-        Return the endpoints that had deliveries about it, sorted. When the transaction is answered, its texts are gone
-        from the bytes of the database (from those of a large one soon after).
+        What was cancelled before its first attempt told its endpoint nothing. When the transaction is answered, the
+        contact's texts are gone from the bytes of the database (from those of a large one soon after).
         """
         ...
 

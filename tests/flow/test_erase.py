@@ -36,6 +36,16 @@ async def test_endpoints_that_had_received_the_contact_and_ask_for_it_are_told(s
     assert {one.status for one in await shop.deliveries()} == {Status.DELIVERED}
 
 
+async def test_an_endpoint_that_got_nothing_hears_nothing(shop: Workshop) -> None:
+    await shop.endpoint(policy={"tellErasure": True}, paused="byHand")
+    await shop.rule()
+    await shop.record(email("jan@x.pl", happenings=(happened(),)))
+    await shop.settle()
+    done = await erase(shop.recorder, shop.store, ORIGIN, (await shop.deliveries())[0].contact_id, None)
+    assert done.result.endpoints == ("end_1",)
+    assert [(one.event_type, one.status.value) for one in await shop.deliveries()] == [("page.visited", "cancelled")]
+
+
 async def test_a_notice_of_erasure_that_cannot_be_delivered_ends_by_itself(shop: Workshop) -> None:
     await shop.endpoint(policy={"tellErasure": True, "schedule": []})
     await shop.rule()

@@ -1,7 +1,7 @@
 """Erasing a contact: all that is known of it goes, in one transaction; that something was sent and when stays.
 
 The last event of the chain is `contact.erased`, which holds nothing and sets off no rule: nothing is left to decide
-about. Endpoints that had received the contact and want to know are told its id. Called by the API.
+about. Endpoints that may have received the contact and want to know are told its id. Called by the API.
 """
 
 from msgspec import Struct
@@ -49,10 +49,10 @@ async def erase(recorder: Recorder, store: Store, origin: Origin, contact_id: st
             fired=False,
         )
         await tx.save(Changes(contacts=[fold(contact, event)], events=[event]))
-        told = await tx.erase(contact.id, chance.now)
+        emptied = await tx.erase(contact.id, chance.now)
         wishing = {one.id for one in await tx.endpoints() if one.policy.tell_erasure}
-        batch.deliveries += [_notice(event, one, place) for place, one in enumerate(told) if one in wishing]
-        return Erased(contact.id, tuple(told))
+        batch.deliveries += [_notice(event, one, place) for place, one in enumerate(emptied.tried) if one in wishing]
+        return Erased(contact.id, emptied.endpoints)
 
     return await recorder.apart(store, work)
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from goniec.core.identity import alias_key
 from goniec.core.model import Contact
 from goniec.core.times import Millis
+from goniec.ports import Emptied
 from goniec.store.sqlite import rows
 from goniec.store.sqlite.chain import codes, whole
 from goniec.store.sqlite.deliver import DeliverTx
@@ -24,11 +25,11 @@ _RUNS: Final = (
     " CROSS JOIN runs r ON r.id > 'run_' || c.value AND r.id < 'run_' || c.value || '~'"
 )
 _DELIVERIES: Final = (
-    "SELECT d.id, d.endpoint_id, d.body, d.body_sha256 FROM carray(?) c"
+    "SELECT d.id, d.endpoint_id, d.body, d.body_sha256, d.attempts FROM carray(?) c"
     " CROSS JOIN deliveries d ON d.id > 'dlv_' || c.value AND d.id < 'dlv_' || c.value || '~'"
 )
 _TESTS: Final = (
-    "SELECT id, endpoint_id, body, body_sha256 FROM deliveries INDEXED BY ix_deliveries_tests"
+    "SELECT id, endpoint_id, body, body_sha256, attempts FROM deliveries INDEXED BY ix_deliveries_tests"
     " WHERE test = 1 AND contact_id IN carray(?)"
 )
 """Test sends stand in no chain, but there are few."""
@@ -45,25 +46,28 @@ _ERASED: Final = insert(
 class EraseTx(DeliverTx):
     """Care of single contacts, inside a transaction."""
 
-    async def erase(self, contact_id: str, now: Millis) -> list[str]:
+    async def erase(self, contact_id: str, now: Millis) -> Emptied:
         db = self.db
         doc = db.execute("SELECT doc FROM contacts WHERE id = ?", (contact_id,)).get
         contact = None if doc is None else rows.decode_contact(doc)
-        endpoints: set[str] = set()
+        met: set[tuple[str, bool]] = set()
         for events in whole(db, contact_id):
-            endpoints.update(self._empty(events, now))
+            met |= self._empty(events, now)
         ids = [contact_id, *(gone for (gone,) in db.execute("SELECT gone FROM merged WHERE kept = ?", (contact_id,)))]
-        endpoints.update(self._empty_deliveries(fetch(db, _TESTS, (texts(ids),)), now))
+        met |= self._empty_deliveries(fetch(db, _TESTS, (texts(ids),)), now)
         self._forget(contact_id, contact)
         self._empty_strays(contact, ids)
         last = None if contact is None else contact.last_event
         _ERASED.run(db, [(id, now, last if id == contact_id else None) for id in ids])
         db.execute("INSERT INTO marks (name, value) VALUES (?, x'') ON CONFLICT (name) DO NOTHING", (WIPING,))
         self.erased += ids
-        return sorted(endpoints)
+        return Emptied(
+            tuple(sorted({endpoint for endpoint, _ in met})),
+            tuple(sorted(endpoint for endpoint, tried in met if tried)),
+        )
 
-    def _empty(self, events: list[rows.Row], now: Millis) -> set[str]:
-        """Empty events and what followed from them; give the endpoints that had deliveries."""
+    def _empty(self, events: list[rows.Row], now: Millis) -> set[tuple[str, bool]]:
+        """Empty events and what followed from them; give endpoints, and whether a delivery was tried."""
         db = self.db
         for row in events:
             doc = rows.encode(replace(rows.decode_event_doc(row[7]), data={}, dedup_key=None))
@@ -77,19 +81,19 @@ class EraseTx(DeliverTx):
             db.execute("UPDATE runs SET doc = ? WHERE id = ?", (emptied, run_id))
         return self._empty_deliveries(fetch(db, _DELIVERIES, (codes(events),)), now)
 
-    def _empty_deliveries(self, deliveries: list[rows.Row], now: Millis) -> set[str]:
+    def _empty_deliveries(self, deliveries: list[rows.Row], now: Millis) -> set[tuple[str, bool]]:
         db = self.db
         if not deliveries:
             return set()
         ids = [row[0] for row in deliveries]
         self.withdraw(ids, now)
         db.execute(_EMPTY_ATTEMPTS, (texts(ids),))
-        for id, _, body, digest in deliveries:
+        for id, _, body, digest, _ in deliveries:
             if digest is None:
                 db.execute(
                     "UPDATE deliveries SET body = x'', body_sha256 = ? WHERE id = ?", (sha256(body).digest(), id)
                 )
-        return {row[1] for row in deliveries}
+        return {(row[1], row[4] > 0) for row in deliveries}
 
     def _forget(self, contact_id: str, contact: Contact | None) -> None:
         db = self.db

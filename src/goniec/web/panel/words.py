@@ -1,17 +1,20 @@
 """The panel's words in the viewer's language: gettext catalogues, English being what the source says.
 
-`locale/pl.po` has the Polish. It is read as it is (Babel does), at the first page, so no build step can be forgotten. A
-test extracts every message of templates and code and asks for its translation. Labels of events, conditions and actions
-come from `core.labels`, which has both languages side by side.
+`locale/pl` has the Polish, one catalogue for each part of the panel. They are read as they are, by Babel at the first
+page, so no build step can be forgotten. A test extracts every message of templates and code and asks for its
+translation. Labels of events, conditions and actions come from `core.labels`, which has both languages side by side.
 """
 
 import gettext
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from goniec.core.labels import Label
+
+if TYPE_CHECKING:
+    from babel.messages.catalog import Catalog
 
 Language = Literal["pl", "en"]
 
@@ -70,9 +73,17 @@ def _catalogue(language: Language) -> gettext.NullTranslations:
     from babel.messages.mofile import write_mo
     from babel.messages.pofile import read_po
 
-    text = (files("goniec.web.panel") / "locale" / f"{language}.po").read_bytes()
+    whole: Catalog | None = None
+    for file in sorted((files("goniec.web.panel") / "locale" / language).iterdir(), key=lambda one: one.name):
+        part = read_po(BytesIO(file.read_bytes()), language)
+        if whole is None:
+            whole = part
+        for message in part:
+            if message.id:
+                whole[message.id] = message
     compiled = BytesIO()
-    write_mo(compiled, read_po(BytesIO(text), language))
+    assert whole is not None, "the catalogues are beside this file"  # noqa: S101 - a wheel without them is broken
+    write_mo(compiled, whole)
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
 

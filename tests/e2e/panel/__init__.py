@@ -1,0 +1,1 @@
+"""The panel, as people meet it."""

@@ -10,7 +10,7 @@ were shown.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -94,6 +94,20 @@ def parts(fields: Mapping[str, Any], key: str) -> list[Fields]:
     """Give the objects of a list; a field that is none has none."""
     value = fields.get(key)
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def used(fields: Mapping[str, Any], asked: Iterable[Field], problems: Mapping[str, str], name: str) -> bool:
+    """Say whether any of these fields holds something, or has a problem, so that it must not be folded away."""
+    for field in asked:
+        value = fields.get(field.key)
+        inside = _plain(value)
+        if field.widget == "operand":
+            inside = text(value, "op") if isinstance(value, dict) else ""
+        if inside not in ("", [], {}, None, field.default):
+            return True
+        if any(key == f"{name}/{field.key}" or key.startswith(f"{name}/{field.key}/") for key in problems):
+            return True
+    return False
 
 
 # --- the rule that the fields mean ------------------------------------------------------------------------------------

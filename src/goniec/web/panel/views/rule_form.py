@@ -10,21 +10,23 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
+from msgspec import Struct
 
 from goniec.core import labels
 from goniec.core.conditions import Group, compile_tree, walk
 from goniec.core.drafts import decode_draft
-from goniec.core.leaves import EventData, EventSource
-from goniec.core.model import Contact, Event, Seen
+from goniec.core.leaves import EventData, EventSource, StateIs
+from goniec.core.model import Contact, Event
 from goniec.core.occurring import doubts
 from goniec.core.payload import body
 from goniec.core.problems import Invalid
 from goniec.core.templates import TEMPLATES, from_template
 from goniec.flow.configure import Conflict, Missing, Stale
+from goniec.flow.endpoints import origin
 from goniec.flow.explain import known_to
 from goniec.flow.rules import RuleSaved, change_rule, create_rule, load_rule, rule_tag, shown
 from goniec.flow.testing import EXAMPLE, Trial, send_test
-from goniec.ports import ContactFilter, Page
+from goniec.ports import ContactFilter, Forbidden, Page
 from goniec.web.panel import fields as kinds
 from goniec.web.panel import ruleform
 from goniec.web.panel.page import Visit, page
@@ -38,6 +40,13 @@ PREVIEWED: Final = 20
 
 NEW_ID: Final = "rul_0000000000000000000000"
 """Stands for the id of a rule that is not saved yet."""
+
+
+class Sight(Struct, frozen=True):
+    """What a condition sees in the contact of the preview, in words, and whether it holds."""
+
+    holds: bool
+    text: str
 
 
 @page("GET", "/rules/new", role="editor")
@@ -108,6 +117,8 @@ async def _save(visit: Visit, found: RuleSaved | None, fields: ruleform.Fields, 
     data = ruleform.rule_of(fields, _zone(visit, fields))
     replacing = visit.form.get("_replace") == "1"
     tag = visit.form.get("tag")
+    if asked := await _passwords_asked(visit, data):
+        return await _form(visit, found, fields, problems=asked, status=422, changed=True)
     try:
         if found is None:
             saved = await create_rule(context.outside, data, replace_passwords=replacing)
@@ -131,6 +142,25 @@ async def _save(visit: Visit, found: RuleSaved | None, fields: ruleform.Fields, 
             return await _form(visit, theirs, fields, stale=current, status=412, changed=True)
         case Missing():
             raise missing("rule")
+
+
+async def _passwords_asked(visit: Visit, data: Mapping[str, Any]) -> dict[str, str]:
+    """Ask for each password that is required and not known, by field: a webhook without it would only be refused."""
+    endpoints = await visit.context.store.queries.endpoints()
+    known = {(one.url, one.username) for one in endpoints if one.password is not None}
+    origins = {(one.id, origin(one.url)) for one in endpoints if one.password is not None}
+    asked = {}
+    for branch in ("actions", "otherwise"):
+        for n, action in enumerate(data[branch]):
+            auth = action.get("basicAuth")
+            if auth is None or auth.get("password") or not action.get("url"):
+                continue
+            url = await visit.context.guard.check(action["url"])
+            if isinstance(url, Forbidden) or (url, auth["username"]) in known:
+                continue
+            if (action.get("endpointId"), origin(url)) not in origins:
+                asked[f"{branch}/{n}/basicAuth/password"] = visit.say("Enter the password that this endpoint asks for.")
+    return asked
 
 
 @page("GET", "/rules/{id}/test", role="editor")
@@ -261,7 +291,7 @@ def _preview(visit: Visit, rule_id: str, data: Mapping[str, Any], contact: Conta
     return {"body": raw, "body_lines": json_lines(raw), "seen": _seen(visit, data, contact), "contact": contact}
 
 
-def _seen(visit: Visit, data: Mapping[str, Any], contact: Contact) -> dict[str, Seen | None]:
+def _seen(visit: Visit, data: Mapping[str, Any], contact: Contact) -> dict[str, Sight | None]:
     """What each condition sees in a contact, by the name of its fields; None where it depends on the event."""
     try:
         draft = decode_draft({"name": "x", "triggers": [], "conditions": data["conditions"]})
@@ -277,7 +307,7 @@ def _seen(visit: Visit, data: Mapping[str, Any], contact: Contact) -> dict[str, 
         received_at=visit.now,
         source="panel",
     )
-    seen: dict[str, Seen | None] = {}
+    seen: dict[str, Sight | None] = {}
     for node, pointer, _ in walk(draft.conditions):
         if isinstance(node, Group):
             continue
@@ -286,10 +316,25 @@ def _seen(visit: Visit, data: Mapping[str, Any], contact: Contact) -> dict[str, 
             seen[name] = None
             continue
         try:
-            seen[name] = compile_tree(node, zone, pointer).trace(contact, event)[0]
+            found = compile_tree(node, zone, pointer).trace(contact, event)[0]
+            seen[name] = Sight(found.holds, _sight(visit, node, found.value))
         except (ValueError, KeyError, TypeError):  # an operand that makes no sense is told where it stands
             continue
     return seen
+
+
+def _sight(visit: Visit, leaf: object, value: Any) -> str:  # noqa: ANN401 - what a condition looks at
+    match value:
+        case None | "" | []:
+            return visit.say("no value")
+        case bool():
+            return visit.say("yes") if value else visit.say("no")
+        case list() | tuple():
+            return ", ".join(map(str, value))
+        case str() if isinstance(leaf, StateIs):
+            return visit.words.named(labels.STATES, value)
+        case _:
+            return str(value)
 
 
 def _in_form(pointer: str, tree: Mapping[str, Any]) -> str:

@@ -27,9 +27,9 @@ from goniec import __version__
 from goniec.core.model import Delivery
 from goniec.core.times import Millis
 from goniec.flow.deliver import Deliverer
+from goniec.flow.gate import Gate
 from goniec.flow.record import Locale, Recorder
 from goniec.flow.upkeep import Upkeep
-from goniec.flow.users import Gate
 from goniec.observe import log
 from goniec.ports import Finished, Forbidden, Store, Vault
 from goniec.send.guard import Own, Refused, check_header, check_resolved

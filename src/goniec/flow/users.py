@@ -10,27 +10,34 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from functools import partial
 from hashlib import sha256
-from typing import Any, Final, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, Final, Literal, get_args
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from goniec.core.ids import USER, prefixed
 from goniec.core.model import Session, User, UserRole
-from goniec.core.names import name_problems
 from goniec.core.problems import Invalid, Problem
-from goniec.core.text import email_key
+from goniec.core.text import clean, email_key
 from goniec.core.times import DAY, HOUR, MINUTE, Millis
 from goniec.flow.configure import Conflict, Expected, Missing, Outside, Stale
-from goniec.ports import Clock, Dice, Passwords, Store, Tx
+from goniec.flow.gate import Gate
+from goniec.observe import log
+from goniec.ports import Clock, Dice, Passwords, Store, Tx, Unavailable
+
+Language = Literal["pl", "en"]
 
 PASSWORD_MIN: Final = 10
 PASSWORD_MAX: Final = 1_000
 """Characters. Nothing is asked of their kinds: length is what counts (NIST SP 800-63B, section 3.1.1.2)."""
 
+_RAW_MAX: Final = 4 * PASSWORD_MAX
+"""Characters before NFC: no letter is typed with more marks than that, and normalising is not free."""
+
 NAME_LIMIT: Final = 100
 AGENT_LIMIT: Final = 200
+TOKEN_BYTES: Final = 32
 
 IDLE: Final[Millis] = 12 * HOUR
 IDLE_REMEMBERED: Final[Millis] = 30 * DAY
@@ -40,16 +47,6 @@ LIFE_REMEMBERED: Final[Millis] = 90 * DAY
 
 SEEN: Final[Millis] = MINUTE
 """A request is noted in its session at most this often."""
-
-FREE_TRIES: Final = 5
-"""So many wrong passwords cost no waiting; each further one twice as long as the one before."""
-
-WAIT_FIRST: Final = 1.0
-WAIT_MOST: Final = 15 * 60.0
-"""Seconds."""
-
-REMEMBERED_TRIES: Final = 10_000
-"""Of how many e-mails and addresses failures are remembered at most."""
 
 
 class SignedIn(Struct, frozen=True):
@@ -70,42 +67,9 @@ class Denied(Struct, frozen=True):
     """It does not fit; what does not is told to nobody."""
 
 
-class Gate:
-    """Counts wrong passwords of an e-mail from an address, and of an address alone. In memory: a restart forgives.
-
-    An e-mail alone is not counted, so nobody can lock out its owner from elsewhere.
-    """
-
-    def __init__(self, clock: Clock, passwords: Passwords) -> None:
-        self.passwords = passwords
-        self._clock = clock
-        self._failed: dict[tuple[str, str], tuple[int, float]] = {}
-
-    def wait(self, email: str, address: str) -> int:
-        """Give the seconds until a try may be made, rounded up; 0: now."""
-        now = self._clock.monotonic()
-        until = max((self._failed.get(key, (0, 0.0))[1] for key in _tries(email, address)), default=0.0)
-        return max(0, -int(now - until)) if until > now else 0
-
-    def failed(self, email: str, address: str) -> None:
-        """Note a wrong password."""
-        now = self._clock.monotonic()
-        if len(self._failed) >= REMEMBERED_TRIES:
-            self._failed = {key: one for key, one in self._failed.items() if one[1] > now}
-        if len(self._failed) >= REMEMBERED_TRIES:
-            self._failed.clear()
-        for key, free in zip(_tries(email, address), (FREE_TRIES, 4 * FREE_TRIES), strict=True):
-            count = self._failed.get(key, (0, 0.0))[0] + 1
-            wait = 0.0 if count <= free else min(WAIT_FIRST * 2.0 ** min(count - free - 1, 20), WAIT_MOST)
-            self._failed[key] = (count, now + wait)
-
-    def passed(self, email: str, address: str) -> None:
-        """Forget the wrong ones of who is in now."""
-        self._failed.pop(_tries(email, address)[0], None)
-
-
-def _tries(email: str, address: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    return (email, address), ("", address)
+def user_tag(user: User) -> str:
+    """What tells this version of a user from another."""
+    return str(user.version)
 
 
 # --- users ------------------------------------------------------------------------------------------------------------
@@ -119,112 +83,127 @@ async def add_user(  # noqa: PLR0913 - a user has that many parts
     *,
     email: str,
     password: str,
-    role: UserRole,
+    role: UserRole | None = None,
     name: str = "",
-    language: Literal["pl", "en"] | None = None,
+    language: Language | None = None,
     timezone: str | None = None,
     first: bool = False,
 ) -> User | Conflict:
-    """Make a user; with `first` only while there is none, and then an administrator.
+    """Make a user. Without a `role` the first one of all becomes an administrator, any other an editor.
+
+    With `first` a user is made only while there is none, and is an administrator: of two browsers that try at the same
+    moment, one wins.
 
     Raises:
-        Invalid: e-mail, password, name or zone cannot be taken.
+        Invalid: with every fault of e-mail, password, role, name, language and zone.
 
     """
-    address, key = _checked(email, password, name, timezone)
-    hashed = await passwords.hash(_typed(password))
+    given = {"role": "editor" if role is None else role, "name": name, "language": language, "timezone": timezone}
+    kept, problems = _read({**given, "role": "admin"} if first else given)
+    address, key = _address(email, problems)
+    problems += _password_problems(password, key)
+    if problems:
+        raise Invalid(*problems)
+    if first and await store.queries.users():
+        return _NOT_FIRST  # known before the hash, which strangers could else ask for at will
     now = clock.now()
     user = User(
         id=prefixed(USER, now, dice.bits(80)),
         version=1,
         email=address,
-        role=role,
-        password=hashed,
+        password=await passwords.hash(_typed(password)),
         created_at=now,
         updated_at=now,
-        name=name.strip(),
-        language=language,
-        timezone=timezone or None,
+        **kept,
     )
-
-    async def work(tx: Tx) -> User | Conflict:
-        if first and await tx.users():
-            return Conflict("emailTaken", "there is an administrator already")
-        if await tx.user_of(key) is not None:
-            return Conflict("emailTaken", f"there is a user with the e-mail {address} already")
-        await tx.put_user(user, key)
-        return user
-
-    return await store.transact(work)
+    return await store.transact(partial(_add, user, key, first=first, leads=role is None))
 
 
-async def change_user(
+async def change_user(  # noqa: PLR0913 - what is changed, whose sessions stay, what is overwritten
     store: Store,
     clock: Clock,
     passwords: Passwords,
     user_id: str,
     changes: Mapping[str, Any],
     expected: Expected = None,
+    *,
+    keep: bytes | None = None,
 ) -> User | Conflict | Missing | Stale:
     """Change what `changes` names: name, role, language, timezone, disabled, password.
 
-    The last administrator stays one.
-    Another password, and being disabled, end all sessions of the user.
+    The last administrator who can sign in stays one. Another password, and being disabled, end all sessions of the user
+    but the one with the digest `keep`.
 
     Raises:
         Invalid: with every fault that was found.
 
     """
-    problems = [*_name_problems(changes.get("name") or ""), *_zone_problems(changes.get("timezone"))]
-    password = changes.get("password")
+    kept, problems = _read(changes)
+    password: str | None = changes.get("password")
     if password is not None:
-        problems += _password_problems(password, "")
+        known = await store.queries.user(user_id)
+        if known is None:
+            return Missing("user")
+        problems += _password_problems(password, email_key(known.email)[1])
     if problems:
         raise Invalid(*problems)
-    hashed = None if password is None else await passwords.hash(_typed(password))
-    return await store.transact(partial(_change, user_id, changes, hashed, expected, clock.now()))
+    if password is not None:
+        kept["password"] = await passwords.hash(_typed(password))
+    now = clock.now()
+    if "disabled" in changes:
+        kept["disabled_at"] = now if changes["disabled"] else None
+    return await store.transact(partial(_change, user_id, kept, expected, now, keep))
+
+
+async def remove_user(store: Store, user_id: str, expected: Expected = None) -> User | Conflict | Missing | Stale:
+    """Remove a user and all sessions. What they did keeps their e-mail as its source key."""
+    return await store.transact(partial(_remove, user_id, expected))
+
+
+async def _add(user: User, key: str, tx: Tx, *, first: bool, leads: bool) -> User | Conflict:
+    there = bool(await tx.users())
+    if first and there:
+        return _NOT_FIRST
+    if await tx.user_of(key) is not None:
+        return Conflict("emailTaken", f"there is a user with the e-mail {user.email} already")
+    if leads and not there:
+        user = replace(user, role="admin")
+    await tx.put_user(user, key)
+    return user
 
 
 async def _change(
-    user_id: str, changes: Mapping[str, Any], hashed: str | None, expected: Expected, now: Millis, tx: Tx
+    user_id: str, kept: Mapping[str, Any], expected: Expected, now: Millis, keep: bytes | None, tx: Tx
 ) -> User | Conflict | Missing | Stale:
     user = await tx.user(user_id)
     if user is None:
         return Missing("user")
-    if expected is not None and str(user.version) not in expected:
-        return Stale(str(user.version))
-    given = {key: changes[key] for key in ("role", "language", "timezone") if key in changes}
-    if "name" in changes:
-        given["name"] = (changes["name"] or "").strip()
-    if "disabled" in changes:
-        given["disabled_at"] = (user.disabled_at or now) if changes["disabled"] else None
-    if hashed is not None:
-        given["password"] = hashed
-    changed = replace(user, **given)
+    if expected is not None and user_tag(user) not in expected:
+        return Stale(user_tag(user))
+    changed = replace(user, **kept)
+    if user.disabled_at is not None and changed.disabled_at is not None:
+        changed = replace(changed, disabled_at=user.disabled_at)
     if changed == user:
         return user
     if _leads(user) and not _leads(changed) and await _alone(tx, user):
-        return Conflict("lastAdmin", "this is the last administrator; make another one first")
+        return _LAST
     changed = replace(changed, version=user.version + 1, updated_at=now)
     await tx.put_user(changed, email_key(user.email)[1])
-    if hashed is not None or changed.disabled_at is not None:
-        await tx.delete_sessions(user.id)
+    if changed.disabled_at is not None or changed.password != user.password:
+        await tx.delete_sessions(user.id, keep)
     return changed
 
 
-async def remove_user(store: Store, user_id: str) -> User | Conflict | Missing:
-    """Remove a user and all sessions. What they did keeps their e-mail as its source key."""
-
-    async def work(tx: Tx) -> User | Conflict | Missing:
-        user = await tx.user(user_id)
-        if user is None:
-            return Missing("user")
-        if _leads(user) and await _alone(tx, user):
-            return Conflict("lastAdmin", "this is the last administrator; make another one first")
-        await tx.delete_user(user_id)
-        return user
-
-    return await store.transact(work)
+async def _remove(user_id: str, expected: Expected, tx: Tx) -> User | Conflict | Missing | Stale:
+    user = await tx.user(user_id)
+    if user is None:
+        return Missing("user")
+    if expected is not None and user_tag(user) not in expected:
+        return Stale(user_tag(user))
+    if _leads(user) and await _alone(tx, user):
+        return _LAST
+    await tx.delete_user(user_id)
+    return user
 
 
 def _leads(user: User) -> bool:
@@ -233,6 +212,10 @@ def _leads(user: User) -> bool:
 
 async def _alone(tx: Tx, user: User) -> bool:
     return not any(_leads(other) for other in await tx.users() if other.id != user.id)
+
+
+_NOT_FIRST: Final = Conflict("notFirst", "there is a user already; an administrator adds the others")
+_LAST: Final = Conflict("lastAdmin", "this is the last administrator; make another one first")
 
 
 # --- in and out -------------------------------------------------------------------------------------------------------
@@ -248,48 +231,37 @@ async def sign_in(  # noqa: PLR0913 - a try has that many parts
     agent: str = "",
     remember: bool = False,
 ) -> SignedIn | Throttled | Denied:
-    """Let somebody in whose password fits. `address` is where the request came from."""
-    try:
-        _, key = email_key(email)
-    except ValueError:
-        key = email.strip().lower()[:PASSWORD_MAX]
+    """Let somebody in whose password fits. `address` is where the request came from.
+
+    While there is something to wait for, the password is not even looked at.
+    """
+    problems: list[Problem] = []
+    key = _address(email, problems)[1] or "nobody"
     wait = gate.wait(key, address)
     if wait:
         return Throttled(wait)
-    gate.failed(key, address)  # taken back when it fits: tries at the same moment all count
-    user = await outside.store.transact(lambda tx: tx.user_of(key))
+    gate.failed(key, address)
+    user = None if problems else await outside.store.queries.user_of(key)
     kept = user.password if user is not None and user.disabled_at is None else None
-    typed = _typed(password[: PASSWORD_MAX + 1])
-    if not await gate.passwords.fits(typed, kept) or user is None:
+    typed = _typed(password[:_RAW_MAX])
+    if not await gate.passwords.fits(typed, kept) or user is None or len(password) > _RAW_MAX:
         return Denied()
     gate.passed(key, address)
-    if gate.passwords.stale(user.password):
-        hashed = await gate.passwords.hash(typed)
-        await outside.store.transact(partial(_rehashed, user, hashed))
-    return await open_session(outside, user, agent=agent, remember=remember)
+    renewed = await gate.passwords.hash(typed) if gate.passwords.stale(user.password) else user.password
+    made = _made(outside, user, agent, remember=remember)
+    return await outside.store.transact(partial(_let_in, made, renewed))
 
 
 async def open_session(outside: Outside, user: User, *, agent: str = "", remember: bool = False) -> SignedIn:
-    """Make a session for a user."""
-    now = outside.clock.now()
-    token = urlsafe_b64encode(outside.dice.bits(256).to_bytes(32)).decode().rstrip("=")
-    session = Session(
-        digest=session_digest(token),
-        user_id=user.id,
-        csrf=f"{outside.dice.bits(128):032x}",
-        created_at=now,
-        seen_at=now,
-        expires_at=_end(now, now, remember=remember),
-        remember=remember,
-        agent=_plain(agent),
-    )
-    await outside.store.transact(lambda tx: tx.put_session(session))
-    return SignedIn(user, session, token)
+    """Let a user in who need not be asked: the first one, who was made just now."""
+    made = _made(outside, user, agent, remember=remember)
+    await outside.store.transact(lambda tx: tx.put_session(made.session))
+    return made
 
 
 def session_digest(token: str) -> bytes:
     """What is kept of a token; its 256 random bits need no slow hash."""
-    return sha256(token.encode()).digest()
+    return sha256(token.encode(errors="replace")).digest()
 
 
 def still_open(session: Session, user: User, now: Millis) -> bool:
@@ -298,11 +270,16 @@ def still_open(session: Session, user: User, now: Millis) -> bool:
 
 
 async def touched(outside: Outside, session: Session, now: Millis) -> None:
-    """Note that a session was used, which moves its end; at most once in `SEEN`."""
+    """Note that a session was used, which moves its end; at most once in `SEEN`.
+
+    What can only be read just now (a full disk) can still be looked at: then nothing is noted.
+    """
     if now - session.seen_at < SEEN:
         return
-    end = _end(session.created_at, now, remember=session.remember)
-    await outside.store.transact(partial(_touch, replace(session, seen_at=now, expires_at=end)))
+    try:
+        await outside.store.transact(partial(_touch, session.digest, now))
+    except Unavailable as error:
+        log.warning("session.unavailable", reason=str(error))
 
 
 async def sign_out(outside: Outside, session: Session, *, everywhere: bool = False) -> None:
@@ -313,15 +290,43 @@ async def sign_out(outside: Outside, session: Session, *, everywhere: bool = Fal
         await outside.store.transact(lambda tx: tx.delete_session(session.digest))
 
 
-async def _touch(session: Session, tx: Tx) -> None:
-    if await tx.session(session.digest) is not None:  # it may have been ended meanwhile
-        await tx.put_session(session)
+def _made(outside: Outside, user: User, agent: str, *, remember: bool) -> SignedIn:
+    now = outside.clock.now()
+    secret = outside.dice.bits(8 * TOKEN_BYTES).to_bytes(TOKEN_BYTES)
+    token = urlsafe_b64encode(secret).decode().rstrip("=")
+    session = Session(
+        digest=session_digest(token),
+        user_id=user.id,
+        csrf=f"{outside.dice.bits(128):032x}",
+        created_at=now,
+        seen_at=now,
+        expires_at=_end(now, now, remember=remember),
+        remember=remember,
+        agent="".join(char for char in agent if char.isprintable())[:AGENT_LIMIT],
+    )
+    return SignedIn(user, session, token)
 
 
-async def _rehashed(user: User, hashed: str, tx: Tx) -> None:
-    known = await tx.user(user.id)
-    if known is not None and known.password == user.password:
-        await tx.put_user(replace(known, password=hashed), email_key(known.email)[1])
+async def _let_in(made: SignedIn, renewed: str, tx: Tx) -> SignedIn | Denied:
+    known, before = await tx.user(made.user.id), made.user
+    # removed, put out or given another password while the hash was made
+    if known is None or known.disabled_at is not None:
+        return Denied()
+    # a hash that another try has renewed leaves the version as it is
+    if known.password != before.password and known.version != before.version:
+        return Denied()
+    if known.password != renewed:
+        known = replace(known, password=renewed)
+        await tx.put_user(known, email_key(known.email)[1])
+    await tx.put_session(made.session)
+    return replace(made, user=known)
+
+
+async def _touch(digest: bytes, now: Millis, tx: Tx) -> None:
+    session = await tx.session(digest)
+    if session is not None:  # it may have been ended meanwhile
+        end = _end(session.created_at, now, remember=session.remember)
+        await tx.put_session(replace(session, seen_at=now, expires_at=end))
 
 
 def _end(created: Millis, now: Millis, *, remember: bool) -> Millis:
@@ -332,52 +337,65 @@ def _end(created: Millis, now: Millis, *, remember: bool) -> Millis:
 # --- what can be taken ------------------------------------------------------------------------------------------------
 
 
-def _checked(email: str, password: str, name: str, timezone: str | None) -> tuple[str, str]:
-    problems = [*_name_problems(name), *_zone_problems(timezone)]
-    address = key = ""
+def _read(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """Give those of role, name, language and zone that are given, as they are kept, and what is wrong with them."""
+    kept = {key: given[key] for key in ("role", "name", "language", "timezone") if key in given}
+    problems = []
+    if "role" in kept and kept["role"] not in get_args(UserRole):
+        problems.append(Problem("/role", f"there is no such role; there are {_listed(UserRole)}"))
+    if "name" in kept:
+        try:
+            kept["name"] = clean(kept["name"] or "", NAME_LIMIT)
+        except ValueError as error:
+            problems.append(Problem("/name", str(error)))
+    if "language" in kept:
+        kept["language"] = kept["language"] or None
+        if kept["language"] not in (None, *get_args(Language)):
+            problems.append(Problem("/language", f"there is no such language; there are {_listed(Language)}"))
+    if "timezone" in kept:
+        kept["timezone"] = kept["timezone"] or None
+        if kept["timezone"] is not None and not _is_zone(kept["timezone"]):
+            problems.append(Problem("/timezone", "there is no such time zone; an example is Europe/Warsaw"))
+    return kept, problems
+
+
+def _listed(kind: object) -> str:
+    return ", ".join(get_args(kind))
+
+
+def _is_zone(name: str) -> bool:
     try:
-        address, key = email_key(email)
+        ZoneInfo(name)
+    except (ValueError, KeyError, OSError):
+        return False
+    return True
+
+
+def _address(email: str, problems: list[Problem]) -> tuple[str, str]:
+    """Give an e-mail as entered and in its compared form; what is none is noted, and both are empty."""
+    try:
+        return email_key(email)
     except ValueError as error:
         problems.append(Problem("/email", str(error)))
-    else:
-        if not address:
-            problems.append(Problem("/email", "is required"))
-    problems += _password_problems(password, key)
-    if problems:
-        raise Invalid(*problems)
-    return address, key
+    return "", ""
 
 
 def _password_problems(password: str, email: str) -> list[Problem]:
-    if len(password) < PASSWORD_MIN:
-        return [Problem("/password", f"at least {PASSWORD_MIN} characters")]
-    if len(password) > PASSWORD_MAX:
-        return [Problem("/password", f"at most {PASSWORD_MAX} characters, and this has {len(password)}")]
-    if email and password.strip().lower() == email:
-        return [Problem("/password", "must not be the e-mail address")]
-    if "\0" in password or any("\ud800" <= char <= "\udfff" for char in password):
-        return [Problem("/password", "holds a character that no keyboard types")]
-    return []
-
-
-def _name_problems(name: str) -> list[Problem]:
-    return name_problems("/name", name, NAME_LIMIT) if name.strip() else []
-
-
-def _zone_problems(timezone: str | None) -> list[Problem]:
-    if not timezone:
-        return []
-    try:
-        ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return [Problem("/timezone", "there is no such time zone; an example is Europe/Warsaw")]
+    typed = _typed(password[: _RAW_MAX + 1])
+    if len(typed) < PASSWORD_MIN:
+        return [Problem("/password", f"a password has at least {PASSWORD_MIN} characters")]
+    if len(typed) > PASSWORD_MAX or len(password) > _RAW_MAX:
+        return [Problem("/password", f"a password has at most {PASSWORD_MAX} characters")]
+    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in typed):
+        return [Problem("/password", "a password cannot hold control characters, such as a line end or a tab")]
+    if typed.strip().lower() == email:
+        return [Problem("/password", "the password cannot be the e-mail address")]
     return []
 
 
 def _typed(password: str) -> str:
-    """One form for what different keyboards send for the same letters (NIST SP 800-63B, section 3.1.1.2)."""
+    """One form for what different keyboards send for the same letters (NIST SP 800-63B, section 3.1.1.2).
+
+    A Mac may send ż as z and a dot above, another machine as one character.
+    """
     return unicodedata.normalize("NFC", password)
-
-
-def _plain(agent: str) -> str:
-    return "".join(char for char in agent if char.isprintable())[:AGENT_LIMIT]

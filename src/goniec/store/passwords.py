@@ -47,14 +47,15 @@ def _hasher() -> "PasswordHasher":
 
 
 def _hash(password: str) -> str:
-    return _hasher().hash(password)
+    return _hasher().hash(_bytes(password))
 
 
 def _fits(password: str, kept: str | None) -> bool:
     from argon2.exceptions import InvalidHashError, VerificationError
 
+    nobodys = _of_nobody()  # made with the first password of all, whoever's it is
     try:
-        _hasher().verify(kept or _of_nobody(), password)
+        _hasher().verify(kept or nobodys, _bytes(password))
     except (VerificationError, InvalidHashError):
         return False
     return kept is not None
@@ -62,4 +63,9 @@ def _fits(password: str, kept: str | None) -> bool:
 
 @cache
 def _of_nobody() -> str:
-    return _hasher().hash(_NOBODYS)
+    return _hash(_NOBODYS)
+
+
+def _bytes(password: str) -> bytes:
+    # half of a surrogate pair may come from anywhere, and is in no password
+    return password.encode(errors="surrogatepass")

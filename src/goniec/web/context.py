@@ -5,9 +5,9 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from goniec.flow.configure import Outside
+from goniec.flow.gate import Gate
 from goniec.flow.record import Recorder
 from goniec.flow.testing import TryOut, Workbench
-from goniec.flow.users import Gate
 from goniec.ports import Clock, Dice, Guard, Notice, Store, Vault
 
 

@@ -66,6 +66,8 @@ async def test_a_user_is_found_by_the_compared_form_of_the_email(store: Store) -
     await put(store, user())
     assert await store.transact(lambda tx: tx.user_of("usr_1@x.pl")) == user()
     assert await store.transact(lambda tx: tx.user_of("usr_1@X.pl")) is None
+    assert await store.queries.user_of("usr_1@x.pl") == user()
+    assert await store.queries.user_of("usr_1@X.pl") is None
     changed = user(version=2, name="Jan")
     await put(store, changed)
     assert await store.queries.users() == [changed]

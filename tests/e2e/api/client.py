@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
+from goniec.flow.gate import Gate
 from goniec.flow.keys import KeyMade, create_key
-from goniec.flow.users import Gate
 from goniec.ports import Forbidden, Store
 from goniec.store.passwords import Argon2
 from goniec.web import ApiContext, create_app

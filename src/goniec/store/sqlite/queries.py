@@ -103,6 +103,9 @@ class SqliteQueries:
     async def user(self, user_id: str) -> User | None:
         return await self._read(users.user, user_id)
 
+    async def user_of(self, email: str) -> User | None:
+        return await self._read(users.user_of, email)
+
     async def sessions(self, user_id: str) -> list[Session]:
         return await self._read(users.sessions, user_id)
 

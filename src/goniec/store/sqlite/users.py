@@ -22,6 +22,12 @@ def user(db: apsw.Connection, user_id: str) -> User | None:
     return None if doc is None else decode_user(doc)
 
 
+def user_of(db: apsw.Connection, email: str) -> User | None:
+    """The user with this e-mail, in its compared form."""
+    doc = db.execute("SELECT doc FROM users WHERE email = ?", (email,)).get
+    return None if doc is None else decode_user(doc)
+
+
 def session(db: apsw.Connection, digest: bytes) -> tuple[Session, User] | None:
     """A session and whose it is; every page asks."""
     sql = "SELECT s.doc, u.doc FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.digest = ?"
@@ -45,8 +51,7 @@ class UsersTx(Transaction):
         return user(self.db, user_id)
 
     async def user_of(self, email: str) -> User | None:
-        doc = self.db.execute("SELECT doc FROM users WHERE email = ?", (email,)).get
-        return None if doc is None else decode_user(doc)
+        return user_of(self.db, email)
 
     async def put_user(self, user: User, email: str) -> None:
         self.db.execute(

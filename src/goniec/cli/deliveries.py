@@ -11,7 +11,6 @@ from cyclopts import Parameter
 
 from goniec.cli.opened import Machine, opened
 from goniec.cli.terminal import FAILED, USAGE, CommandError, printable, say, settings_in_force, shown_body, table
-from goniec.core.endpoint import Endpoint
 from goniec.core.model import Attempt, Delivery, Status
 from goniec.core.times import Millis, format_instant, parse_instant
 from goniec.flow.configure import Conflict, Refusal
@@ -101,7 +100,7 @@ def resend(ids: Annotated[tuple[str, ...], Parameter(help="dlv_…, one or more"
 async def _list(wanted: DeliveryFilter, limit: int) -> tuple[list[Delivery], dict[str, str]]:
     async with opened(settings_in_force()) as store:
         found = await store.queries.deliveries(wanted, Page(limit, newest=True))
-        return found, {endpoint.id: _host(endpoint) for endpoint in await store.queries.endpoints()}
+        return found, {endpoint.id: endpoint.host for endpoint in await store.queries.endpoints()}
 
 
 async def _show(id: str) -> tuple[Delivery, list[Attempt], str]:
@@ -111,18 +110,13 @@ async def _show(id: str) -> tuple[Delivery, list[Attempt], str]:
         if found is None:
             raise CommandError(f"there is no delivery {id}; goniec deliveries list shows them")
         endpoint = await queries.endpoint(found[0].endpoint_id)
-        return *found, "an endpoint that is gone" if endpoint is None else _host(endpoint)
+        return *found, "an endpoint that is gone" if endpoint is None else endpoint.host
 
 
 async def _resend(ids: Sequence[str]) -> list[Delivery | Refusal]:
     now = Machine().now()
     async with opened(settings_in_force()) as store:
         return [await store.transact(partial(requeued, id, now)) for id in ids]
-
-
-def _host(endpoint: Endpoint) -> str:
-    """An endpoint is named by its host: the rest of a URL may be secret."""
-    return endpoint.url.split("/", 3)[2]
 
 
 def _headline(attempt: Attempt) -> str:

@@ -46,3 +46,9 @@ class Endpoint(Struct, frozen=True, kw_only=True, omit_defaults=True):
     paused: Pause | None = None
     paused_at: Millis | None = None
     held_until: Millis | None = None
+
+    @property
+    def host(self) -> str:
+        """The host with its port: all of a URL that logs and lists may show. Of the built-in receiver, its address."""
+        _, found, rest = self.url.partition("://")
+        return rest.partition("/")[0] if found else self.url

@@ -233,8 +233,7 @@ class Deliverer:
         if endpoint is None:
             return
         box.endpoint = endpoint
-        # as it was checked and written anew: scheme, host with its port, path
-        box.host = endpoint.url.split("/", 3)[2]
+        box.host = endpoint.host
         box.held_until = max(box.held_until, endpoint.held_until or 0)
         try:
             box.credentials = unsealed(endpoint, self._vault)

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import idna
 from msgspec import Struct
 
+from goniec.send.inbox import INBOX, NAME_LIMIT, read_name
 from goniec.send.networks import SETTING, Address, Networks, check_address
 from goniec.send.resolve import Resolver, Unresolved
 
@@ -75,6 +76,7 @@ class Refusal(enum.StrEnum):
     WHITESPACE = "whiteSpace"
     BACKSLASH = "backslash"
     SCHEME = "scheme"
+    INBOX = "inbox"
     USERINFO = "userinfo"
     HOST = "host"
     PORT = "port"
@@ -95,7 +97,7 @@ class Checked(Struct, frozen=True):
     """A URL taken apart. `host` is ASCII, IPv6 without brackets; `target` goes out as it is.
 
     `addresses` are those that the host itself says (a literal, or `localhost`) and that may be reached; none: it is a
-    name to look up.
+    name to look up. The built-in receiver has its name for a host, and neither port nor target.
     """
 
     scheme: str
@@ -105,8 +107,15 @@ class Checked(Struct, frozen=True):
     addresses: tuple[str, ...] = ()
 
     @property
+    def is_inbox(self) -> bool:
+        """Whether Goniec itself receives it."""
+        return self.scheme == INBOX
+
+    @property
     def origin(self) -> str:
         """Scheme, host and port, as a URL starts with them."""
+        if self.is_inbox:
+            return f"{INBOX}:{self.host}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}" if self.port == PORTS[self.scheme] else f"{self.scheme}://{host}:{self.port}"
 
@@ -121,14 +130,17 @@ def check_url(text: str, allowed: Networks = (), own: Own = ()) -> Checked | Ref
 
     White space around it is trimmed, the fragment dropped, the host put into punycode (UTS 46) or, in any form that
     `inet_aton` would take for an address, into the plain one; non-ASCII in path and query is percent-encoded as UTF-8.
-    Every other byte of the path and query stays as it was.
+    Every other byte of the path and query stays as it was. `inbox:` with a name or without is the built-in receiver.
     """
     text = text.strip().strip(INVISIBLE).strip()
     if refused := _check_text(text):
         return refused
+    if text.lower().startswith(f"{INBOX}:"):
+        return _inbox(text)
     scheme, rest = _scheme(text)
     if scheme is None:
-        return Refused(Refusal.SCHEME, "Start the URL with https:// or http://; nothing else can receive a webhook.")
+        detail = "Start the URL with https:// or http://, or enter inbox: to have it arrive in Goniec itself."
+        return Refused(Refusal.SCHEME, detail)
     authority, target = _split(rest)
     if "@" in authority:
         detail = "Take the user name and password out of the URL and enter them in the fields for user and password."
@@ -148,7 +160,7 @@ async def check_resolved(
     """
     own = tuple(own)
     checked = check_url(text, allowed, own)
-    if isinstance(checked, Refused) or checked.addresses:
+    if isinstance(checked, Refused) or checked.addresses or checked.is_inbox:
         return checked
     found = await resolver.resolve(checked.host, limit)
     if isinstance(found, Unresolved):
@@ -197,6 +209,14 @@ def _check_text(text: str) -> Refused | None:
     if "\\" in text.partition("#")[0]:
         return Refused(Refusal.BACKSLASH, "The URL holds a backslash; write / or, where it is meant, %5C.")
     return None
+
+
+def _inbox(text: str) -> Checked | Refused:
+    name = read_name(text)
+    if name is None:
+        detail = f"After inbox: comes nothing, or a name of at most {NAME_LIMIT} letters a to z, digits, - and _."
+        return Refused(Refusal.INBOX, detail)
+    return Checked(INBOX, name, 0, "")
 
 
 def _scheme(text: str) -> tuple[str | None, str]:

@@ -6,6 +6,7 @@ It neither retries nor queues: an attempt that failed is an answer, and what fol
 to the loop on which it sends first.
 """
 
+import asyncio
 import logging
 import re
 import time
@@ -22,6 +23,7 @@ from goniec.ports import Answer, Outgoing
 from goniec.send.authorities import bundle
 from goniec.send.curl import Driver, EndedError
 from goniec.send.guard import RESERVED, TOKEN, Checked, Own, Refused, check_addresses, check_url, is_own
+from goniec.send.inbox import receive
 from goniec.send.networks import Networks, check_address
 from goniec.send.resolve import Resolver, Unresolved
 from goniec.send.transfer import Aim, Pin, Transfer, make_pin
@@ -96,6 +98,10 @@ class HttpSender:
         if headers is None:
             detail = "A header of the endpoint cannot be sent; enter its headers anew."
             return _failed(Failure.INTERNAL, detail, started)
+        if checked.is_inbox:
+            # it takes no time, and must not keep the loop from others either
+            await asyncio.sleep(0)
+            return receive(request, started)
         limit = min(request.timeout, request.connect_timeout)
         addresses = checked.addresses or await self._resolver.resolve(checked.host, limit)
         if isinstance(addresses, Unresolved):

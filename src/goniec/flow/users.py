@@ -32,7 +32,7 @@ PASSWORD_MIN: Final = 10
 PASSWORD_MAX: Final = 1_000
 """Characters. Nothing is asked of their kinds: length is what counts (NIST SP 800-63B, section 3.1.1.2)."""
 
-_RAW_MAX: Final = 4 * PASSWORD_MAX
+RAW_MAX: Final = 4 * PASSWORD_MAX
 """Characters before NFC: no letter is typed with more marks than that, and normalising is not free."""
 
 NAME_LIMIT: Final = 100
@@ -111,7 +111,7 @@ async def add_user(  # noqa: PLR0913 - a user has that many parts
         id=prefixed(USER, now, dice.bits(80)),
         version=1,
         email=address,
-        password=await passwords.hash(_typed(password)),
+        password=await passwords.hash(typed(password)),
         created_at=now,
         updated_at=now,
         **kept,
@@ -148,7 +148,7 @@ async def change_user(  # noqa: PLR0913 - what is changed, whose sessions stay, 
     if problems:
         raise Invalid(*problems)
     if password is not None:
-        kept["password"] = await passwords.hash(_typed(password))
+        kept["password"] = await passwords.hash(typed(password))
     now = clock.now()
     if "disabled" in changes:
         kept["disabled_at"] = now if changes["disabled"] else None
@@ -243,11 +243,11 @@ async def sign_in(  # noqa: PLR0913 - a try has that many parts
     gate.failed(key, address)
     user = None if problems else await outside.store.queries.user_of(key)
     kept = user.password if user is not None and user.disabled_at is None else None
-    typed = _typed(password[:_RAW_MAX])
-    if not await gate.passwords.fits(typed, kept) or user is None or len(password) > _RAW_MAX:
+    given = typed(password[:RAW_MAX])
+    if not await gate.passwords.fits(given, kept) or user is None or len(password) > RAW_MAX:
         return Denied()
     gate.passed(key, address)
-    renewed = await gate.passwords.hash(typed) if gate.passwords.stale(user.password) else user.password
+    renewed = await gate.passwords.hash(given) if gate.passwords.stale(user.password) else user.password
     made = _made(outside, user, agent, remember=remember)
     return await outside.store.transact(partial(_let_in, made, renewed))
 
@@ -381,19 +381,19 @@ def _address(email: str, problems: list[Problem]) -> tuple[str, str]:
 
 
 def _password_problems(password: str, email: str) -> list[Problem]:
-    typed = _typed(password[: _RAW_MAX + 1])
-    if len(typed) < PASSWORD_MIN:
+    given = typed(password[: RAW_MAX + 1])
+    if len(given) < PASSWORD_MIN:
         return [Problem("/password", f"a password has at least {PASSWORD_MIN} characters")]
-    if len(typed) > PASSWORD_MAX or len(password) > _RAW_MAX:
+    if len(given) > PASSWORD_MAX or len(password) > RAW_MAX:
         return [Problem("/password", f"a password has at most {PASSWORD_MAX} characters")]
-    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in typed):
+    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in given):
         return [Problem("/password", "a password cannot hold control characters, such as a line end or a tab")]
-    if typed.strip().lower() == email:
+    if given.strip().lower() == email:
         return [Problem("/password", "the password cannot be the e-mail address")]
     return []
 
 
-def _typed(password: str) -> str:
+def typed(password: str) -> str:
     """One form for what different keyboards send for the same letters (NIST SP 800-63B, section 3.1.1.2).
 
     A Mac may send ż as z and a dot above, another machine as one character.

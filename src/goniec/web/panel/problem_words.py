@@ -1,7 +1,354 @@
-"""The Polish of what can be wrong with something that a user wrote; `{}` stands for what differs, in order."""
+"""The Polish of what can be wrong with something that a user wrote; `{}` stands for what differs, in order.
+
+Sentences as long as these stand in one line each, as the floors below say them.
+"""
 
 from typing import Final
 
 POLISH: Final[dict[str, str]] = {
+    # anything
     "is required": "to pole jest wymagane",
+    "cannot be empty": "to pole nie może być puste",
+    "cannot be empty; leave it out": "to pole nie może być puste",
+    "cannot be an empty list, which nothing fits": "lista nie może być pusta, bo nic by do niej nie pasowało",
+    "at most {} items, and this has {}": "najwyżej tyle pozycji: {}, a jest {}",
+    "at most {}, and this has {}": "najwyżej {}, a jest {}",
+    "at most {} characters": "najwyżej tyle znaków: {}",
+    "at most {} characters, and this has {}": "najwyżej tyle znaków: {}, a jest {}",
+    "at most {} values, and this has {}": "najwyżej tyle wartości: {}, a jest {}",
+    "at most {} bytes as JSON, and this has {}": "najwyżej tyle bajtów JSON: {}, a jest {}",
+    "at most {} in one call, and this has {}": "najwyżej {} naraz, a jest {}",
+    "is required; it is one of {}": "to pole jest wymagane; do wyboru: {}",
+    "unknown{}; it is one of {}": "nieznana wartość{}; do wyboru: {}",
+    "unknown key": "nieznane pole",
+    "unknown key{}; known are {}": "nieznane pole{}; znane to: {}",
+    "Expected object": "potrzebny jest obiekt JSON",
+    "Expected list": "potrzebna jest lista",
+    "Expected text": "potrzebny jest tekst",
+    "Expected {}, got {}": "potrzebny rodzaj wartości: {}, a jest: {}",
+    "Expected `int` >= {}": "potrzebna jest liczba całkowita nie mniejsza niż {}",
+    "Expected `int` <= {}": "potrzebna jest liczba całkowita nie większa niż {}",
+    "Expected whole number >= {}": "potrzebna jest liczba całkowita nie mniejsza niż {}",
+    "Expected whole number <= {}": "potrzebna jest liczba całkowita nie większa niż {}",
+    "nested too deep": "zbyt wiele poziomów zagnieżdżenia",
+    "nested deeper than {} levels": "więcej poziomów zagnieżdżenia niż {}",
+    "groups nested deeper than {} levels": "grupy zagnieżdżone głębiej niż {} poziomów",
+    "a key cannot hold {}": "nazwa pola nie może zawierać: {}",
+    "a text cannot hold {}": "tekst nie może zawierać: {}",
+    "a number must be finite": "liczba musi być skończona",
+    "a number must be finite, with at most 400 digits": "liczba musi być skończona i mieć najwyżej 400 cyfr",
+    "a whole number must fit into 64 bits": "liczba całkowita musi zmieścić się w 64 bitach",
+    "half of a surrogate pair (U+{}) is not text": "połowa pary zastępczej (U+{}) nie jest tekstem",
+    "the control character U+{} cannot stand here": "nie może tu stać znak sterujący U+{}",
+    "cannot hold a control character, such as a line end": "nie może zawierać znaku sterującego, np. końca wiersza",
+    # times
+    "not a time as in RFC 3339, such as 2026-11-25T03:36:00Z or 2026-11-25T04:36:00.5+01:00": (
+        "to nie jest czas, np. 2026-11-25T03:36:00Z"
+    ),
+    "a time needs an offset: end it with Z for UTC, or with one such as +01:00": (
+        "czas wymaga przesunięcia: Z dla UTC albo np. +01:00"
+    ),
+    "a time must lie in the years 1970 to 9999": "czas musi leżeć w latach od 1970 do 9999",
+    "a leap second can only stand at 23:59:60 UTC on the last day of a month": (
+        "sekunda przestępna może wystąpić tylko o 23:59:60 UTC ostatniego dnia miesiąca"
+    ),
+    "not a date as in RFC 3339, such as 2026-11-25": "to nie jest data, np. 2026-11-25",
+    "the calendar has no such day": "w kalendarzu nie ma takiego dnia",
+    "a duration cannot be negative": "okres nie może być ujemny",
+    "a duration cannot be longer than ten years (P3653D)": "okres nie może być dłuższy niż dziesięć lat (P3653D)",
+    "years and months vary in length: use weeks or days, such as P4W or P30D": (
+        "lata i miesiące mają różną długość: użyj tygodni lub dni, np. P4W albo P30D"
+    ),
+    "not an ISO 8601 duration in whole W, D, H, M and S, such as P1W, P1DT12H or PT90S": (
+        "to nie jest okres: wpisz liczbę i wybierz jednostkę albo użyj ISO 8601, np. P1DT12H"
+    ),
+    "a duration is needed, such as P7D or PT12H": "potrzebny jest okres: wpisz liczbę i wybierz jednostkę",
+    "a duration of nothing never holds": "okres zerowy nigdy nie jest spełniony",
+    "must be later than validFrom": "musi być później niż początek ważności",
+    "there is no such time zone; an example is Europe/Warsaw": "nie ma takiej strefy czasowej; przykład: Europe/Warsaw",
+    "no name of a time zone; write one such as Europe/Warsaw": (
+        "to nie jest nazwa strefy czasowej; przykład: Europe/Warsaw"
+    ),
+    # names
+    "in a JSON pointer ~ is written ~0 and / is written ~1": "we wskaźniku JSON ~ zapisuje się jako ~0, a / jako ~1",
+    "a key between two dots is missing; a key that has dots itself needs a JSON pointer, as in /a.b": (
+        "między kropkami brakuje nazwy; nazwę z kropkami zapisz jako wskaźnik JSON, np. /a.b"
+    ),
+    "a tag cannot be empty": "tag nie może być pusty",
+    "a tag has at most {} characters": "tag ma najwyżej tyle znaków: {}",
+    "a tag has at most {} characters, and this has {}": "tag ma najwyżej tyle znaków: {}, a ten ma {}",
+    "a tag needs a letter or a digit": "tag musi zawierać literę lub cyfrę",
+    "an e-mail address has at most {} characters, and this has {}": (
+        "adres e-mail ma najwyżej tyle znaków: {}, a ten ma {}"
+    ),
+    "an e-mail address cannot hold a space, control or invisible character, and this has U+{}": (
+        "adres e-mail nie może zawierać spacji ani niewidocznych znaków, a ten ma U+{}"
+    ),
+    "an e-mail address has exactly one @, with something on both sides": (
+        "adres e-mail ma dokładnie jeden znak @, a po obu jego stronach coś stoi"
+    ),
+    # rules
+    "at least one trigger is needed": "potrzebne jest co najmniej jedno zdarzenie",
+    "the events of this rule have no {} in their data; what they have: {}": (
+        "zdarzenia tej reguły nie mają w danych pola {}; mają: {}"
+    ),
+    "there is no funnel {}": "nie ma lejka: {}",
+    "the funnel {} has no stage {}": "lejek {} nie ma etapu {}",
+    "a URL is needed, or the id of an endpoint (endpointId)": "podaj adres endpointu",
+    "cannot hold a colon: it would end the user name (RFC 7617)": (
+        "nazwa użytkownika nie może zawierać dwukropka (RFC 7617)"
+    ),
+    "the user name cannot hold a colon: Basic authentication ends it there": (
+        "nazwa użytkownika nie może zawierać dwukropka"
+    ),
+    "the {} cannot hold a control character, such as the end of a line": (
+        "nie może zawierać znaku sterującego, np. końca wiersza ({})"
+    ),
+    "a score lies between {} and {}": "scoring mieści się między {} a {}",
+    "a score goes from {} to {}": "scoring mieści się między {} a {}",
+    "cannot be empty; removeDetail takes a detail away": "wartość nie może być pusta; szczegół usuwa akcja Usuń szczegół",
+    "can be {}": "do wyboru: {}",
+    "cannot be empty; null clears a field": "wartość nie może być pusta",
+    "the kind stands beside the data, not in it": "rodzaj podaje się obok danych, nie w nich",
+    "{} makes no sense for {}; use one of {}": "operator {} nie pasuje do tej wartości ({}); do wyboru: {}",
+    "exists takes no value; for the opposite put it into a not group": (
+        "ten operator nie ma wartości; przeciwieństwo to warunek z NIE"
+    ),
+    "a list with at least one value is needed": "potrzebna jest co najmniej jedna wartość",
+    'a number is needed, such as 9 (not "9")': "potrzebna jest liczba, np. 9",
+    "two numbers are needed, as in [1, 9]": "potrzebne są dwie liczby: od i do",
+    "the first number must not be above the second": "pierwsza liczba nie może być większa od drugiej",
+    "a date such as 2026-11-25 or a time with an offset such as 2026-11-25T03:36:00Z is needed": (
+        "potrzebna jest data, np. 2026-11-25, albo czas z przesunięciem, np. 2026-11-25T03:36:00Z"
+    ),
+    "a value is needed; whether there is one at all is asked with exists": (
+        "potrzebna jest wartość; o to, czy w ogóle jest, pyta operator „ma wartość”"
+    ),
+    "one value is needed, not a list": "potrzebna jest jedna wartość, nie lista",
+    "no field holds an empty text: an empty one is stored as none; ask with exists": (
+        "pole nigdy nie zawiera pustego tekstu; o to, czy ma wartość, pyta operator „ma wartość”"
+    ),
+    "a text is needed": "potrzebny jest tekst",
+    "a text is needed, and not an empty one": "potrzebny jest niepusty tekst",
+    "not an RE2 pattern: {}": "to nie jest wzorzec RE2: {}",
+    "at most {} conditions and groups": "najwyżej tyle warunków i grup: {}",
+    "not takes exactly one part: put several into an all or any group inside it": (
+        "NIE obejmuje dokładnie jeden warunek: kilka połącz w grupę"
+    ),
+    "an empty group: take it out, or put a condition in": "pusta grupa: usuń ją albo dodaj do niej warunek",
+    "in needs a list of states": "wybierz co najmniej jeden stan",
+    "{} needs one state, not a list": "ten operator ({}) wymaga jednego stanu",
+    "sources, keys or both are needed": "wybierz źródło, klucz albo jedno i drugie",
+    "is required where stages are given": "wybierz lejek, do którego należą te etapy",
+    "is required where a stage is given": "wybierz lejek, do którego należy ten etap",
+    "is required for {}": "to pole jest wymagane, gdy wybrano: {}",
+    "goes only with the scope tag": "to pole dotyczy tylko scoringu tagu",
+    "goes only with the scope stage": "to pole dotyczy tylko scoringu etapu",
+    # why a rule may never run
+    "the rule is off: no event sets it off until it is activated": (
+        "reguła jest wyłączona: żadne zdarzenie jej nie uruchomi, dopóki jej nie włączysz"
+    ),
+    "the rule is not valid yet: nothing runs it before {}": "reguła jeszcze nie obowiązuje: nic jej nie uruchomi przed {}",
+    "the rule is not valid any more: nothing has run it since {}": "reguła już nie obowiązuje: nic jej nie uruchamia od {}",
+    "none of the rule's triggers can occur": "żadne ze zdarzeń tej reguły nie może wystąpić",
+    "trigger {} ({}) cannot occur: {}": "zdarzenie {} ({}) nie może wystąpić: {}",
+    "its sourceKey names no active API key and no rule": "podany klucz nie jest ani czynnym kluczem API, ani regułą",
+    "this version of Goniec raises no events by the calendar": "ta wersja Gońca nie tworzy zdarzeń według kalendarza",
+    "nothing is left to decide about; an endpoint with tellErasure is told that a contact was erased": (
+        "nie ma już o czym decydować; o usunięciu kontaktu dowiaduje się endpoint z włączonym tellErasure"
+    ),
+    "nothing changes the score of a {} in this version of Goniec": "w tej wersji Gońca nic nie zmienia tego scoringu ({})",
+    "there is no funnel “{}”": "nie ma lejka „{}”",
+    "the funnel “{}” has none of these stages": "lejek „{}” nie ma żadnego z tych etapów",
+    "the endpoint is paused ({}): real deliveries wait until it is resumed": (
+        "endpoint jest wstrzymany ({}): prawdziwe wysyłki czekają na wznowienie"
+    ),
+    "the rule has no action of the type webhook; add one and save the rule": (
+        "reguła nie ma akcji „Wyślij informacje na temat uruchomionej reguły”; dodaj ją i zapisz"
+    ),
+    "no key at hand opens the secrets of the endpoint {}; give it its password and secret anew": (
+        "żaden klucz nie otwiera haseł endpointu {}; podaj hasło i sekret jeszcze raz"
+    ),
+    "the rule is off, and nothing runs it; activate it, or let explain say what it would do": (
+        "reguła jest wyłączona i nic jej nie uruchomi; włącz ją albo sprawdź, co by zrobiła"
+    ),
+    "leads to no webhook of this rule; its webhooks: {}": "to nie jest webhook tej reguły; jej webhooki: {}",
+    # contacts and events
+    "give at least one of id, externalId, email and phone": (
+        "podaj co najmniej jedno z pól: adres e-mail, telefon, ID zewnętrzne"
+    ),
+    "no contact has this id": "nie ma kontaktu o tym ID",
+    "no contact has these keys": "nie ma kontaktu o tych danych",
+    "{} names contact {}, {} names contact {}; merge them, or leave one key out": (
+        "{} należy do kontaktu {}, a {} do kontaktu {}; połącz je albo pomiń jedno z pól"
+    ),
+    "the phone is not a number that can be told from others; give an e-mail or externalId too": (
+        "tego numeru nie da się odróżnić od innych; podaj też adres e-mail albo ID zewnętrzne"
+    ),
+    "{} contacts have this phone; name one by id, externalId or email": (
+        "tyle kontaktów ma ten telefon: {}; wskaż jeden przez e-mail albo ID zewnętrzne"
+    ),
+    "the contact has changed since it was read; read it again": (
+        "kontakt zmienił się od wczytania strony; wczytaj go jeszcze raz"
+    ),
+    "the contact would be larger than {} KiB": "kontakt zająłby więcej niż {} KiB",
+    "a contact cannot be merged into itself": "kontaktu nie można połączyć z nim samym",
+    "give either add or set": "podaj albo zmianę, albo nową wartość",
+    "there is no such funnel; GET /funnels lists them": "nie ma takiego lejka",
+    "this funnel has no such stage; GET /funnels lists them": "ten lejek nie ma takiego etapu",
+    "more than 24 hours ahead of now": "ponad 24 godziny w przyszłości",
+    "there is no such event type{}; POST /events takes {}": "nie ma takiego rodzaju zdarzenia{}; można wysłać: {}",
+    "{} follows from a call of its own: use {}": "zdarzenie {} wynika z osobnego wywołania: {}",
+    "{} cannot be reported: Goniec raises it by itself": "zdarzenia {} nie można zgłosić: tworzy je sam Goniec",
+    # endpoints
+    "schedule has at most {} steps, and this has {}": "harmonogram ma najwyżej tyle kroków: {}, a ten ma {}",
+    "schedule has steps of 1 to {} seconds": "kroki harmonogramu mają od 1 do {} sekund",
+    "timeout goes from 1 to {} seconds": "limit czasu wynosi od 1 do {} sekund",
+    "connectTimeout goes from 1 to {} seconds": "limit czasu połączenia wynosi od 1 do {} sekund",
+    "concurrency goes from 1 to {}": "liczba wysyłek naraz wynosi od 1 do {}",
+    "orderHold goes from 0 (for ever) to {} seconds": "czas trzymania kolejności wynosi od 0 (bez końca) do {} sekund",
+    "goes from 0 to {}": "dozwolone są wartości od 0 do {}",
+    "a secret is {} and the base64 of {} to {} bytes, with nothing around it": (
+        "sekret to {} i base64 od {} do {} bajtów, bez niczego dookoła"
+    ),
+    "deliveries wait for this endpoint ({}): let them go out, or cancel them first": (
+        "na ten endpoint czekają wysyłki ({}): poczekaj, aż wyjdą, albo je anuluj"
+    ),
+    "the endpoint {} has this URL and user already; let the rules name that one": (
+        "endpoint {} ma już ten adres i użytkownika; wskaż go w regułach"
+    ),
+    "the endpoint is used by the rules {}; change those first": "endpointu używają reguły {}; najpierw je zmień",
+    "is required: no value is stored for this header": "podaj wartość: dla tego nagłówka żadna nie jest zapisana",
+    "at most {} headers, and this has {}": "najwyżej tyle nagłówków: {}, a jest {}",
+    "{} is set by Goniec itself": "nagłówek {} ustawia sam Goniec",
+    "{} is set by Goniec itself: it says how the request is sent.": "nagłówek {} ustawia sam Goniec",
+    "a header of this name stands before it": "nagłówek o tej nazwie już jest wyżej",
+    "there is no such endpoint; give a url instead": "tego endpointu już nie ma; podaj adres",
+    "goes with a url: an endpoint's id says its user already": "autoryzację podaje się razem z adresem",
+    "an action before this one has another password for the same URL and user": (
+        "wcześniejsza akcja ma inne hasło dla tego samego adresu i użytkownika"
+    ),
+    "A header's name consists of letters, digits and !#$%&'*+-.^_`|~ only.": (
+        "nazwa nagłówka składa się tylko z liter, cyfr i znaków !#$%&'*+-.^_`|~"
+    ),
+    "A header's value may hold no line break and no other control character.": (
+        "wartość nagłówka nie może zawierać końca wiersza ani innego znaku sterującego"
+    ),
+    "A header's value can hold Latin-1 characters only.": "wartość nagłówka może zawierać tylko znaki Latin-1",
+    "A header's value may be at most {} bytes long.": "wartość nagłówka ma najwyżej tyle bajtów: {}",
+    # where webhooks may go
+    "Start the URL with https:// or http://, or enter inbox: to have it arrive in Goniec itself.": (
+        "zacznij adres od https:// lub http://, albo wpisz inbox:, a wiadomość trafi do samego Gońca"
+    ),
+    "Take the user name and password out of the URL and enter them in the fields for user and password.": (
+        "usuń nazwę użytkownika i hasło z adresu i wpisz je w polach autoryzacji basic"
+    ),
+    "The port has to be a number from 1 to 65535.": "port jest liczbą od 1 do 65535",
+    "Enter the URL that receives the webhook, such as https://crm.example/hook.": (
+        "wpisz adres, który odbiera webhook, np. https://crm.example/hook"
+    ),
+    "The URL has {} characters; at most {} can be sent.": "adres ma {} znaków, a wysłać można najwyżej {}",
+    "The URL holds a line break or another invisible character; remove it.": (
+        "adres zawiera koniec wiersza lub inny niewidoczny znak; usuń go"
+    ),
+    "The URL holds white space; write %20 where a space is meant.": (
+        "adres zawiera spację; jeśli ma tam być, zapisz ją jako %20"
+    ),
+    "The URL holds a backslash; write / or, where it is meant, %5C.": (
+        "adres zawiera ukośnik wsteczny; wpisz / albo, jeśli ma tam być, %5C"
+    ),
+    "After inbox: comes nothing, or a name of at most {} letters a to z, digits, - and _.": (
+        "po inbox: nie ma nic albo stoi nazwa, najwyżej {} znaków: litery od a do z, cyfry, - i _"
+    ),
+    "The URL has no host name or address that can be understood after //.": (
+        "po // w adresie nie ma zrozumiałej nazwy serwera ani adresu"
+    ),
+    "{} port {} is Goniec itself, and what it sends there would come round for ever.": (
+        "{} port {} to sam Goniec, a to, co tam wyśle, krążyłoby bez końca"
+    ),
+    # users, keys, funnels
+    "there is a user with the e-mail {} already": "użytkownik z adresem {} już istnieje",
+    "there is a user already; an administrator adds the others": "użytkownik już istnieje; kolejnych dodaje administrator",
+    "this is the last administrator; make another one first": (
+        "to ostatni administrator; najpierw nadaj tę rolę komuś jeszcze"
+    ),
+    "there is no such role; there are {}": "nie ma takiej roli; do wyboru: {}",
+    "there is no such language; there are {}": "nie ma takiego języka; do wyboru: {}",
+    "a password has at least {} characters": "hasło ma co najmniej tyle znaków: {}",
+    "a password has at most {} characters": "hasło ma najwyżej tyle znaków: {}",
+    "a password cannot hold control characters, such as a line end or a tab": (
+        "hasło nie może zawierać znaków sterujących, np. końca wiersza lub tabulatora"
+    ),
+    "the password cannot be the e-mail address": "hasłem nie może być adres e-mail",
+    "names that would go are used by the rules {}; change those first": (
+        "nazw, które by zniknęły, używają reguły {}; najpierw je zmień"
+    ),
+    "the funnel is used by the rules {}; change those first": "lejka używają reguły {}; najpierw je zmień",
+    "a funnel has at least one stage": "lejek ma co najmniej jeden etap",
+    "at most {} stages, and this has {}": "najwyżej tyle etapów: {}, a jest {}",
+    "a stage of this name stands before it; letter case does not count": (
+        "etap o tej nazwie już jest wyżej; wielkość liter się nie liczy"
+    ),
+    "there is a funnel named {} already ({})": "lejek o nazwie {} już istnieje ({})",
+    "there is a key named {} already; revoke it, or choose another name": (
+        "klucz o nazwie {} już istnieje; unieważnij go albo wybierz inną nazwę"
+    ),
+    # deliveries
+    "its contact was erased, and its body with it: there is nothing left to send": (
+        "dane kontaktu usunięto, a z nimi treść: nie ma czego wysłać"
+    ),
+    "only what is pending can be cancelled, and this delivery is {}": (
+        "anulować można tylko oczekującą wysyłkę, a ta ma status {}"
+    ),
+    # what a forbidden address is
+    "{} is {}, and webhooks go to public addresses only; where it is meant, allow it by adding {} to {}.": (
+        "{} to {}. Webhooki idą tylko na adresy publiczne; jeśli to celowe, administrator dopisze {} do {}"
+    ),
+    "{} leads to {}: it is {}, and webhooks go to public addresses only; where it is meant, allow it by adding {} to {}.": (
+        "{} prowadzi do {}, a to {}. Webhooki idą tylko na adresy publiczne; jeśli to celowe, administrator dopisze {} do {}"
+    ),
+    "an address of this host itself": "adres tego komputera",
+    "a private address": "adres prywatny",
+    "an address inside a provider's network": "adres w sieci operatora",
+    "a loopback address": "adres zwrotny (loopback)",
+    "the virtual server of a cloud": "wirtualny serwer chmury",
+    "a link-local address, where clouds keep their metadata": "adres lokalny łącza, pod którym chmury trzymają metadane",
+    "a link-local address": "adres lokalny łącza",
+    "an address reserved for protocols": "adres zarezerwowany dla protokołów",
+    "an address for documentation": "adres przeznaczony do dokumentacji",
+    "an address of 6to4 relays": "adres przekaźników 6to4",
+    "an address for network tests": "adres do testów sieci",
+    "a multicast address": "adres rozgłoszeniowy grupowy",
+    "the broadcast address": "adres rozgłoszeniowy",
+    "a reserved address": "adres zarezerwowany",
+    "an IPv4 address in a withdrawn IPv6 form": "adres IPv4 w wycofanej postaci IPv6",
+    "an IPv4 address in translated form": "adres IPv4 w postaci tłumaczonej",
+    "an IPv4 address behind a local NAT64": "adres IPv4 za lokalnym NAT64",
+    "a Teredo address": "adres Teredo",
+    "a 6to4 address": "adres 6to4",
+    "a site-local address": "adres lokalny sieci",
+    "an address with a zone": "adres ze strefą",
+    "no public address": "adres, który nie jest publiczny",
+    "the NAT64 form of {}, {}": "postać NAT64 adresu {}, {}",
+    # words inside sentences
+    " (did you mean {}?)": " (czy chodziło o {}?)",
+    "text": "tekst",
+    "whole number": "liczba całkowita",
+    "number": "liczba",
+    "true or false": "tak albo nie",
+    "list": "lista",
+    "object": "obiekt",
+    "null": "nic",
+    "a number": "liczba",
+    "any value": "dowolna wartość",
+    "none at all": "żadnych",
+    "user name": "nazwa użytkownika",
+    "password": "hasło",
+    "the character NUL (U+0000)": "znak NUL (U+0000)",
+    "half of a surrogate pair (U+{})": "połowa pary zastępczej (U+{})",
+    "which no rule uses now": "którego nie używa teraz żadna reguła",
+    "which the rules {} use": "którego używają reguły {}",
+    "the endpoint {} has another password for this URL and user, {}; repeat the request with ?replace=true to replace it for all of them, or leave the password out to keep it": (
+        "endpoint {} ma inne hasło dla tego adresu i użytkownika, {}; zmień je wszędzie albo zostaw pole puste"
+    ),
 }

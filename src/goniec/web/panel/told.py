@@ -30,7 +30,8 @@ def polish(detail: str) -> str:
     for pattern, translation in _patterns():
         found = pattern.fullmatch(detail)
         if found is not None:
-            return translation.format(*found.groups())
+            # a reason inside a sentence is one of the sentences, too
+            return translation.format(*map(polish, found.groups()))
     return detail
 
 

@@ -5,6 +5,7 @@ actions call the same thing by the same attribute, so one table tells them all.
 """
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Final, TypeAlias
 
 from msgspec import Struct
@@ -48,18 +49,27 @@ def names_used(rule: RuleDraft) -> set[Use]:
 
 
 def _named_by(part: Struct) -> Iterator[Use]:
-    for attribute, kind in _KINDS.items():
+    naming, stages = _naming(type(part))
+    for attribute, kind in naming:
         for name in _texts(part, attribute):
             yield kind, tag_key(name) if kind == "tag" else name
-    for funnel in _texts(part, "funnel"):
-        for attribute in _STAGES:
+    for attribute in stages:
+        for funnel in _texts(part, "funnel"):
             for stage in _texts(part, attribute):
                 yield "stage", funnel, stage
 
 
+@cache
+def _naming(kind: type[Struct]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Which attributes of a part name something, and which name a stage: lists ask that of every rule there is."""
+    # only fields: kinds are told apart by class attributes of such names too
+    fields = kind.__struct_fields__
+    stages = tuple(attribute for attribute in _STAGES if attribute in fields and "funnel" in fields)
+    return tuple(pair for pair in _KINDS.items() if pair[0] in fields), stages
+
+
 def _texts(part: Struct, attribute: str) -> tuple[str, ...]:
-    # kinds are told apart by class attributes of that name too
-    value = getattr(part, attribute) if attribute in part.__struct_fields__ else None
+    value = getattr(part, attribute)
     if isinstance(value, str):
         return (value,)
     return value if isinstance(value, tuple) else ()

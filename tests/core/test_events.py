@@ -101,7 +101,7 @@ def test_what_may_come_from_outside() -> None:
         ("contact.erased", "use DELETE /contacts/{id}"),
         ("rule.requested", "use POST /rules/{id}/run"),
         ("webhook.failed", "Goniec raises it by itself"),
-        ("page.visit", "there is no such event type; POST /events takes email.sent,"),
+        ("page.visit", "there is no such event type (did you mean page.visited?); POST /events takes email.sent,"),
     ],
 )
 def test_what_may_not_come_from_outside_names_the_call_to_use(kind: str, said: str) -> None:

@@ -97,13 +97,13 @@ def test_all_faults_are_told_at_once() -> None:
         "/nmae": found["/nmae"],
         "/maxRuns": "Expected whole number >= 1",
         "/validFrom": found["/validFrom"],
-        "/triggers/0/type": f"unknown; it is one of {', '.join(EVENT_TYPES)}",
+        "/triggers/0/type": f"unknown (did you mean contact.tagged?); it is one of {', '.join(EVENT_TYPES)}",
         "/triggers/1/tags/0": "a tag needs a letter or a digit",
         "/triggers/2": "Expected object",
         "/triggers/3/type": f"is required; it is one of {', '.join(EVENT_TYPES)}",
         "/conditions/of/0/value": 'a number is needed, such as 9 (not "9")',
         "/conditions/of/1/type": found["/conditions/of/1/type"],
-        "/conditions/of/2/off": "unknown key",
+        "/conditions/of/2/off": "unknown key (did you mean of?)",
         "/conditions/of/3/of": "Expected list, got whole number",
         "/conditions/of/4/of": "is required",
         "/actions/0/tag": "is required",
@@ -112,8 +112,10 @@ def test_all_faults_are_told_at_once() -> None:
         "/actions/2": "Expected object",
         "/otherwise": "Expected list",
     }
-    assert found["/nmae"].startswith("unknown key; known are id, version, name, ")
-    assert found["/conditions/of/1/type"].startswith("unknown; it is one of all, any, not, hasTag, ")
+    assert found["/nmae"].startswith("unknown key (did you mean name?); known are id, version, name, ")
+    assert found["/conditions/of/1/type"].startswith(
+        "unknown (did you mean score?); it is one of all, any, not, hasTag, "
+    )
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 7])

@@ -1,6 +1,7 @@
 """How msgspec's messages are read: another wording in a later version shows here."""
 
-from typing import Annotated, Any
+import enum
+from typing import Annotated, Any, Literal
 
 import pytest
 from msgspec import Meta, Struct
@@ -17,12 +18,22 @@ class Two(Struct, tag_field="type", tag="two", forbid_unknown_fields=True):
     name: str
 
 
+class Size(enum.StrEnum):
+    SMALL = "S"
+    MEDIUM = "M"
+
+
 class Thing(Struct, rename="camel", forbid_unknown_fields=True):
     the_parts: list[One | Two] = []
     the_map: dict[str, list[int]] = {}
     the_pair: tuple[int, int] = (1, 2)
     the_text: Annotated[str, Meta(max_length=3)] | None = None
     the_flag: bool = False
+    the_ones: dict[str, One] = {}
+    the_colour: Literal["rod", "blue"] | None = None
+    the_shades: tuple[Literal["rod", "blue"], ...] = ()
+    the_size: Size | None = None
+    the_one: Annotated[One | None, Meta(description="one")] = None
 
 
 @pytest.mark.parametrize(
@@ -33,7 +44,19 @@ class Thing(Struct, rename="camel", forbid_unknown_fields=True):
         ({"theParts": [{"type": "one", "size": 10}]}, "/theParts/0/size", "Expected whole number <= 9"),
         ({"theParts": [{"type": "one", "x`y~/": 1}]}, "/theParts/0/x`y~0~1", "unknown key"),
         ({"theParts": [{}]}, "/theParts/0/type", "is required"),
-        ({"theParts": [{"type": "three"}]}, "/theParts/0/type", "Invalid value 'three'"),
+        ({"theParts": [{"type": "three"}]}, "/theParts/0/type", "unknown; it is one of one, two"),
+        ({"theParts": [{"type": "tow"}]}, "/theParts/0/type", "unknown; it is one of one, two"),
+        ({"theParts": [{"type": "oner"}]}, "/theParts/0/type", "unknown (did you mean one?); it is one of one, two"),
+        ({"theParts": [{"type": "one", "sise": 1}]}, "/theParts/0/sise", "unknown key (did you mean size?)"),
+        ({"theParts": [{"type": "one", "typ": 1}]}, "/theParts/0/typ", "unknown key (did you mean type?)"),
+        ({"THE_PARTS": []}, "/THE_PARTS", "unknown key (did you mean theParts?)"),
+        ({"theMap": {"k": {"sise": 1}}}, "/theMap", "Expected list, got object"),
+        ({"theOnes": {"k": {"sise": 1}}}, "/theOnes/sise", "unknown key"),
+        ({"theOnes": {"k": {"type": "two"}}}, "/theOnes", "Invalid value 'two'"),
+        ({"theColour": "rood"}, "/theColour", "unknown (did you mean rod?); it is one of blue, rod"),
+        ({"theShades": ["blue", "grey"]}, "/theShades/1", "unknown; it is one of blue, rod"),
+        ({"theSize": "x"}, "/theSize", "unknown; it is one of S, M"),
+        ({"theOne": {"type": "two"}}, "/theOne/type", "unknown; it is one of one"),
         ({"theMap": {"k": ["x"]}}, "/theMap", "Expected whole number, got text"),
         ({"theMap": {7: []}}, "/theMap", "Expected text, got whole number"),
         ({7: 1}, "", "Expected text"),

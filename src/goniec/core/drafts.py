@@ -17,6 +17,7 @@ from goniec.core.actions import Action, EmitEvent
 from goniec.core.conditions import DEPTH_LIMIT, Condition, Group
 from goniec.core.events import usual_kind
 from goniec.core.leaves import Leaf
+from goniec.core.meant import meant, one_of
 from goniec.core.problems import Invalid, Problem
 from goniec.core.rules import RuleDraft
 from goniec.core.shapes import escaped, faults, shaped
@@ -86,8 +87,9 @@ class _Reading:
         if not isinstance(value, dict):
             self.problems.append(Problem(pointer, "Expected object"))
         else:
-            why = "is required" if name is None else "unknown"
-            self.problems.append(Problem(f"{pointer}/type", f"{why}; it is one of {', '.join(kinds)}"))
+            known = list(kinds)
+            why = f"is required; it is one of {', '.join(known)}" if name is None else one_of(name, known)
+            self.problems.append(Problem(f"{pointer}/type", why))
         return None
 
     def items(self, value: object, kinds: Mapping[str, type[Struct]], pointer: str) -> tuple[Any, ...] | None:
@@ -124,7 +126,8 @@ def _read(data: object) -> _Reading:
     for key, value in data.items():
         field = _FIELDS.get(key)
         if field is None:
-            reading.problems.append(Problem(f"/{escaped(key)}", f"unknown key; known are {', '.join(_FIELDS)}"))
+            detail = f"unknown key{meant(key, _FIELDS)}; known are {', '.join(_FIELDS)}"
+            reading.problems.append(Problem(f"/{escaped(key)}", detail))
             continue
         known = len(reading.problems)
         read = _READERS.get(key, _plain(field.type))(reading, value, f"/{key}")

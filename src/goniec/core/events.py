@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from goniec.core import eventdata as e
+from goniec.core.meant import meant
 from goniec.core.problems import Invalid, Problem
 from goniec.core.shapes import DEPTH_LIMIT, faults, shaped
 
@@ -130,7 +131,8 @@ def outside(name: str) -> EventType:
         return known
     if known is None:
         takes = ", ".join(known.name for known in EVENT_TYPES.values() if known.outside)
-        raise Invalid(Problem("/type", f"there is no such event type; POST /events takes {takes}"))
+        asked = meant(name, EVENT_TYPES)
+        raise Invalid(Problem("/type", f"there is no such event type{asked}; POST /events takes {takes}"))
     if known.instead:
         raise Invalid(Problem("/type", f"{name} follows from a call of its own: use {known.instead}"))
     raise Invalid(Problem("/type", f"{name} cannot be reported: Goniec raises it by itself"))

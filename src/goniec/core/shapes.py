@@ -7,10 +7,11 @@ messages; tests hold their wording, so that another one in a later version is fo
 import math
 import re
 from collections.abc import Iterator
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from goniec.core.meant import keys_at, meant, one_of, values_at
 from goniec.core.problems import Invalid, Problem
 
 T = TypeVar("T")
@@ -24,6 +25,7 @@ _UNFIT: Final = re.compile("[\x00\ud800-\udfff]")
 _PLACE: Final = re.compile(r" - at (?:`key` in )?`\$(.*)`\Z", re.DOTALL)
 _STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]")
 _NAMED: Final = re.compile(r"Object (contains unknown|missing required) field `(.*)`\Z", re.DOTALL)
+_OTHER: Final = re.compile(r"Invalid (?:enum )?value '?(.*?)'?\Z", re.DOTALL)
 _JSON_NAMES: Final = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false", "array": "list"}
 _NAMES: Final = re.compile("`(" + "|".join(_JSON_NAMES) + ")`|`([a-z| ]+)`")
 
@@ -38,24 +40,30 @@ def shaped(value: object, kind: type[T], pointer: str = "") -> T:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise Invalid(told(error, pointer)) from None
+        raise Invalid(told(error, kind, value, pointer)) from None
     except RecursionError:
         raise Invalid(Problem(pointer, "nested too deep")) from None
 
 
-def told(error: msgspec.ValidationError, pointer: str = "") -> Problem:
-    """Give what msgspec found wrong in its own words' place; `pointer` is where the whole stands."""
+def told(error: msgspec.ValidationError, kind: Any, value: object, pointer: str = "") -> Problem:  # noqa: ANN401 - whatever the kind is
+    """Give what msgspec found wrong with `value` as a `kind`; `pointer` is where the whole stands."""
     message = str(error)
+    steps: list[str | int] = []
     place = _PLACE.search(message)
     if place is not None:
         message = message[: place.start()]
         # msgspec writes [...] for a key of an object that is no struct: the pointer ends above it
-        for key, index in _STEP.findall(place[1].partition("[...]")[0]):
-            pointer += "/" + escaped(key or index)
+        steps = [key or int(index) for key, index in _STEP.findall(place[1].partition("[...]")[0])]
+    pointer += "".join(f"/{escaped(str(step))}" for step in steps)
     named = _NAMED.match(message)
-    if named is not None:
-        detail = "unknown key" if named[1] == "contains unknown" else "is required"
+    if named is not None and named[1] == "contains unknown":
+        detail = "unknown key" + meant(named[2], keys_at(kind, value, steps))
         return Problem(f"{pointer}/{escaped(named[2])}", detail)
+    if named is not None:
+        return Problem(f"{pointer}/{escaped(named[2])}", "is required")
+    other = _OTHER.match(message)
+    if other is not None and (known := values_at(kind, value, steps)):
+        return Problem(pointer, one_of(other[1], known))
     return Problem(pointer, _NAMES.sub(_plain, message))
 
 

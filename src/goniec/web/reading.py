@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from goniec.core.ids import RUN, is_id
+from goniec.core.meant import meant
 from goniec.core.problems import Problem
 from goniec.core.shapes import escaped, told
 from goniec.core.times import parse_instant
@@ -93,7 +94,7 @@ def read_query(scope: Scope, kind: type[Q]) -> Q:
     try:
         query = msgspec.convert(values, kind, strict=False, dec_hook=_special)
     except msgspec.ValidationError as error:
-        raise invalid([told(error)], "query") from None
+        raise invalid([told(error, kind, values)], "query") from None
     # read laxly, the text "null" is nothing where a number or a truth value is wanted
     names = zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True)
     if empty := [name for name, attribute in names if name in values and getattr(query, attribute) is None]:
@@ -113,8 +114,8 @@ def _values(scope: Scope, known: Sequence[str]) -> dict[str, str]:
     problems = []
     for name, value in pairs:
         if name not in known:
-            takes = ", ".join(known) or "none"
-            problems.append(Problem("/" + escaped(name), f"unknown parameter; this call takes {takes}"))
+            detail = f"unknown parameter{meant(name, known)}; this call takes {', '.join(known) or 'none'}"
+            problems.append(Problem("/" + escaped(name), detail))
         elif name in values:
             problems.append(Problem("/" + name, "give it once"))
         elif not value:

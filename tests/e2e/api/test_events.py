@@ -241,3 +241,21 @@ async def test_the_same_request_again_gets_the_same_answer(api: Api) -> None:
 async def test_which_idempotency_keys_are_none(api: Api, key: str) -> None:
     answer = await api.post("/events", visit(), headers={"idempotency-key": key.encode()})
     assert (answer.status_code, pointers(answer)) == (400, ["/Idempotency-Key"])
+
+
+async def test_a_type_of_event_that_does_not_exist_is_no_filter(api: Api) -> None:
+    await api.post("/events", visit())
+    assert len((await api.get("/events", params={"type": "page.visited"})).json()["items"]) == 1
+    answer = await api.get("/events", params={"type": "page.visit"})
+    assert (answer.status_code, pointers(answer)) == (400, ["/type"])
+    assert answer.json()["detail"].startswith(
+        "/type: unknown (did you mean page.visited?); it is one of contact.created,"
+    )
+
+
+async def test_what_is_misspelt_in_a_query_is_told_with_what_was_meant(api: Api) -> None:
+    answer = await api.get("/events", params={"contactid": "c"})
+    assert "/contactid: unknown parameter (did you mean contactId?); this call takes" in answer.json()["detail"]
+    answer = await api.get("/deliveries", params={"status": "deliverd"})
+    assert (answer.status_code, pointers(answer)) == (400, ["/status"])
+    assert "unknown (did you mean delivered?); it is one of pending, held, delivered," in answer.json()["detail"]

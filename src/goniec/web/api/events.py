@@ -6,7 +6,9 @@ from typing import Annotated, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType, to_builtins
 
+from goniec.core.events import EVENT_TYPES
 from goniec.core.identity import Refusal
+from goniec.core.meant import one_of
 from goniec.core.problems import Problem
 from goniec.flow.batch import Duplicate, Recorded, Result
 from goniec.flow.ingest import EventIn, EventsIn, Intake, read_events
@@ -61,7 +63,7 @@ class EventQuery(PageQuery, frozen=True, kw_only=True, rename="camel"):
     """Which events; `since` and `until` compare the time of recording."""
 
     contact_id: str | None = None
-    type: str | None = None
+    type: Annotated[str | None, Meta(extra_json_schema={"enum": list(EVENT_TYPES)})] = None
     since: Annotated[Instant | None, Meta(description="Recorded at this time or later.")] = None
     until: Annotated[Instant | None, Meta(description="Recorded before this time.")] = None
 
@@ -110,6 +112,8 @@ async def send_events(ask: Ask) -> Reply:
 @operation("GET", "/events", scope="read", tag="events", summary="List events", answers={200: Listed[EventOut]})
 async def list_events(ask: Ask, query: EventQuery) -> Reply:
     """Events in the order in which they were recorded. With `contactId` those of one contact, erased ones too."""
+    if query.type is not None and query.type not in EVENT_TYPES:
+        raise invalid([Problem("/type", one_of(query.type, list(EVENT_TYPES)))], "query")
     wanted = EventFilter(query.contact_id, query.type, query.since, query.until)
     rows = await ask.context.store.queries.events(wanted, query.page())
     return listed(query, rows, lambda event: event.id, event_out)

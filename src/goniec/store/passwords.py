@@ -55,7 +55,7 @@ def _fits(password: str, kept: str | None) -> bool:
 
     nobodys = _of_nobody()  # made with the first password of all, whoever's it is
     try:
-        _hasher().verify(kept or nobodys, _bytes(password))
+        _hasher().verify(nobodys if kept is None else kept, _bytes(password))
     except (VerificationError, InvalidHashError):
         return False
     return kept is not None

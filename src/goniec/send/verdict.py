@@ -6,6 +6,7 @@ Location.
 """
 
 import re
+from itertools import pairwise
 from typing import Final
 
 import pycurl
@@ -40,7 +41,8 @@ class Ending(Struct, frozen=True, kw_only=True):
     seconds: tuple[float, float]
 
 
-STATUS: Final = re.compile(rb"HTTP/[0-9.]+ +([1-9][0-9]{2})(?![0-9])")
+STATUS: Final = re.compile(rb"HTTP/1\.[01] +([1-9][0-9]{2})(?![0-9])")
+"""A status line of what was asked with: libcurl lets any version pass, and reads 2000 as 200."""
 END_OF_HEAD: Final = frozenset({b"\r\n", b"\n"})
 FIRST_FINAL: Final = 200
 SWITCHING: Final = 101
@@ -141,6 +143,9 @@ def judge_ending(ending: Ending) -> tuple[Failure, str]:
         return Failure.HEAD_TOO_LARGE, f"{there} sent more head than is read; it should answer with few, short headers."
     if ending.code in UNREADABLE:
         return Failure.NOT_HTTP, f"What {there} answered is not HTTP ({words}); check scheme and port of the URL."
+    if (odd := _odd_start(ending.lines)) is not None:
+        line = _shown(odd)
+        return Failure.NOT_HTTP, f"{there} answered with the line {line!r}, which is no status line of HTTP/1.1."
     if ending.code in BROKEN:
         return _broken(ending, there)
     match ending.code:
@@ -222,6 +227,12 @@ def _broken(ending: Ending, there: str) -> tuple[Failure, str]:
     if ending.code in {pycurl.E_OK, pycurl.E_GOT_NOTHING}:
         return Failure.EMPTY, f"{there} closed the connection without an answer; {UNKNOWN}."
     return Failure.RESET, f"{there} reset the connection before it answered; {UNKNOWN}."
+
+
+def _odd_start(lines: list[bytes]) -> bytes | None:
+    """The first line of a head, where it is whole and no status line of the version that was asked with."""
+    starts = [line for before, line in pairwise([b"\n", *lines]) if before in END_OF_HEAD]
+    return next((one for one in starts if one.startswith(b"HTTP/") and not STATUS.match(one)), None)
 
 
 def _last_interim(lines: list[bytes]) -> int | None:

@@ -38,6 +38,9 @@ ENDING = Ending(
         ({"code": pycurl.E_SSL_CONNECT_ERROR}, Failure.TLS, "TLS set-up"),
         ({"code": pycurl.E_RECV_ERROR, "words": "tlsv1 alert unknown ca"}, Failure.TLS, "alert"),
         ({"code": pycurl.E_RECV_ERROR, "words": "x alert y", "tls": False}, Failure.RESET, "reset"),
+        ({"lines": [b"HTTP/3.0 200 OK\r\n", b"\r\n"]}, Failure.NOT_HTTP, "'HTTP/3.0 200 OK'"),
+        ({"code": pycurl.E_OPERATION_TIMEDOUT, "lines": [b"HTTP/1.1 2000 OK\r\n"]}, Failure.NOT_HTTP, "2000"),
+        ({"lines": [b"HTTP/1.1 200 OK\r\n", b"HTTP/3: 1\r\n"]}, Failure.CUT, "within the head"),
         ({"code": pycurl.E_GOT_NOTHING, "lines": [b"\r\n"]}, Failure.CUT, "within the head"),
     ],
 )

@@ -24,6 +24,10 @@ from goniec.web.reply import Reply
 T = TypeVar("T")
 
 REPLAYED: Final = ("idempotency-replayed", "true")
+NO_CONTENT: Final = 204
+
+DIGEST_BYTES: Final = 32
+"""Of SHA-256; what is sealed is longer."""
 
 
 async def once(
@@ -32,8 +36,9 @@ async def once(
     """Let `act` change something through the store it is given, and tell what came of it.
 
     `act` makes one transaction, whose result it returns as it is. `tell` may raise a `Fault`: then nothing is
-    remembered, and asking again does it again, so it raises only where nothing was written. An answer that holds a
-    `secret` is remembered sealed.
+    remembered, and asking again does it again, so it raises only where nothing was written. Where the request or the
+    answer holds a `secret`, both the answer and the request's digest, from which a password could be guessed, are
+    remembered sealed.
     """
     if ask.idempotency_key is None:
         return tell(await act(ask.context.store))
@@ -42,8 +47,7 @@ async def once(
     try:
         result = await act(remembering)
     except _Known as known:
-        ours = secret and known.answer.digest == digest
-        return replayed(_unsealed(ask, known.answer) if ours else known.answer, digest)
+        return replayed(_unsealed(ask, known.answer) if secret else known.answer, digest)
     return tell(result)
 
 
@@ -77,10 +81,13 @@ async def recorded(
 
 
 def replayed(answer: Remembered, digest: bytes) -> Reply:
-    """Give an answer again, or refuse a key that was used for another request."""
+    """Give an answer again; refuse a key that was used for another request, and one whose answer was erased."""
     if answer.digest != digest:
         detail = "this Idempotency-Key was used for another request; take a new one for every new request"
         raise Fault(422, detail, code="idempotencyKeyReused")
+    if not answer.body and answer.status != NO_CONTENT:
+        detail = "the request was done; what it was answered has been erased since, with the contact that it told of"
+        raise Fault(409, detail, code="answerErased")
     headers = tuple(header for header in answer.headers if header[0] != _MEDIA)
     media_type = next((value for name, value in answer.headers if name == _MEDIA), "application/json")
     return Reply(answer.status, answer.body or None, (*headers, REPLAYED), media_type)
@@ -99,12 +106,17 @@ def _remembered(reply: Reply, digest: bytes) -> Remembered:
 
 
 def _sealed(ask: Ask, answer: Remembered) -> Remembered:
-    return replace(answer, body=ask.context.vault.seal(_row(ask), answer.body.decode()))
+    seal, row = ask.context.vault.seal, _row(ask)
+    return replace(answer, digest=seal(row, answer.digest.hex()), body=seal(row, answer.body.decode()))
 
 
 def _unsealed(ask: Ask, answer: Remembered) -> Remembered:
+    if len(answer.digest) == DIGEST_BYTES:
+        return answer  # the key was used for a call without secrets, and so for another request
+    unseal, row = ask.context.vault.unseal, _row(ask)
     try:
-        return replace(answer, body=ask.context.vault.unseal(_row(ask), answer.body).encode())
+        digest = bytes.fromhex(unseal(row, answer.digest))
+        return replace(answer, digest=digest, body=unseal(row, answer.body).encode())
     except ValueError:
         raise Fault(409, "the answer to this Idempotency-Key cannot be given again; take a new one") from None
 

@@ -159,6 +159,15 @@ async def test_an_address_in_an_idempotency_key_is_kept_nowhere(api: Api, tmp_pa
     assert b"secret@example.pl" not in on_disk(tmp_path)
 
 
+async def test_an_answer_that_was_erased_is_told_as_such_and_nothing_happens_again(api: Api) -> None:
+    key = {"idempotency-key": "one"}
+    made = (await api.post("/contacts", {"email": "secret@example.pl"}, headers=key)).json()
+    await api.delete(f"/contacts/{made['id']}")
+    again = await api.post("/contacts", {"email": "secret@example.pl"}, headers=key)
+    assert (again.status_code, again.json()["code"]) == (409, "answerErased")
+    assert (await api.get("/contacts")).json()["items"] == []
+
+
 async def test_erasing_minds_the_version_and_the_scope(api: Api) -> None:
     contact = await api.contact()
     assert (await api.delete(f"/contacts/{contact['id']}", headers={"if-match": '"9"'})).status_code == 412

@@ -68,6 +68,16 @@ async def test_a_key_is_told_again_for_the_same_request(rules: Configured, tmp_p
     assert first.json()["key"].encode() not in database
 
 
+async def test_a_key_that_was_revoked_meanwhile_is_not_told_again(rules: Configured) -> None:
+    once = {"idempotency-key": "one"}
+    made = (await rules.post("/keys", {"name": "sklep", "scope": "read"}, headers=once)).json()
+    await rules.delete(f"/keys/{made['id']}")
+    again = await rules.post("/keys", {"name": "sklep", "scope": "read"}, headers=once)
+    assert (again.status_code, again.json()["code"]) == (409, "keyRevoked")
+    assert made["key"] not in again.text
+    assert [key.name for key in await rules.store.queries.keys()].count("sklep") == 1, "nothing was made anew"
+
+
 async def test_a_remembered_secret_that_no_key_opens_is_not_told(rules: Configured) -> None:
     once = {"idempotency-key": "one"}
     await rules.post("/keys", {"name": "sklep", "scope": "read"}, headers=once)

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta, Struct
 
 from goniec.core.model import ApiKey
@@ -10,8 +11,9 @@ from goniec.flow.configure import Conflict, Missing
 from goniec.flow.keys import KeyMade, Scope, create_key, revoke_key
 from goniec.ports import Store
 from goniec.web.lists import Listed, PageQuery, listed
-from goniec.web.once import once
+from goniec.web.once import REPLAYED, once
 from goniec.web.operation import Ask, operation
+from goniec.web.problems import Fault
 from goniec.web.refusals import cut, fault
 from goniec.web.reply import Reply
 
@@ -60,13 +62,20 @@ async def list_keys(ask: Ask, query: PageQuery) -> Reply:
     examples={"for a shop": {"name": "shop", "scope": "ingest"}},
 )
 async def make_key(ask: Ask, body: KeyIn) -> Reply:
-    """Make a key. The answer tells it, **once**: only its SHA-256 is kept."""
+    """Make a key. The answer tells it, **once**: only its SHA-256 is kept.
+
+    With an `Idempotency-Key` the same request within 24 hours is told the key again, for an answer may get lost; that
+    one is kept encrypted. Where the key has been revoked meanwhile, the answer is 409 `keyRevoked`.
+    """
     context = ask.context
 
     async def act(store: Store) -> KeyMade | Conflict:
         return await create_key(store, context.clock, context.dice, body.name, body.scope)
 
-    return await once(ask, act, _tell, secret=True)
+    reply = await once(ask, act, _tell, secret=True)
+    if REPLAYED in reply.headers:
+        await _refuse_revoked(ask, reply)
+    return reply
 
 
 @operation("DELETE", "/keys/{id}", scope="admin", tag="keys", summary="Revoke an API key", answers={204: None})
@@ -76,6 +85,14 @@ async def remove_key(ask: Ask, id: str) -> Reply:
     if isinstance(found, Missing):
         raise fault(found)
     return Reply(204)
+
+
+async def _refuse_revoked(ask: Ask, again: Reply) -> None:
+    told = msgspec.json.decode(again.body(), type=NewKey)
+    keys = await ask.context.store.queries.keys()
+    if any(key.id == told.id and key.revoked_at is not None for key in keys):
+        detail = "the key that this request made has been revoked; ask for another one with a new Idempotency-Key"
+        raise Fault(409, detail, code="keyRevoked")
 
 
 def _tell(made: KeyMade | Conflict) -> Reply:

@@ -2,10 +2,22 @@
 
 from typing import Final
 
-from goniec.web.api import contact_changes, contacts, deliveries, endpoints, events, export, funnels, keys, rules, runs
+from goniec.web.api import (
+    contact_changes,
+    contacts,
+    deliveries,
+    endpoints,
+    events,
+    export,
+    funnels,
+    keys,
+    rules,
+    runs,
+    users,
+)
 from goniec.web.operation import Operation
 
-ROOMS: Final = (contacts, contact_changes, export, events, rules, runs, endpoints, deliveries, funnels, keys)
+ROOMS: Final = (contacts, contact_changes, export, events, rules, runs, endpoints, deliveries, funnels, keys, users)
 
 OPERATIONS: Final[tuple[Operation, ...]] = tuple(
     one for room in ROOMS for one in vars(room).values() if isinstance(one, Operation)

@@ -143,7 +143,7 @@ async def patch_endpoint(ask: Ask, id: str, body: EndpointDraft) -> Reply:
     async def act(store: Store) -> EndpointSaved | Refusal:
         return await change_endpoint(_outside(ask, store), id, body, ask.expected)
 
-    return await once(ask, act, facts.tell)
+    return await once(ask, act, facts.tell, secret=True)
 
 
 @operation(

@@ -144,7 +144,7 @@ async def make_rule(ask: Ask, query: ReplaceQuery) -> Reply:
     async def act(store: Store) -> RuleSaved | Refusal:
         return await create_rule(_outside(ask, store), data, replace_passwords=query.replace)
 
-    return await once(ask, act, partial(_tell, status=201))
+    return await once(ask, act, partial(_tell, status=201), secret=True)
 
 
 @operation("GET", "/rules", scope="read", tag="rules", summary="List rules", answers={200: Listed[RuleOut]})

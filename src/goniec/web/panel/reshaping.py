@@ -37,14 +37,22 @@ def reshaped(fields: Fields, button: str) -> Fields:
 
 def settled(fields: Fields) -> Fields:
     """After a kind was changed by its list: give each part the fields that its kind has, and keep those that fit."""
-    for trigger in _list(fields, ["triggers"]):
+    for trigger in _objects(fields, "triggers"):
         _defaults(trigger, TRIGGERS)
-    tree = fields.setdefault("conditions", {"type": "all", "of": []})
+    tree = fields.get("conditions")
+    if not isinstance(tree, dict) or _one(tree.get("type")) not in GROUPS:
+        tree = fields["conditions"] = {"type": "all", "of": []}
     _settle_tree(tree)
     for branch in ("actions", "otherwise"):
-        for action in _list(fields, [branch]):
+        for action in _objects(fields, branch):
             _defaults(action, ACTIONS)
     return fields
+
+
+def _objects(fields: Fields, key: str) -> list[Fields]:
+    """The parts of a list; whatever else a browser sent in their place is left out."""
+    found = fields[key] = [one for one in _list(fields, [key]) if isinstance(one, dict)]
+    return found
 
 
 def _at(fields: Fields, what: str, steps: list[str]) -> None:
@@ -62,7 +70,7 @@ def _at(fields: Fields, what: str, steps: list[str]) -> None:
             items.insert(place + 1, items.pop(place))
         case "copy":
             items.insert(place + 1, _copied(items[place]))
-        case "negate":
+        case "negate" if isinstance(items[place], dict):
             items[place]["not"] = "" if _one(items[place].get("not")) == "1" else "1"
         case "branch" if path in (["actions"], ["otherwise"]):
             other = "otherwise" if path == ["actions"] else "actions"
@@ -73,6 +81,8 @@ def _at(fields: Fields, what: str, steps: list[str]) -> None:
 
 def _list(fields: Fields, steps: list[str]) -> list[Any]:
     """The list at a place of the form; it is made where it is missing, and a place that is none gives an empty one."""
+    if not steps:
+        return []
     inside: Any = fields
     for step in steps[:-1]:
         if isinstance(inside, dict):

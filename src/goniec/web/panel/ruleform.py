@@ -61,8 +61,7 @@ def read(form: Form) -> Fields:
             inside = below
         else:
             inside[steps[-1]] = form.all(name)
-    fields: Fields = _lists(root)
-    return fields
+    return {key: _lists(value) for key, value in root.items()}
 
 
 def _lists(value: Any) -> Any:  # noqa: ANN401 - any part of a form

@@ -95,7 +95,7 @@ async def change(visit: Visit, id: str) -> Reply:
 @page("POST", "/rules/preview", role="viewer")
 async def preview(visit: Visit) -> Reply:
     """Make the body that would be sent, by the real serializer, and say what the conditions see."""
-    fields = ruleform.read(visit.form)
+    fields = settled(ruleform.read(visit.form))
     contact = await _contact(visit, visit.form.get("_contact"))
     data = ruleform.rule_of(fields, _zone(visit, fields))
     values = _preview(visit, visit.form.get("_rule") or NEW_ID, data, contact)
@@ -107,7 +107,9 @@ async def _sent(visit: Visit, id: str | None) -> Reply:
     found = None if id is None else await _load(visit, id)
     button = visit.form.get("do")
     if button not in {"", "save", "test"}:
-        fields = settled(reshaped(fields, button))
+        fields = reshaped(fields, button)
+    fields = settled(fields)
+    if button not in {"", "save", "test"}:
         return await _form(visit, found, fields, changed=True)
     return await _save(visit, found, fields, test=button == "test")
 

@@ -1,12 +1,26 @@
-"""An endpoint's sealed secrets, opened for the sender.
+"""An endpoint's sealed secrets, opened for the sender; and a request as it may be shown, with none of them in it.
 
-Called by `deliver` and by test sends; nothing else opens them.
+`deliver` and test sends call `unsealed`, and nothing else opens a password. The panel and the commands show what
+`as_sent` gives.
 """
 
+from typing import Final
+
+from msgspec.structs import replace
+
 from goniec.core.endpoint import Endpoint
+from goniec.core.model import Attempt, Delivery
 from goniec.core.signing import basic, decode_secret
-from goniec.core.wire import Credentials
+from goniec.core.times import Millis
+from goniec.core.wire import Credentials, headers
 from goniec.ports import Vault
+
+_AUTHORIZATION: Final = "authorization"
+_SIGNATURE: Final = "webhook-signature"
+_TIMESTAMP: Final = "webhook-timestamp"
+
+Shown = tuple[tuple[str, str | None], ...]
+"""Headers in their order; None: the value is secret, or cannot be known."""
 
 
 def unsealed(endpoint: Endpoint, vault: Vault) -> Credentials:
@@ -25,3 +39,50 @@ def unsealed(endpoint: Endpoint, vault: Vault) -> Credentials:
         authorization=authorization,
         own=tuple((h.name, opened(h.sealed) if h.sealed is not None else h.value or "") for h in endpoint.headers),
     )
+
+
+def as_sent(endpoint: Endpoint, vault: Vault, delivery: Delivery, attempt: Attempt | None, agent: str) -> Shown:
+    """Give the headers of an attempt (None: of the next one) in their order, secret values left out.
+
+    They are made of the endpoint's settings of now. The signature is the one that the receiver got; where the endpoint
+    was changed since, or the body is gone, it cannot be known any more.
+    """
+    hidden = {_AUTHORIZATION, *(one.name.lower() for one in endpoint.headers if one.sealed is not None)}
+    credentials = Credentials(
+        secret=b"",
+        authorization=None if endpoint.username is None else "",
+        own=tuple((one.name, one.value or "") for one in endpoint.headers),
+    )
+    number, at = delivery.attempts + 1, 0
+    if attempt is None:
+        hidden |= {_SIGNATURE, _TIMESTAMP}
+    else:
+        number, at = attempt.number, attempt.at
+        delivery = replace(delivery, resend=attempt.resend)
+        signing = _signing(endpoint, vault, delivery, at)
+        if signing is None:
+            hidden.add(_SIGNATURE)
+        else:
+            credentials = replace(
+                credentials,
+                secret=signing.secret,
+                previous=signing.previous,
+                previous_until=signing.previous_until,
+            )
+    told = headers(delivery, number, credentials, agent, at)
+    return tuple((name, None if name.lower() in hidden else value) for name, value in told)
+
+
+def _signing(endpoint: Endpoint, vault: Vault, delivery: Delivery, at: Millis) -> Credentials | None:
+    """The secrets that signed at an instant; None where nobody can say."""
+    if endpoint.updated_at > at or delivery.body_sha256 is not None:
+        return None
+    previous = endpoint.previous_secret
+    try:
+        return Credentials(
+            secret=decode_secret(vault.unseal(endpoint.id, endpoint.secret)),
+            previous=None if previous is None else decode_secret(vault.unseal(endpoint.id, previous)),
+            previous_until=endpoint.previous_until or 0,
+        )
+    except ValueError:
+        return None

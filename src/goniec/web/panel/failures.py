@@ -1,10 +1,42 @@
-"""Why an attempt failed, in words for somebody who did not build the receiver, with what to do. Called by `Visit`."""
+"""Why an attempt failed, in words for somebody who did not build the receiver. Called by `Visit` and by views.
 
+A failure has a name of two or three words, which lists and filters show, and a sentence that says what to do.
+"""
+
+from http import HTTPStatus
 from typing import Final
 
 from goniec.core.labels import Label
 from goniec.core.model import Attempt, Failure
 from goniec.web.panel.words import Words
+
+NAMES: Final[dict[Failure, Label]] = {
+    Failure.SERVER: Label("Błąd serwera (5xx)", "Server error (5xx)"),
+    Failure.REJECTED: Label("Odrzucone żądanie (4xx)", "Request refused (4xx)"),
+    Failure.BUSY: Label("Zbyt wiele żądań (429)", "Too many requests (429)"),
+    Failure.GONE: Label("Adresu już nie ma (410)", "Gone (410)"),
+    Failure.REDIRECT: Label("Przekierowanie (3xx)", "Redirect (3xx)"),
+    Failure.STATUS: Label("Nieznany status", "Unknown status"),
+    Failure.TIMEOUT: Label("Przekroczony czas", "Timed out"),
+    Failure.CONNECT: Label("Błąd połączenia", "Connection error"),
+    Failure.CONNECT_TIMEOUT: Label("Przekroczony czas połączenia", "Connecting timed out"),
+    Failure.RESET: Label("Zerwane połączenie", "Connection broken off"),
+    Failure.EMPTY: Label("Brak odpowiedzi", "No answer"),
+    Failure.CUT: Label("Urwana odpowiedź", "Answer broken off"),
+    Failure.STALE: Label("Połączenie było już zamknięte", "Connection was closed already"),
+    Failure.DNS: Label("Błąd DNS", "DNS error"),
+    Failure.ADDRESS: Label("Niedozwolony adres", "Address not allowed"),
+    Failure.TLS: Label("Błąd TLS", "TLS error"),
+    Failure.TLS_EXPIRED: Label("Certyfikat stracił ważność", "Certificate expired"),
+    Failure.TLS_HOST: Label("Certyfikat dla innej nazwy", "Certificate for another name"),
+    Failure.TLS_SELF_SIGNED: Label("Certyfikat bez wystawcy", "Self-signed certificate"),
+    Failure.TLS_ISSUER: Label("Nieznany wystawca certyfikatu", "Unknown certificate issuer"),
+    Failure.NOT_HTTP: Label("Odpowiedź nie w HTTP", "Not HTTP"),
+    Failure.HEAD_TOO_LARGE: Label("Zbyt duże nagłówki odpowiedzi", "Answer's headers too large"),
+    Failure.INFORMATIONAL: Label("Tylko odpowiedź 1xx", "Only a 1xx answer"),
+    Failure.INTERNAL: Label("Błąd Gońca", "Goniec's own error"),
+}
+"""In the order in which a filter offers them: what receivers answer, then what keeps them from answering."""
 
 FAILURES: Final[dict[Failure, Label]] = {
     Failure.DNS: Label(
@@ -108,3 +140,23 @@ def failure_words(attempt: Attempt, words: Words) -> str:
         return ""
     found = BY_STATUS.get(attempt.status or 0) if attempt.failure is Failure.REJECTED else None
     return words.label(found or FAILURES[attempt.failure])
+
+
+def failure_name(failure: Failure, words: Words) -> str:
+    """Give the short name of a failure."""
+    return words.label(NAMES[failure])
+
+
+def answer_name(attempt: Attempt, words: Words) -> str:
+    """Give what came of an attempt in a few words: the status as HTTP names it, or why there is none."""
+    if attempt.status is not None:
+        return status_name(attempt.status)
+    return "" if attempt.failure is None else failure_name(attempt.failure, words)
+
+
+def status_name(status: int) -> str:
+    """Give a status with the phrase that HTTP has for it: 503 Service Unavailable."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)

@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from goniec.core import labels
-from goniec.core.conditions import Group, compile_tree, walk
-from goniec.core.drafts import decode_draft
+from goniec.core.conditions import Group, LeafNode, compile_tree, walk
+from goniec.core.drafts import decode_draft, read_draft
 from goniec.core.leaves import EventData, EventSource, StateIs
 from goniec.core.model import Contact, Event
 from goniec.core.occurring import doubts
@@ -119,8 +119,11 @@ async def _save(visit: Visit, found: RuleSaved | None, fields: ruleform.Fields, 
     data = ruleform.rule_of(fields, _zone(visit, fields))
     replacing = visit.form.get("_replace") == "1"
     tag = visit.form.get("tag")
-    if asked := await _passwords_asked(visit, data):
-        return await _form(visit, found, fields, problems=asked, status=422, changed=True)
+    asked = await _webhooks_asked(visit, data)
+    if asked:
+        # the rest is looked at as well, so that everything is told at once
+        problems = asked | await _other_problems(visit, data)
+        return await _form(visit, found, fields, problems=problems, status=422, changed=True)
     try:
         if found is None:
             saved = await create_rule(context.outside, data, replace_passwords=replacing)
@@ -146,19 +149,31 @@ async def _save(visit: Visit, found: RuleSaved | None, fields: ruleform.Fields, 
             raise missing("rule")
 
 
-async def _passwords_asked(visit: Visit, data: Mapping[str, Any]) -> dict[str, str]:
-    """Ask for each password that is required and not known, by field: a webhook without it would only be refused."""
+async def _other_problems(visit: Visit, data: Mapping[str, Any]) -> dict[str, str]:
+    funnels = {funnel.name: funnel.stages for funnel in await visit.context.store.queries.funnels()}
+    try:
+        read_draft(data, funnels)
+    except Invalid as invalid:
+        return visit.told(invalid)
+    return {}
+
+
+async def _webhooks_asked(visit: Visit, data: Mapping[str, Any]) -> dict[str, str]:
+    """Look at each webhook by itself, by field: where it may not go, and which password is needed and not known."""
     endpoints = await visit.context.store.queries.endpoints()
     known = {(one.url, one.username) for one in endpoints if one.password is not None}
     origins = {(one.id, origin(one.url)) for one in endpoints if one.password is not None}
     asked = {}
     for branch in ("actions", "otherwise"):
         for n, action in enumerate(data[branch]):
-            auth = action.get("basicAuth")
-            if auth is None or auth.get("password") or not action.get("url"):
+            if not action.get("url"):
                 continue
             url = await visit.context.guard.check(action["url"])
-            if isinstance(url, Forbidden) or (url, auth["username"]) in known:
+            if isinstance(url, Forbidden):
+                asked[f"{branch}/{n}/url"] = visit.hint(url.detail)
+                continue
+            auth = action.get("basicAuth")
+            if auth is None or auth.get("password") or (url, auth["username"]) in known:
                 continue
             if (action.get("endpointId"), origin(url)) not in origins:
                 asked[f"{branch}/{n}/basicAuth/password"] = visit.say("Enter the password that this endpoint asks for.")
@@ -318,8 +333,10 @@ def _seen(visit: Visit, data: Mapping[str, Any], contact: Contact) -> dict[str, 
             seen[name] = None
             continue
         try:
-            found = compile_tree(node, zone, pointer).trace(contact, event)[0]
-            seen[name] = Sight(found.holds, _sight(visit, node, found.value))
+            leaf = compile_tree(node, zone, pointer)
+            assert isinstance(leaf, LeafNode), "groups were passed over"  # noqa: S101 - see above
+            value = leaf.look(contact, event)
+            seen[name] = Sight(leaf.test(value, visit.now), _sight(visit, node, value))
         except (ValueError, KeyError, TypeError):  # an operand that makes no sense is told where it stands
             continue
     return seen

@@ -1,0 +1,338 @@
+"""Making and changing a rule through the form, without a browser: the reference path and everything that goes wrong."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.engine import Engine, eventually
+from tests.e2e.panel.client import Page, Person, SignIn
+
+HOSTILE = {
+    "markup": "<script>alert(1)</script><img src=x onerror=alert(2)>",
+    "template": "{{ 7 * 7 }} {% raw %} %(name)s %s",
+    "right to left": "kontakt \u202egnp.exe\u202c",
+    "long": "ą" * 1_000,
+    "emoji": "👩‍👩‍👧‍👦 🇵🇱",
+    "quotes": "\"'`\\/&amp;&#39;",
+}
+
+
+async def make(person: Person, **fields: Any) -> Page:
+    """Fill in the empty form and save it."""
+    page = await person.get("/rules/new")
+    given = {key.replace("__", "/"): value for key, value in fields.items()}
+    return await person.send(
+        "/rules/new", {"name": "Nowy klient", "actions/0/url": "inbox:", "do": "save"} | given, page=page
+    )
+
+
+async def made(person: Person, **fields: Any) -> str:
+    """Make a rule and give its id."""
+    saved = await make(person, **fields)
+    assert saved.status == 303, saved.text
+    return saved.location.rsplit("/", 1)[-1]
+
+
+async def test_the_reference_path(engine: Engine, sign_in: SignIn) -> None:
+    ala = await sign_in("editor", "pl")
+    page = await ala.get("/rules/new")
+    assert "Wyślij informacje na temat uruchomionej reguły" in page.text
+    assert "1 Endpoint" in page.text
+    assert "2 Wymagana autoryzacja basic" in page.text
+    page = await ala.send("/rules/new", {"triggers/0/type": "contact.tagged", "do": "refresh"}, page=page)
+    saved = await ala.send(
+        "/rules/new",
+        {
+            "name": "Nowy klient VIP → CRM",
+            "description": "założyć kartę",
+            "triggers/0/tags": ["VIP", ""],
+            "actions/0/url": "inbox:crm",
+            "actions/0/auth": "1",
+            "actions/0/username": "goniec",
+            "actions/0/password": "tajne hasło",
+            "active": "1",
+            "do": "save",
+        },
+        page=page,
+    )
+    rule = await ala.follow(saved)
+    assert "Zapisano regułę: Nowy klient VIP → CRM." in rule.text
+    assert rule.fields["actions/0/password"] == [""]
+    assert "tajne" not in rule.html
+    stored = await engine.get(f"/rules/{saved.location.rsplit('/', 1)[-1]}")
+    assert stored["triggers"] == [{"type": "contact.tagged", "tags": ["VIP"]}]
+    assert stored["actions"][0]["basicAuth"] == {"username": "goniec", "passwordSet": True}
+    await engine.post("/contacts", {"email": "jan@example.pl", "tags": ["VIP"]}, 201)
+
+    async def delivered() -> bool:
+        found = await engine.get("/deliveries", status="delivered")
+        return len(found["items"]) == 1
+
+    await eventually(delivered, "the webhook is delivered")
+
+
+async def test_a_test_send_shows_the_answer_and_that_the_rule_is_off(engine: Engine, sign_in: SignIn) -> None:
+    """A25: a test hides neither that the rule is off nor that nothing can set it off."""
+    ala = await sign_in("editor", "pl")
+    rule = await made(ala, triggers__0__type="contact.inactive")
+    page = await ala.get(f"/rules/{rule}")
+    sent = await ala.send(f"/rules/{rule}/test", {}, page=page, **{"hx-request": "true"})
+    assert "200" in sent.text
+    assert "Reguła jest wyłączona" in sent.text
+    assert "nie tworzy zdarzeń według kalendarza" in sent.text
+    plain = await ala.send(f"/rules/{rule}/test", {}, page=page)
+    assert plain.location.startswith("/deliveries/dlv_")
+
+
+async def test_saving_for_a_test_sends_nothing_by_itself(engine: Engine, sign_in: SignIn) -> None:
+    ala = await sign_in("editor")
+    page = await ala.get("/rules/new")
+    saved = await ala.send("/rules/new", {"name": "Neu", "actions/0/url": "inbox:", "do": "test"}, page=page)
+    assert saved.location.split("?")[0].endswith("/test")
+    shown = await ala.follow(saved)
+    assert 'hx-trigger="load, click"' in shown.html
+    assert (await engine.get("/deliveries"))["items"] == []
+
+
+async def test_problems_stand_at_their_fields_and_nothing_is_lost(sign_in: SignIn) -> None:
+    ala = await sign_in("editor", "pl")
+    page = await ala.get("/rules/new")
+    for button in ("act/actions/addTag", "add/conditions/of", "add/triggers"):
+        page = await ala.send("/rules/new", {"do": button}, page=page)
+        assert page.status == 200
+    wrong = {
+        "name": "",
+        "description": "zostaje",
+        "actions/0/url": "ftp://crm.example",
+        "actions/1/tag": "",
+        "conditions/of/0/value": "sto",
+        "limited": "1",
+        "maxRuns": "0",
+        "minInterval/count": "-3",
+        "validFrom/at": "2027-01-01T00:00",
+        "validTo/at": "2026-01-01T00:00",
+        "do": "save",
+    }
+    saved = await ala.send("/rules/new", wrong, page=page)
+    assert saved.status == 422
+    assert {
+        "name",
+        "actions/0/url",
+        "actions/1/tag",
+        "conditions/of/0/value",
+        "maxRuns",
+        "minInterval/count",
+        "validTo/at",
+    } <= set(saved.problems)
+    for name, value in wrong.items():
+        if name != "do":
+            assert value in saved.fields[name], name
+    assert "potrzebna jest liczba" in saved.text.lower()
+    assert "zacznij adres od https://" in saved.text.lower()
+
+
+async def test_an_endpoint_that_may_not_be_reached_says_which_address_and_which_setting(sign_in: SignIn) -> None:
+    ala = await sign_in("editor", "pl")
+    saved = await make(ala, actions__0__url="http://10.1.2.3/hook")
+    assert saved.status == 422
+    assert saved.problems == ["actions/0/url"]
+    assert "10.1.2.3 to adres prywatny" in saved.text
+    assert "GONIEC_ALLOW_NETWORKS" in saved.text
+
+
+async def test_a_password_that_is_needed_is_asked_for(sign_in: SignIn) -> None:
+    ala = await sign_in("editor", "pl")
+    saved = await make(ala, actions__0__auth="1", actions__0__username="goniec")
+    assert saved.problems == ["actions/0/password"]
+    assert saved.fields["actions/0/username"] == ["goniec"]
+
+
+async def test_another_password_for_a_known_endpoint_asks_and_names_the_rules(engine: Engine, sign_in: SignIn) -> None:
+    ala = await sign_in("editor", "pl")
+    auth = {"actions/0/auth": "1", "actions/0/username": "goniec", "actions/0/url": "inbox:x"}
+    page = await ala.get("/rules/new")
+    first = await ala.send(
+        "/rules/new", {"name": "Pierwsza", **auth, "actions/0/password": "jeden", "do": "save"}, page=page
+    )
+    assert first.status == 303, first.text
+    again = {"name": "Druga", **auth, "actions/0/password": "dwa", "do": "save"}
+    asked = await ala.send("/rules/new", again, page=page)
+    assert asked.status == 409
+    assert "Pierwsza" in asked.text
+    assert asked.fields["actions/0/password"] == ["dwa"]
+    kept = await ala.send("/rules/new", {"actions/0/password": ""}, page=asked)
+    assert kept.status == 303, kept.text
+    changed = await ala.send("/rules/new", again | {"name": "Trzecia", "_replace": "1"}, page=page)
+    assert changed.status == 303, changed.text
+    assert len((await engine.get("/endpoints"))["items"]) == 1
+
+
+async def test_what_is_saved_unchanged_makes_no_new_version(engine: Engine, sign_in: SignIn) -> None:
+    """A58, A24: the form sends back what it was given, whatever is in the rule."""
+    rich = {
+        "name": "Wszystko",
+        "active": True,
+        "group": "CRM",
+        "maxRuns": 3,
+        "minInterval": "P1DT2H",
+        "maxAge": "PT90S",
+        "validFrom": "2026-03-29T02:30:00+02:00",
+        "validTo": "2030-01-01T00:00:00.250Z",
+        "timezone": "America/New_York",
+        "triggers": [
+            {"type": "contact.tagged", "tags": ["VIP"], "notSourceKey": ["crm"]},
+            {"type": "external_event.added", "properties": {"kolor": {"op": "in", "value": ["a", 7]}, "x.y": True}},
+            {"type": "email.opened", "machine": None},
+        ],
+        "conditions": {
+            "type": "any",
+            "of": [
+                {
+                    "type": "not",
+                    "of": [{"type": "all", "of": [{"type": "score", "op": "gte", "value": 10}, {"type": "hasPhone"}]}],
+                },
+                {"type": "detail", "name": "d", "op": "eq", "value": "007"},
+                {"type": "state", "op": "in", "value": ["CUSTOMER", "OTHER"]},
+            ],
+        },
+        "actions": [
+            {"type": "webhook", "url": "inbox:crm", "basicAuth": {"username": "u", "password": "p"}},
+            {"type": "setDetail", "name": "n", "value": True},
+            {"type": "emitEvent", "kind": "PURCHASE", "data": {"value": 1.5}},
+        ],
+        "otherwise": [{"type": "addNote", "text": "raz\ndwa"}],
+    }
+    rule = await engine.post("/rules", rich, 201)
+    ala = await sign_in("editor")
+    page = await ala.get(f"/rules/{rule['id']}")
+    saved = await ala.send(f"/rules/{rule['id']}", {"do": "save"}, page=page)
+    assert saved.status == 303, saved.text
+    assert await engine.get(f"/rules/{rule['id']}") == rule
+
+
+async def test_the_second_of_two_people_is_told_and_sees_what_differs(engine: Engine, sign_in: SignIn) -> None:
+    ala, jan = await sign_in("editor", "pl"), await sign_in("editor", "pl", "jan@example.com")
+    rule = await made(ala)
+    one, other = await ala.get(f"/rules/{rule}"), await jan.get(f"/rules/{rule}")
+    await ala.send(f"/rules/{rule}", {"name": "Nazwa Ali", "do": "save"}, page=one)
+    late = await jan.send(f"/rules/{rule}", {"description": "opis Jana", "do": "save"}, page=other)
+    assert late.status == 412
+    assert "Nazwa Ali" in late.text
+    assert "opis Jana" in late.text
+    assert late.fields["description"] == ["opis Jana"]
+    assert (await engine.get(f"/rules/{rule}"))["name"] == "Nazwa Ali"
+    insisted = await jan.send(f"/rules/{rule}", {"do": "save"}, page=late)
+    assert insisted.status == 303, insisted.text
+    stored = await engine.get(f"/rules/{rule}")
+    assert (stored["name"], stored["description"]) == ("Nowy klient", "opis Jana")
+
+
+async def test_two_tabs_with_one_form_make_one_change(engine: Engine, sign_in: SignIn) -> None:
+    ala = await sign_in("editor")
+    rule = await made(ala)
+    tab = await ala.get(f"/rules/{rule}")
+    first = await ala.send(f"/rules/{rule}", {"name": "zwei", "do": "save"}, page=tab)
+    assert first.status == 303
+    back = await ala.send(
+        f"/rules/{rule}", {"name": "drei", "do": "save"}, page=tab
+    )  # the back button, and saved again
+    assert back.status == 412
+    assert (await engine.get(f"/rules/{rule}"))["name"] == "zwei"
+
+
+@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
+async def test_hostile_values_are_shown_as_text(engine: Engine, sign_in: SignIn, value: str) -> None:
+    ala = await sign_in("editor")
+    value_short = value[:200]
+    rule = await made(
+        ala, name=value_short, description=value, group=value[:200], triggers__0__type="external_event.added"
+    )
+    page = await ala.get(f"/rules/{rule}")
+    assert page.fields["name"] == [value_short]
+    assert page.fields["description"] == [value]
+    assert "<script>alert" not in page.html
+    assert "<img src=x" not in page.html
+    assert (await engine.get(f"/rules/{rule}"))["name"] == value_short
+    preview = await ala.send("/rules/preview", {}, page=page, **{"hx-request": "true"})
+    assert preview.status == 200
+    assert "<script>alert" not in preview.html
+
+
+async def test_the_preview_has_the_very_bytes_that_are_sent(engine: Engine, sign_in: SignIn) -> None:
+    ala = await sign_in("editor")
+    contact = await engine.post("/contacts", {"phone": "+48 600 100 200", "company": "Złoty Kłos"}, 201)
+    rule = await made(ala, active="1", name="Zażółć", triggers__0__type="contact.note_added")
+    page = await ala.get(f"/rules/{rule}")
+    shown = await ala.send("/rules/preview", {"_contact": contact["id"]}, page=page, **{"hx-request": "true"})
+    await engine.post(f"/contacts/{contact['id']}/notes", {"text": "x"})
+
+    async def sent() -> bool:
+        return bool((await engine.get("/deliveries"))["items"])
+
+    await eventually(sent, "the webhook is made")
+    delivery = (await engine.get("/deliveries"))["items"][0]
+    body = (await engine.get(f"/deliveries/{delivery['id']}"))["body"]
+    assert json.loads(body)["email"] is None, "a contact without an e-mail has null there"
+    copied = shown.html.split('data-copy="')[1].split('"')[0].replace("&#34;", '"')
+    assert copied == body
+
+
+async def test_the_preview_says_what_each_condition_sees(engine: Engine, sign_in: SignIn) -> None:
+    ala = await sign_in("editor", "pl")
+    contact = await engine.post("/contacts", {"name": "Anna", "email": "anna@example.pl", "tags": ["VIP"]}, 201)
+    page = await ala.get("/rules/new")
+    for _ in range(2):
+        page = await ala.send("/rules/new", {"do": "add/conditions/of", "_contact": contact["id"]}, page=page)
+    page = await ala.send("/rules/new", {"conditions/of/1/type": "hasTag", "do": "refresh"}, page=page)
+    shown = await ala.send(
+        "/rules/preview",
+        {"conditions/of/1/tags": "vip", "conditions/of/0/value": "10"},
+        page=page,
+        **{"hx-request": "true"},
+    )
+    assert "Anna: 0" in shown.text
+    assert "Anna: VIP" in shown.text
+
+
+async def test_templates_and_copies_start_a_form(engine: Engine, sign_in: SignIn) -> None:
+    ala = await sign_in("editor", "pl")
+    page = await ala.get("/rules/new?template=tag")
+    assert page.fields["name"] == ["Segment dodany do kontaktu"]
+    assert page.fields["triggers/0/tags"][0] == "VIP"
+    rule = await made(ala, active="1")
+    copy = await ala.get(f"/rules/new?copy={rule}")
+    assert copy.fields["name"] == ["Nowy klient (kopia)"]
+    assert "active" not in copy.fields
+    assert (await ala.get("/rules/new?copy=rul_nothing")).status == 404
+
+
+async def test_a_rule_that_names_what_is_gone_says_so(engine: Engine, sign_in: SignIn) -> None:
+    ala = await sign_in("editor", "pl")
+    funnel = await engine.post("/funnels", {"name": "Sprzedaż", "stages": ["Nowa", "Wygrana"]}, 201)
+    rule = await engine.rule({"type": "contact.stage_entered", "funnel": "Sprzedaż"}, "inbox:", active=False)
+    page = await ala.get(f"/rules/{rule['id']}")
+    assert page.fields["triggers/0/funnel"] == ["Sprzedaż"]
+    await engine.put(f"/rules/{rule['id']}", {**rule, "triggers": [{"type": "contact.created"}]})
+    await engine.ask("DELETE", f"/funnels/{funnel['id']}", 204)
+    stale = await ala.send(f"/rules/{rule['id']}", {"do": "save", "tag": ""}, page=page)
+    assert stale.status == 422
+    assert stale.fields["triggers/0/funnel"] == ["Sprzedaż"]
+    assert "nie ma lejka" in stale.text.lower()
+
+
+async def test_a_viewer_sees_the_rule_and_can_change_nothing(sign_in: SignIn) -> None:
+    ala, jan = await sign_in("editor"), await sign_in("viewer")
+    rule = await made(ala)
+    page = await jan.get(f"/rules/{rule}")
+    assert page.status == 200
+    assert "Save changes" not in page.text.replace("Save changes", "", 1), "only the hidden one that viewers cannot use"
+    assert (await jan.send(f"/rules/{rule}", {"name": "x", "do": "save"}, page=page)).status == 403
+
+
+async def test_without_a_store_nothing_typed_is_lost(sign_in: SignIn) -> None:
+    """Overlong forms are refused before they are read, with a page that says so."""
+    ala = await sign_in("editor")
+    page = await ala.get("/rules/new")
+    sent = await ala.send("/rules/new", {"description": "x" * 5_000_000, "do": "save"}, page=page)
+    assert sent.status == 413

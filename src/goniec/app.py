@@ -203,6 +203,7 @@ def _web(parts: Running) -> uvicorn.Config:
         public_url=settings.public_url,
         language=settings.language,
         gate=Gate(parts.clock, Argon2()),
+        trusted_proxies=settings.trusted_proxies,
         ready=parts.why_not_ready,
     )
     return uvicorn.Config(

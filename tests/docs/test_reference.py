@@ -15,13 +15,17 @@ from goniec.core.model import DEPTH_MAX, DERIVED_MAX, Delivery, Failure, Outcome
 from goniec.core.operators import Op
 from goniec.core.retry import RETRY_AFTER_CAP, Policy
 from goniec.core.rules import RuleDraft
+from goniec.core.times import DAY, HOUR
 from goniec.core.wire import Credentials, headers
+from goniec.flow import gate
 from goniec.flow.batch import CONTACT_BYTES
 from goniec.flow.deliver import FLYING, MEMORY, MEMORY_EACH
 from goniec.flow.ingest import EVENTS_LIMIT
 from goniec.flow.record import WAITING_BYTES, WAITING_CALLS
+from goniec.flow.users import IDLE, IDLE_REMEMBERED, LIFE, LIFE_REMEMBERED, PASSWORD_MAX, PASSWORD_MIN
 from goniec.send.transfer import BODY_KEPT, READ_MAX
 from goniec.settings import SETTINGS
+from goniec.store.passwords import AT_A_TIME, MEMORY_KIB, PASSES
 from goniec.web.api import OPERATIONS
 from goniec.web.api.events import BODY_LIMIT as EVENTS_BODY
 from goniec.web.operation import BODY_LIMIT
@@ -145,5 +149,12 @@ def test_limits_are_those_of_the_code() -> None:
         f"{EVENTS_BODY // MIB} MiB and {EVENTS_LIMIT:,} events; any other: {BODY_LIMIT // MIB} MiB",
         f"An event's data: {DATA_LIMIT // 1024} KiB. A contact: {CONTACT_BYTES // 1024} KiB",
         f"{WAITING_CALLS:,} calls or {WAITING_BYTES // MIB} MiB may wait",
+        f"has {PASSWORD_MIN} to {PASSWORD_MAX:,} characters",
+        f"argon2id, {MEMORY_KIB // 1024} MiB and {PASSES} passes, {AT_A_TIME} at a time",
+        f"{IDLE // HOUR} hours after the last request and {LIFE // DAY} days after signing in",
+        f"after {IDLE_REMEMBERED // DAY} and {LIFE_REMEMBERED // DAY} days",
+        f"After {gate.FREE} wrong passwords for an e-mail from an address, or {gate.FREE_OF_ADDRESS} from an address",
+        f"from {gate.WAIT_FIRST:.0f} s to {gate.WAIT_MOST // 60:.0f} min; after {gate.FREE_OF_EMAIL} for an e-mail",
+        f"up to {gate.WAIT_MOST_OF_EMAIL:.0f} s",
     ):
         assert said in text, said

@@ -9,6 +9,7 @@ from goniec.flow.gate import Gate
 from goniec.flow.record import Recorder
 from goniec.flow.testing import TryOut, Workbench
 from goniec.ports import Clock, Dice, Guard, Notice, Store, Vault
+from goniec.send.networks import Networks
 
 
 def _always() -> str | None:
@@ -37,6 +38,7 @@ class ApiContext(Struct, frozen=True, kw_only=True):
     public_url: str
     language: str
     gate: Gate
+    trusted_proxies: Networks = ()
     ready: Callable[[], str | None] = _always
 
     @property

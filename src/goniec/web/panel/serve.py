@@ -17,6 +17,7 @@ from goniec.web.context import ApiContext
 from goniec.web.panel.forms import Form, read_form
 from goniec.web.panel.page import HTML, PAGE_HEADERS, Page, Visit
 from goniec.web.panel.words import Words, chosen
+from goniec.web.peer import peer
 from goniec.web.problems import Fault, fault_of
 from goniec.web.reading import QUERY_LIMIT, Gone, read_body
 from goniec.web.reply import Receive, Reply, Scope, Send, send_reply
@@ -157,7 +158,7 @@ def _made(context: ApiContext, method: str, scope: Scope, form: Form, found: tup
         session=session,
         csrf=session.csrf if session else browser,
         words=Words(language),
-        address=(scope.get("client") or ("",))[0],
+        address=peer(scope, context.trusted_proxies),
     )
     if session is None and not browser:
         visit.csrf = f"{context.dice.bits(128):032x}"

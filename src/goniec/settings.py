@@ -35,6 +35,9 @@ LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
+_OPTION: Final = "--"
+
+
 class Secret:
     """A text that does not show: a plain class, because a struct would print its fields."""
 
@@ -76,11 +79,15 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class SettingsError(Exception):
-    """Settings that cannot be used; `faults` are English sentences, one for each."""
+    """Settings that cannot be used; `faults` are English sentences, one for each.
 
-    def __init__(self, faults: list[str]) -> None:
+    `code` is what a command exits with: 2 where an option of the command line is among the faults, else 1.
+    """
+
+    def __init__(self, faults: list[str], *, usage: bool = False) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
+        self.code = 2 if usage else 1
 
 
 class Setting(Struct, frozen=True):
@@ -136,7 +143,7 @@ def read_settings(
             shown = "" if setting.secret else f" is {_masked(one.value)!r}"
             faults.append(f"{one.place}{shown}: {error}")
     if faults:
-        raise SettingsError(faults)
+        raise SettingsError(faults, usage=any(fault.startswith(_OPTION) for fault in faults))
     return _settle(values, terminal=terminal)
 
 
@@ -165,7 +172,7 @@ def _from_environment(environ: Mapping[str, str], folder: Path, given: dict[str,
 
 def _from_options(options: Mapping[str, str], folder: Path, given: dict[str, _Given]) -> list[str]:
     for name, value in options.items():
-        given[name] = _Given(value, f"--{name.replace('_', '-')}", folder)
+        given[name] = _Given(value, f"{_OPTION}{name.replace('_', '-')}", folder)
     return []
 
 

@@ -32,6 +32,7 @@ class Worked(NamedTuple):
 @pytest.fixture(scope="session")
 def _worked(tmp_path_factory: pytest.TempPathFactory) -> Worked:
     folder = tmp_path_factory.mktemp("worked")
+    assert goniec(folder, "migrate").returncode == 0
     key = goniec(folder, "key", "create", "sklep", "--scope", "admin").stdout.strip()
     with running(folder, "receive", "--port", "0", "--user", "crm", "--password", "hunter2") as receiver:
         found = re.search(r"http://[\d.:]+", line_with(receiver.stderr, "Listening"))

@@ -56,8 +56,9 @@ def test_the_version(tmp_path: Path) -> None:
         ["key", "nonsense"],
         ["key", "create"],
         ["key", "create", "a", "--scope", "everything"],
-        ["key", "create", " "],
         ["serve", "--port", "x"],
+        ["serve", "--port", "70000"],
+        ["serve", "--role", "chef"],
         ["serve", "extra"],
         ["deliveries", "list", "--limit", "0"],
         ["deliveries", "list", "--since", "yesterday"],
@@ -102,7 +103,9 @@ def test_wrong_usage_is_told_in_words_for_people(line: str, told: str, capsys: p
 
 @pytest.mark.parametrize("command", [one for one in EVERY if one[0] not in {"bench", "demo", "receive"}], ids=" ".join)
 def test_wrong_settings_stop_every_command(tmp_path: Path, command: list[str]) -> None:
-    rest = {"key": ["a"], "user": ["a@b.pl"], "backup": ["x"], "restore": ["x"], "explain": ["a", "b"]}.get(command[0], [])
+    rest = {"key": ["a"], "user": ["a@b.pl"], "backup": ["x"], "restore": ["x"], "explain": ["a", "b"]}.get(
+        command[0], []
+    )
     rest = ["dlv_1"] if command[-1] in {"show", "resend"} else [] if command == ["user", "list"] else rest
     ran = goniec(tmp_path, *command, *rest, prot="1", timezone="Mars/Olympus")
     assert ran.returncode == 1
@@ -121,6 +124,7 @@ def test_wrong_settings_stop_every_command(tmp_path: Path, command: list[str]) -
         ["deliveries", "resend", "dlv_1"],
         ["explain", "rul_1", "jan@example.com"],
         ["backup", "copy.db"],
+        ["key", "create", "sklep"],
     ],
     ids=" ".join,
 )
@@ -132,6 +136,7 @@ def test_no_command_but_a_few_makes_a_database(tmp_path: Path, arguments: list[s
 
 
 def test_who_reads_only_the_start_gets_no_traceback(tmp_path: Path) -> None:
+    assert goniec(tmp_path, "migrate").returncode == 0
     for n in range(5):
         assert goniec(tmp_path, "key", "create", f"key {n}").returncode == 0
     listing = subprocess.Popen(

@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.cli.commands import call, goniec, serving
 from tests.cli.conftest import Worked
 
@@ -33,6 +35,15 @@ def test_filters_and_the_limit(worked: Worked) -> None:
     assert listed("--until", "2020-01-01T00:00:00Z") == []
     ran = goniec(worked.folder, "deliveries", "list", "--limit", "1")
     assert "The newest 1; --limit shows more." in ran.stderr
+
+
+@pytest.mark.parametrize("what", ["rule", "endpoint", "contact"])
+def test_a_filter_by_something_that_is_not_there(worked: Worked, what: str) -> None:
+    ran = goniec(worked.folder, "deliveries", "list", f"--{what}", "nix")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith(f"goniec: there is no {what} ")
+    if what != "contact":
+        assert f"goniec:   {getattr(worked, what)}  " in ran.stderr, "what there is"
 
 
 def test_one_in_full(worked: Worked) -> None:

@@ -4,9 +4,31 @@ import asyncio
 import re
 from pathlib import Path
 
+import pytest
+
 from goniec.flow.keys import digest
 from goniec.store.sqlite import open_store
 from tests.cli.commands import goniec
+
+
+@pytest.fixture(autouse=True)
+def database(tmp_path: Path) -> None:
+    assert goniec(tmp_path, "migrate").returncode == 0
+
+
+def test_no_database_is_made_for_a_key(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    ran = goniec(elsewhere, "key", "create", "sklep")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert f"there is no database at {elsewhere}/goniec.db: set GONIEC_DATA_DIR to its folder" in ran.stderr
+    assert [*elsewhere.iterdir()] == []
+
+
+def test_a_name_that_is_none_is_wrong_usage(tmp_path: Path) -> None:
+    ran = goniec(tmp_path, "key", "create", " ")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("goniec: the name cannot be taken")
 
 
 def test_the_key_and_only_the_key_goes_to_stdout(tmp_path: Path) -> None:

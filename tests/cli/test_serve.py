@@ -18,10 +18,10 @@ from tests.cli.commands import call, goniec, serving
 DATABASE = "goniec.db"
 
 
-def fails(folder: Path, *arguments: str, **settings: str) -> str:
+def fails(folder: Path, *arguments: str, code: int = 1, **settings: str) -> str:
     """Give what a server says that cannot start, which has to be sentences."""
     ran = goniec(folder, "serve", *arguments, **{"port": "0", **settings})
-    assert ran.returncode == 1
+    assert ran.returncode == code
     assert ran.stdout == ""
     assert "Traceback" not in ran.stderr
     assert all(line.startswith("goniec: ") for line in ran.stderr.splitlines())
@@ -110,9 +110,15 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    assert "cannot be made" in fails(tmp_path, "--database", "sqlite:////proc/goniec/goniec.db")
-    (tmp_path / "file").touch()
-    assert "cannot be made" in fails(tmp_path, "--database", "sqlite:///file/goniec.db")
+    assert "/proc/goniec.db.lock cannot be made" in fails(tmp_path, "--database", "sqlite:////proc/goniec.db")
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    told = f"there is no folder {tmp_path}/new for the database: make it first, or set GONIEC_DATABASE"
+    assert told in fails(tmp_path, "--database", "sqlite:///new/goniec.db")
+    assert [*tmp_path.iterdir()] == []
+    (tmp_path / "new").touch()
+    assert told in fails(tmp_path, "--database", "sqlite:///new/goniec.db")
 
 
 def test_a_missing_key_file_with_secrets_in_the_database(tmp_path: Path) -> None:
@@ -146,10 +152,10 @@ def test_a_locked_file(tmp_path: Path) -> None:
 
 
 def test_wrong_options_are_named_as_options(tmp_path: Path) -> None:
-    assert "--database: PostgreSQL comes" in fails(tmp_path, "--database", "postgresql://u:p@h/d").replace(
+    assert "--database: PostgreSQL comes" in fails(tmp_path, "--database", "postgresql://u:p@h/d", code=2).replace(
         " is 'postgresql://…@h/d'", ""
     )
-    assert "--role is 'web': roles of their own need PostgreSQL" in fails(tmp_path, "--role", "web")
+    assert "--role is 'web': roles of their own need PostgreSQL" in fails(tmp_path, "--role", "web", code=2)
 
 
 def change(database: Path, sql: str) -> None:

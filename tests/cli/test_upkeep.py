@@ -7,11 +7,12 @@ from tests.cli.conftest import Worked
 
 
 def test_migrate_makes_what_is_not_there_and_leaves_what_is(worked: Worked) -> None:
-    for _ in range(2):
-        ran = goniec(worked.folder, "migrate", database="sqlite:///new/other.db")
+    for fresh in (True, False):
+        ran = goniec(worked.folder, "migrate", database="sqlite:///other.db")
         assert (ran.returncode, ran.stdout) == (0, "")
+        assert ("A new database was made at " in ran.stderr) is fresh
         assert "other.db has schema " in ran.stderr
-    assert (worked.folder / "new" / "other.db").exists()
+    assert (worked.folder / "other.db").exists()
 
 
 def test_a_backup_is_made_beside_a_server_and_is_whole(worked: Worked) -> None:
@@ -64,5 +65,5 @@ def test_nothing_to_restore(worked: Worked) -> None:
     (worked.folder / "copy.db").write_bytes(b"never a database\n" * 1000)
     ran = goniec(worked.folder, "restore", "copy.db")
     assert ran.returncode == 1
-    assert "Traceback" not in ran.stderr
+    assert f"{worked.folder / 'copy.db'} is no database; goniec backup writes what can be restored" in ran.stderr
     assert (worked.folder / "goniec.db").read_bytes() == before

@@ -100,7 +100,21 @@ def resend(ids: Annotated[tuple[str, ...], Parameter(help="dlv_…, one or more"
 async def _list(wanted: DeliveryFilter, limit: int) -> tuple[list[Delivery], dict[str, str]]:
     async with opened(settings_in_force()) as store:
         found = await store.queries.deliveries(wanted, Page(limit, newest=True))
+        if not found:
+            await _none(store.queries, wanted)
         return found, {endpoint.id: endpoint.host for endpoint in await store.queries.endpoints()}
+
+
+async def _none(queries: Queries, wanted: DeliveryFilter) -> None:
+    """Say it when what was asked for is not there at all; what is gone may still have deliveries."""
+    if wanted.rule_id is not None and await queries.rule(wanted.rule_id) is None:
+        listed = "".join(f"\n  {rule.id}  {rule.name}" for rule in await queries.rules())
+        raise CommandError(f"there is no rule {wanted.rule_id}; there are:{listed or ' none'}")
+    if wanted.endpoint_id is not None and await queries.endpoint(wanted.endpoint_id) is None:
+        listed = "".join(f"\n  {one.id}  {one.host}" for one in await queries.endpoints())
+        raise CommandError(f"there is no endpoint {wanted.endpoint_id}; there are:{listed or ' none'}")
+    if wanted.contact_id is not None and await queries.contact(wanted.contact_id) is None:
+        raise CommandError(f"there is no contact with the id {wanted.contact_id}")
 
 
 async def _show(id: str) -> tuple[Delivery, list[Attempt], str]:

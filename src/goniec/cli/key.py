@@ -28,7 +28,7 @@ def create(
 
 async def _create(settings: Settings, name: str, scope: Scope) -> KeyMade:
     machine = Machine()
-    async with opened(settings, make=True) as store:
+    async with opened(settings) as store:
         try:
             made = await create_key(store, machine, machine, name, scope)
         except Invalid as invalid:

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from goniec.cli.terminal import CommandError
+from goniec.cli.terminal import CommandError, say
 from goniec.core.times import Millis
 from goniec.settings import Settings
 from goniec.store.sqlite import SqliteStore, open_store
@@ -40,7 +40,10 @@ async def opened(settings: Settings, *, make: bool = False) -> AsyncIterator[Sql
     """Open the database; without `make` it has to be there."""
     if not make and not settings.database.exists():
         raise CommandError(no_database(settings))
+    fresh = not settings.database.exists()
     store = open_store(settings.database, server=False)
+    if fresh:
+        say(made(settings))
     try:
         yield store
     finally:
@@ -51,4 +54,11 @@ def no_database(settings: Settings) -> str:
     """Say that there is none, and where it was looked for."""
     return (
         f"there is no database at {settings.database}: set GONIEC_DATA_DIR to its folder, or start goniec serve first"
+    )
+
+
+def made(settings: Settings) -> str:
+    """Say that there was none: in another folder than the server's it would be of no use."""
+    return (
+        f"A new database was made at {settings.database}; if there is one elsewhere, set GONIEC_DATA_DIR to its folder."
     )

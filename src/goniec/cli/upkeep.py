@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from goniec.cli.opened import Machine, opened
+from goniec.cli.opened import Machine, made, opened
 from goniec.cli.terminal import CommandError, say, settings_in_force
 from goniec.store.migrations import HEAD
 from goniec.store.sqlite import open_store
@@ -16,7 +16,10 @@ from goniec.store.sqlite import restore as restore_file
 def migrate() -> int:
     """Bring the schema up to date, as serve does by itself."""
     settings = settings_in_force()
+    fresh = not settings.database.exists()
     asyncio.run(open_store(settings.database, server=True).close())
+    if fresh:
+        say(made(settings))
     say(f"{settings.database} has schema {HEAD}.")
     return 0
 

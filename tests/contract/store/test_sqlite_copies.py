@@ -167,7 +167,7 @@ async def test_what_cannot_be_restored_changes_nothing(backup: Path, target: Pat
     damaged[4_096:8_192] = b"\xff" * 4_096  # the second page; the last ones may hold nothing
     bad["damaged"].write_bytes(damaged)
     words = {
-        "text": "damaged",
+        "text": "text.db is no database; goniec backup writes",
         "empty": "empty",
         "other": "not Goniec's",
         "newer": "0999",

@@ -53,12 +53,17 @@ async def test_how_it_is_set_up(path: Path) -> None:
     await store.close()
 
 
-async def test_a_folder_is_made(tmp_path: Path) -> None:
-    store = open_store(tmp_path / "new" / "deep" / "goniec.db", server=True, durable=False)
-    await store.close()
+def test_no_folder_is_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(Refused, match="file"):
-        open_store(tmp_path / "file" / "goniec.db", server=True)
+    for folder in (tmp_path / "new", tmp_path / "file"):
+        with pytest.raises(Refused, match=f"there is no folder {folder} for the database: make it first"):
+            open_store(folder / "goniec.db", server=True)
+    assert [*tmp_path.iterdir()] == [tmp_path / "file"]
+
+
+def test_a_folder_that_takes_no_file() -> None:
+    with pytest.raises(Refused, match="cannot be made"):
+        open_store(Path("/proc/goniec.db"), server=True)
 
 
 async def test_it_is_there_again_after_closing(path: Path) -> None:
@@ -264,7 +269,7 @@ async def test_damaged_pages_are_found(path: Path) -> None:
     await store.close()
     damaged = bytearray(path.read_bytes())
     db = apsw.Connection(str(path))
-    page = db.execute("SELECT max(pageno) FROM dbstat WHERE name = 'ix_runs_rule_id'").get
+    page = db.execute("SELECT max(pageno) FROM dbstat WHERE name = 'ix_runs_rule_outcome'").get
     db.close()
     damaged[(page - 1) * 4096 + 8 : page * 4096] = b"\xff" * 4088
     path.write_bytes(damaged)

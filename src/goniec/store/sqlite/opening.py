@@ -28,7 +28,7 @@ def open_store(
     """
     connect.check_library()
     path = path.absolute()
-    _make_folder(path.parent)
+    _need_folder(path.parent)
     refuse_network(path)
     lock = Lock(path)
     if server:
@@ -51,11 +51,10 @@ def open_store(
     return SqliteStore(path, db, lock if server else None, busy_seconds)
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Refused(f"the folder {folder} cannot be made: {error.strerror}") from error
+def _need_folder(folder: Path) -> None:
+    """Refuse a folder that is not there: made for a mistyped path, it would hold an empty database nobody wants."""
+    if not folder.is_dir():
+        raise Refused(f"there is no folder {folder} for the database: make it first, or set GONIEC_DATABASE to another")
 
 
 def _make_private(path: Path) -> None:

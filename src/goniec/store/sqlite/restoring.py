@@ -53,7 +53,11 @@ def _copy(backup: Path, fresh: Path) -> None:
     fresh.unlink(missing_ok=True)
     source = apsw.Connection(str(backup), flags=apsw.SQLITE_OPEN_READONLY)
     try:
-        if version(source) is None:
+        try:
+            found = version(source)
+        except apsw.NotADBError:
+            raise Refused(f"{backup} is no database; goniec backup writes what can be restored") from None
+        if found is None:
             raise Refused(f"{backup} is empty")
         check(source)
         damage = [line for (line,) in source.execute("PRAGMA integrity_check(1)") if line != "ok"]

@@ -4,8 +4,8 @@
 and a log in front of record will stand beside them.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Final, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -20,8 +20,10 @@ from goniec.core.model import (
     Failure,
     Funnel,
     Miss,
+    Outcome,
     Run,
     Session,
+    State,
     Status,
     User,
 )
@@ -29,6 +31,9 @@ from goniec.core.rules import Rule
 from goniec.core.times import Millis
 
 T = TypeVar("T")
+
+FIRED: Final = (Outcome.FIRED, Outcome.FIRED_OTHERWISE)
+"""The outcomes of a run that did something."""
 
 
 class Unavailable(Exception):
@@ -417,11 +422,20 @@ class Tx(Protocol):
         """
         ...
 
-    async def prune(self, before: Millis, dedup_before: Millis, answers_before: Millis, limit: int) -> Pruned:
+    async def prune(
+        self, before: Millis, dedup_before: Millis, answers_before: Millis, limit: int, sums_before: Millis = 0
+    ) -> Pruned:
         """Delete at most about `limit` rows that are older; nothing that a pending delivery needs.
 
-        With the answers go the sessions that ended before them. Behind an event that stays, the contact's later ones
-        stay too, so that its chain always leads to all of them.
+        With the answers go the sessions that ended before them; sums go by `sums_before` alone. Behind an event that
+        stays, the contact's later ones stay too, so that its chain always leads to all of them.
+        """
+        ...
+
+    async def catch_up(self, limit: int) -> bool:
+        """Do a bite of what the store puts off while it records, such as an index for searching; say if more waits.
+
+        `limit` is about how many rows the bite may take. What has been put off is found all the same, only less soon.
         """
         ...
 
@@ -432,17 +446,34 @@ class Tx(Protocol):
 
 
 class Page(Struct, frozen=True):
-    """Where to go on and how far: `after` is the id of the last row seen, `newest` turns the order round."""
+    """Where to go on and how far: `after` is the id of the last row seen, `newest` turns the order round.
+
+    `most` bounds the search: about so many rows are looked at, then it stops with what it has found.
+    """
 
     limit: int = 100
     after: str | None = None
     newest: bool = False
+    most: int = 10_000
+
+
+class Rows(list[T]):
+    """The rows of a page, in its order.
+
+    `stopped` says that there may be more though the page is not full: so much was looked at without finding it. It is
+    what to go on after, as `Page.after`. None: the page is full, or the list ends with it.
+    """
+
+    def __init__(self, rows: Iterable[T] = (), stopped: str | None = None) -> None:
+        super().__init__(rows)
+        self.stopped = stopped
 
 
 class ContactFilter(Struct, frozen=True):
     """All that is given must hold. `q` is literal text in e-mail, phone, name, company or externalId, any case.
 
-    `email` is in its compared form, `phone` in E.164; they and `external_id` are exact.
+    `email` is in its compared form, `phone` in E.164; they and `external_id` are exact. `stage` names a funnel and one
+    of its stages. `since` (included) and `until` (not) compare when the contact was made.
     """
 
     email: str | None = None
@@ -450,6 +481,10 @@ class ContactFilter(Struct, frozen=True):
     external_id: str | None = None
     tag: str | None = None
     q: str | None = None
+    state: State | None = None
+    stage: tuple[str, str] | None = None
+    since: Millis | None = None
+    until: Millis | None = None
 
 
 class EventFilter(Struct, frozen=True):
@@ -461,8 +496,21 @@ class EventFilter(Struct, frozen=True):
     until: Millis | None = None
 
 
+class RunFilter(Struct, frozen=True):
+    """All that is given must hold: the outcome is one of these; `since` (included) and `until` (not) compare `at`."""
+
+    rule_id: str | None = None
+    outcomes: tuple[Outcome, ...] = ()
+    since: Millis | None = None
+    until: Millis | None = None
+
+
 class DeliveryFilter(Struct, frozen=True):
-    """All that is given must hold; `since` (included) and `until` (not) compare the creation."""
+    """All that is given must hold; `since` (included) and `until` (not) compare the creation.
+
+    The status is `status` and one of `statuses`; `failure` is what the last attempt failed with, `test` tells test
+    sends from all others.
+    """
 
     status: Status | None = None
     rule_id: str | None = None
@@ -470,6 +518,35 @@ class DeliveryFilter(Struct, frozen=True):
     contact_id: str | None = None
     since: Millis | None = None
     until: Millis | None = None
+    failure: Failure | None = None
+    test: bool | None = None
+    statuses: tuple[Status, ...] = ()
+
+
+Subject = Literal["", "rule", "endpoint", "wait"]
+"""What is counted by the hour: the whole instance, each rule, each endpoint, and how long deliveries took to arrive."""
+
+
+class Sum(Struct, frozen=True):
+    """What happened from `at` on for one step; each thing in the hour in which it happened, test sends left out.
+
+    `runs` are those that fired, either way. `delivered` counts deliveries that arrived for the first time, `failed`
+    those that were given up, `cancelled` those that were called off: one that is sent again later counts where it ends
+    then. `waited` are the milliseconds from being made to arriving, all of `delivered` together. What is no matter of
+    its subject is 0: a rule has no events and attempts, an endpoint no events and runs.
+    """
+
+    subject: str
+    at: Millis
+    events: int = 0
+    runs: int = 0
+    made: int = 0
+    delivered: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    attempts: int = 0
+    failed_attempts: int = 0
+    waited: Millis = 0
 
 
 class Queue(Struct, frozen=True):
@@ -484,16 +561,17 @@ class Queue(Struct, frozen=True):
 class Queries(Protocol):
     """Reading, outside any transaction.
 
-    Never waits for writers. Lists are ordered by id, which is the order of recording.
+    Never waits for writers. Lists are ordered by id, which is the order of recording. Where a filter finds too little
+    among what it may look at, they come with `Rows.stopped`.
     """
 
     async def contact(self, contact_id: str) -> Contact | None:
         """By id; the id of a merged contact leads to the one that was kept."""
         ...
 
-    async def contacts(self, wanted: ContactFilter, page: Page) -> list[Contact]: ...
+    async def contacts(self, wanted: ContactFilter, page: Page) -> Rows[Contact]: ...
     async def event(self, event_id: str) -> tuple[Event, tuple[Miss, ...]] | None: ...
-    async def events(self, wanted: EventFilter, page: Page) -> list[Event]: ...
+    async def events(self, wanted: EventFilter, page: Page) -> Rows[Event]: ...
     def timeline(self, contact_id: str) -> AsyncIterator[tuple[Event, tuple[Miss, ...], list[Run], list[Delivery]]]:
         """A contact's events from the newest back along its chain, each with what followed from it."""
         ...
@@ -501,8 +579,12 @@ class Queries(Protocol):
     async def rule(self, rule_id: str) -> Rule | None: ...
     async def rule_version(self, rule_id: str, version: int) -> Rule | None: ...
     async def rules(self) -> list[Rule]: ...
-    async def runs(self, rule_id: str, page: Page) -> list[Run]: ...
+    async def runs(self, wanted: RunFilter, page: Page) -> Rows[Run]: ...
     async def run(self, run_id: str) -> Run | None: ...
+    async def last_runs(self, rule_ids: Sequence[str], outcomes: Sequence[Outcome] = FIRED) -> dict[str, Run]:
+        """By rule the newest run with one of these outcomes; rules without one are left out."""
+        ...
+
     async def endpoints(self) -> list[Endpoint]: ...
     async def endpoint(self, endpoint_id: str) -> Endpoint | None: ...
     async def funnels(self) -> list[Funnel]: ...
@@ -529,7 +611,7 @@ class Queries(Protocol):
         """A session and whose it is."""
         ...
 
-    async def deliveries(self, wanted: DeliveryFilter, page: Page) -> list[Delivery]: ...
+    async def deliveries(self, wanted: DeliveryFilter, page: Page) -> Rows[Delivery]: ...
     async def delivery(self, delivery_id: str) -> tuple[Delivery, list[Attempt]] | None: ...
     async def due_endpoints(self, now: Millis) -> list[str]:
         """Endpoints that have something due, paused ones too."""
@@ -548,6 +630,22 @@ class Queries(Protocol):
 
         `received`, `accepted`, `duplicates`, `refused` as `save` was told, `events`, `runs`, `made`, `attempts` and
         `deliveries.<status>` as rows were written, since the beginning; each of them, also when it is 0.
+        """
+        ...
+
+    async def standing(self) -> dict[Status, int]:
+        """How many deliveries stand in each status now, test sends too: what lists would find."""
+        ...
+
+    async def sums(
+        self, kind: Subject, ids: Sequence[str] | None, since: Millis, until: Millis, step: Millis
+    ) -> list[Sum]:
+        """What happened in steps of `step` milliseconds from `since` to before `until`, ordered by subject and step.
+
+        Steps in which nothing happened are left out. All is counted by whole hours of UTC: an hour belongs to the step
+        in which it begins, and so do the hours that `since` and `until` cut. `ids` None: all rules, all endpoints. Of
+        the whole the subject is "", of `wait` an upper bound in milliseconds: `delivered` counts those that arrived
+        within it and not within the next smaller one. Kept for 400 days at least, whatever the retention.
         """
         ...
 

@@ -13,7 +13,7 @@ from goniec.core.model import Delivery, Failure, Status
 from goniec.core.signing import verify
 from goniec.core.times import DAY, HOUR, MINUTE, SECOND
 from goniec.flow import deliver
-from goniec.ports import Answer, Outgoing, Page, Tx, Unavailable
+from goniec.ports import Answer, Outgoing, Page, RunFilter, Tx, Unavailable
 from tests.core.build import NOW, happened
 from tests.flow.workshop import SECRET, Workshop, email, failing, held, ok
 
@@ -92,7 +92,7 @@ class TestRetries:
         shop.sender.script = lambda _: failing()
         await shop.record(visit())
         await shop.settle()
-        runs = await shop.store.queries.runs("rul_1", Page())
+        runs = await shop.store.queries.runs(RunFilter("rul_1"), Page())
         assert [run.outcome for run in runs] == ["fired", "loopStopped"]
 
     async def test_a39_every_attempt_carries_everything(self, shop: Workshop) -> None:

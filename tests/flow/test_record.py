@@ -14,7 +14,7 @@ from goniec.core.text import phone_key
 from goniec.flow import record
 from goniec.flow.batch import CONTACT_BYTES, Batch, Duplicate, Raced, Recorded
 from goniec.flow.record import Answering, Overloaded
-from goniec.ports import ContactFilter, EventFilter, Page, Remembered, Tx, Unavailable
+from goniec.ports import ContactFilter, EventFilter, Page, Remembered, RunFilter, Tx, Unavailable
 from tests.core.build import NOW, happened
 from tests.flow.workshop import Workshop, email, failing, held
 
@@ -224,7 +224,7 @@ class TestChains:
         answer = email("a@x.pl", changes=(a.AddTag("B"),), cause=cause)
         unknown = email("a@x.pl", changes=(a.AddTag("C"),), cause="run_unknown")
         (joined, other) = await shop.record(answer, unknown)
-        runs = await shop.store.queries.runs("rul_1", Page())
+        runs = await shop.store.queries.runs(RunFilter("rul_1"), Page())
         assert [run.outcome for run in runs] == [Outcome.FIRED, Outcome.LOOP_STOPPED, Outcome.FIRED]
         found = await shop.store.queries.event(recorded(joined).events[0])
         assert found is not None
@@ -239,7 +239,7 @@ class TestChains:
         await shop.record(set_a)
         (back,) = await shop.record(set_a)
         assert recorded(back).events == ()
-        assert len(await shop.store.queries.runs("rul_1", Page())) == 1
+        assert len(await shop.store.queries.runs(RunFilter("rul_1"), Page())) == 1
 
 
 class TestCompany:

@@ -205,8 +205,9 @@ class Delivery(Struct, frozen=True, kw_only=True):
     `first_at` and `last_at` are the starts of the first and the last attempt, `due_at` the next one (None: none is
     planned), `counted` the attempts that count against the schedule, `refusals` those answered with a 4xx that will not
     mend itself. `attempts` counts them all. `aside` means that it has left its lane, `resend` that it was asked for
-    once more by hand, and `delivered_at` when it first arrived. `test` marks a test send. `body_sha256` is what is left
-    of a body that was erased.
+    once more by hand, and `delivered_at` when it first arrived. `failure` is what the last attempt failed with, None
+    when it went well or none was made. `test` marks a test send. `body_sha256` is what is left of a body that was
+    erased.
     """
 
     id: str
@@ -228,6 +229,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     resend: bool = False
     delivered_at: Millis | None = None
     test: bool = False
+    failure: "Failure | None" = None
     body_sha256: bytes | None = None
 
     @property

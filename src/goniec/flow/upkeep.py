@@ -8,6 +8,8 @@ import asyncio
 from functools import partial
 from typing import Final
 
+from msgspec.structs import replace
+
 from goniec.core.times import DAY, HOUR, Millis
 from goniec.observe import log
 from goniec.ports import Clock, Pruned, Store, Tx, Unavailable
@@ -20,6 +22,12 @@ LOOK_SECONDS: Final = 1.0
 """How often retention looks for what is too old; between bites of a larger backlog it rests `REST_SECONDS`."""
 
 REST_SECONDS: Final = 0.02
+
+BEHIND: Final = 200
+"""Contacts that one transaction puts into the index for searching."""
+
+SUMS_KEPT: Final[Millis] = 400 * DAY
+"""How long sums by the hour are kept, or as long as events if that is longer: a year, and a month to compare with."""
 
 ANSWERS_KEPT: Final[Millis] = 24 * HOUR
 """How long the answer to an `Idempotency-Key` is remembered."""
@@ -54,4 +62,7 @@ class Upkeep:
         return pruned.more
 
     async def _bite(self, now: Millis, bite: int, tx: Tx) -> Pruned:
-        return await tx.prune(now - self._retention, now - self._dedup, now - ANSWERS_KEPT, bite)
+        sums = now - max(SUMS_KEPT, self._retention)
+        pruned = await tx.prune(now - self._retention, now - self._dedup, now - ANSWERS_KEPT, bite, sums)
+        behind = await tx.catch_up(BEHIND)
+        return replace(pruned, more=pruned.more or behind)

@@ -53,6 +53,15 @@ contact_texts = Table(
     metadata,
     Column("contact_id", Text, primary_key=True),
     Column("folded", Text, nullable=False, comment="e-mail, phone, name, company, externalId, case folded, one a line"),
+    Column("n", Count, comment="its number in the index of trigrams, null until it is in there"),
+    Index(
+        "ix_contact_texts_n",
+        "n",
+        unique=True,
+        sqlite_where=text("n IS NOT NULL"),
+        postgresql_where=text("n IS NOT NULL"),
+    ),
+    Index("ix_contact_texts_new", "contact_id", sqlite_where=text("n IS NULL"), postgresql_where=text("n IS NULL")),
     **_CLUSTERED,
 )
 
@@ -78,6 +87,17 @@ contact_tags = Table(
     "contact_tags",
     metadata,
     Column("tag", Text, primary_key=True),
+    Column("contact_id", Text, primary_key=True),
+    **_CLUSTERED,
+)
+
+contact_facets = Table(
+    "contact_facets",
+    metadata,
+    Column("kind", Text, primary_key=True, comment="state, stage"),
+    Column(
+        "value", Text, primary_key=True, comment="the state unless it is unknown; funnel and stage, as a JSON array"
+    ),
     Column("contact_id", Text, primary_key=True),
     **_CLUSTERED,
 )
@@ -128,9 +148,12 @@ runs = Table(
     Column("at", Millis, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("doc", LargeBinary, nullable=False, comment="trace, detail, deliveries"),
-    Index("ix_runs_rule_id", "rule_id", "id"),
+    Index("ix_runs_rule_outcome", "rule_id", "outcome", "id"),
     **_CLUSTERED,
 )
+
+_RARE: Final = text("status IN ('held', 'failed', 'cancelled') OR failure IS NOT NULL")
+"""What somebody looks for among deliveries; pending ones stand in the queue, delivered ones are everywhere."""
 
 deliveries = Table(
     "deliveries",
@@ -154,22 +177,24 @@ deliveries = Table(
     Column("resend", Flag, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("body_sha256", LargeBinary, comment="kept when the body is erased, else null"),
+    Column("failure", Text, comment="of the last attempt; null when it went well, or none was made"),
     Index("ix_deliveries_endpoint_id", "endpoint_id", "id"),
-    # what somebody looks for is rare; pending ones stand in the queue, delivered ones are everywhere
-    Index(
-        "ix_deliveries_rare",
-        "status",
-        "id",
-        sqlite_where=text("status IN ('held', 'failed', 'cancelled')"),
-        postgresql_where=text("status IN ('held', 'failed', 'cancelled')"),
+    *(
+        Index(
+            f"ix_deliveries_rare{name}", *columns, "status", "failure", "id", sqlite_where=_RARE, postgresql_where=_RARE
+        )
+        for name, columns in (("", ()), ("_endpoint", ("endpoint_id",)), ("_rule", ("rule_id",)))
     ),
-    # those of a rule are found by its runs, but a test send has none
-    Index(
-        "ix_deliveries_tests",
-        "rule_id",
-        "id",
-        sqlite_where=text("test = 1"),
-        postgresql_where=text("test"),
+    # those of rules and contacts are found by runs and events, but a test send has none
+    *(
+        Index(
+            f"ix_deliveries_tests_{name}",
+            f"{name}_id",
+            "id",
+            sqlite_where=text("test = 1"),
+            postgresql_where=text("test"),
+        )
+        for name in ("rule", "contact")
     ),
     **_HEAP,
 )
@@ -333,6 +358,26 @@ totals = Table(
     Column("value", Count, nullable=False),
     **_CLUSTERED,
 )
+
+sums = Table(
+    "sums",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("hour", Count, primary_key=True, autoincrement=False, comment="since 1970, UTC"),
+    Column("subject", Text, primary_key=True),
+    Column("events", Count, nullable=False),
+    Column("runs", Count, nullable=False),
+    Column("made", Count, nullable=False),
+    Column("delivered", Count, nullable=False),
+    Column("failed", Count, nullable=False),
+    Column("cancelled", Count, nullable=False),
+    Column("attempts", Count, nullable=False),
+    Column("failed_attempts", Count, nullable=False),
+    Column("waited", Millis, nullable=False, comment="milliseconds"),
+    **_CLUSTERED,
+)
+"""The rows of an hour lie together: that is where writing happens, and one scan reads all rules. One rule's hours are
+as many look-ups."""
 
 counters = Table(
     "counters",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from goniec.core.model import Delivery, Status, Tag
-from goniec.ports import Changes, ContactFilter, DeliveryFilter, EventFilter, Page, Store, Tx
+from goniec.ports import Changes, ContactFilter, DeliveryFilter, EventFilter, Page, RunFilter, Store, Tx
 from tests.contract.store.scribe import DAY, ENDPOINT, NOW, RULE, Scribe, failed, ids, succeeded
 
 Reading = Callable[[Page], Awaitable[list[Any]]]
@@ -63,7 +63,7 @@ class TestContacts:
         ],
         ids=str,
     )
-    async def test_filters_must_all_hold(self, store: Store, wanted: dict[str, str], expected: list[str]) -> None:
+    async def test_filters_must_all_hold(self, store: Store, wanted: dict[str, Any], expected: list[str]) -> None:
         await check_pages(lambda page: store.queries.contacts(ContactFilter(**wanted), page), expected)
 
     @pytest.mark.parametrize(
@@ -160,8 +160,8 @@ async def test_a_polling_reader_misses_nothing(store: Store, scribe: Scribe) -> 
 async def test_runs_of_a_rule(store: Store, scribe: Scribe) -> None:
     mine = [scribe.sent(scribe.event("c1")) for _ in range(5)]
     await scribe.save(*mine, *(scribe.sent(scribe.event("c1"), rule_id="rul_2") for _ in range(3)))
-    await check_pages(lambda page: store.queries.runs(RULE, page), [part.runs[0].id for part in mine])
-    assert await store.queries.runs("rul_3", Page()) == []
+    await check_pages(lambda page: store.queries.runs(RunFilter(RULE), page), [part.runs[0].id for part in mine])
+    assert await store.queries.runs(RunFilter("rul_3"), Page()) == []
 
 
 async def cancel(delivery_id: str, tx: Tx) -> None:

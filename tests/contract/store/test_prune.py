@@ -1,7 +1,7 @@
 """Retention."""
 
 from goniec.core.model import Status
-from goniec.ports import Changes, Dedup, DeliveryFilter, EventFilter, Page, Pruned, Remembered, Store
+from goniec.ports import Changes, Dedup, DeliveryFilter, EventFilter, Page, Pruned, Remembered, RunFilter, Store
 from tests.contract.store.scribe import DAY, ENDPOINT, NOW, RULE, Scribe, failed, ids, succeeded
 
 EVERYTHING = NOW + 1_000 * DAY
@@ -130,4 +130,4 @@ async def test_the_ledger_remembers_what_is_gone(store: Store, scribe: Scribe) -
     before = await store.queries.totals()
     await prune_all(store, limit=8)
     assert await store.queries.totals() == before == await store.queries.recount()
-    assert len(await store.queries.runs(RULE, Page())) == before["deliveries.pending"] == 4
+    assert len(await store.queries.runs(RunFilter(RULE), Page())) == before["deliveries.pending"] == 4

@@ -3,7 +3,7 @@
 import pytest
 
 from goniec.core.model import Ancestor, Contact, Miss, Outcome, Seen, Status, Tag
-from goniec.ports import Changes, ContactFilter, Dedup, Page, Remembered, Store, Tx
+from goniec.ports import Changes, ContactFilter, Dedup, Page, Remembered, RunFilter, Store, Tx
 from tests.contract.store.scribe import ENDPOINT, NOW, RULE, Scribe, failed, ids, succeeded
 
 # --- guards ---------------------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ async def test_runs_come_back_as_they_were(store: Store, scribe: Scribe) -> None
     await scribe.save(changes)
     assert await store.queries.run(changes.runs[0].id) == changes.runs[0]
     assert await store.queries.run("run_0") is None
-    assert await store.queries.runs(RULE, Page()) == changes.runs
+    assert await store.queries.runs(RunFilter(RULE), Page()) == changes.runs
 
 
 async def test_deliveries_come_back_as_they_were(store: Store, scribe: Scribe) -> None:
@@ -215,5 +215,5 @@ async def test_a_batch_of_everything_at_once(store: Store, scribe: Scribe) -> No
         "made": 666,
         "deliveries.pending": 666,
     }
-    found = await store.queries.runs(RULE, Page(limit=1_000))
+    found = await store.queries.runs(RunFilter(RULE), Page(limit=1_000))
     assert ids(found) == [part.runs[0].id for part in parts]

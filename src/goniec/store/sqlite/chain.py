@@ -10,21 +10,22 @@ from typing import Final
 import apsw
 
 from goniec.store.sqlite import rows
-from goniec.store.sqlite.sql import CArray, texts
+from goniec.store.sqlite.sql import CArray, fetch, texts
 
 CODE: Final = "substr({}, 5, 26)"
 """The part of an id that names its event."""
 
-_WALK: Final = f"""
+_CHAIN: Final = """
 WITH RECURSIVE chain (id, previous) AS (
     SELECT id, previous FROM events WHERE id IN carray(?)
     UNION ALL
     SELECT e.id, e.previous FROM chain c CROSS JOIN events e ON e.id = c.previous
     ORDER BY 1 DESC LIMIT ?
 )
-SELECT {rows.EVENT} FROM chain c CROSS JOIN events e ON e.id = c.id
 """
 """The greatest id comes first, so several chains come as one, from the newest event back."""
+_WALK: Final = f"{_CHAIN} SELECT {rows.EVENT} FROM chain c CROSS JOIN events e ON e.id = c.id"
+_IDS: Final = f"{_CHAIN} SELECT id, previous FROM chain"
 
 
 def heads(db: apsw.Connection, contact_id: str) -> list[str]:
@@ -43,11 +44,36 @@ def walk(db: apsw.Connection, start: Sequence[str], size: int) -> tuple[list[row
     if not start:
         return [], []
     found = list(db.execute(_WALK, (texts(start), size)))
+    return found, _further(start, found, size, 6)
+
+
+def ids(db: apsw.Connection, contact_id: str, *, newest: bool, after: str | None, size: int = 500) -> Iterator[str]:
+    """The ids of a contact's events, from one end or the other; what lies before `after`, one of them, may be left out.
+
+    From the oldest on the whole chain has to be walked first.
+    """
+    back = _back(db, contact_id, after if newest else None, size)
+    return back if newest else iter(list(back)[::-1])
+
+
+def _back(db: apsw.Connection, contact_id: str, after: str | None, size: int) -> Iterator[str]:
+    contact_id = resolved(db, contact_id)
+    start = heads(db, contact_id)
+    if after is not None and len(start) == 1:
+        whose = db.execute("SELECT contact_id FROM events WHERE id = ?", (after,)).get
+        start = [after] if whose == contact_id else start
+    while start:
+        found = fetch(db, _IDS, (texts(start), size))
+        yield from (id for id, _ in found)
+        start = _further(start, found, size, 1)
+
+
+def _further(start: Sequence[str], found: Sequence[rows.Row], size: int, previous: int) -> list[str]:
+    """Where a walk goes on."""
     if len(found) < size:
-        return found, []
+        return []
     seen = {row[0] for row in found}
-    further = {*start, *(row[6] for row in found if row[6] is not None)} - seen
-    return found, sorted(further)
+    return sorted({*start, *(row[previous] for row in found if row[previous] is not None)} - seen)
 
 
 def whole(db: apsw.Connection, contact_id: str, size: int = 500) -> Iterator[list[rows.Row]]:
@@ -68,3 +94,9 @@ def resolved(db: apsw.Connection, contact_id: str) -> str:
     """The id of the contact that a merged one was merged into; any other is itself."""
     kept: str | None = db.execute("SELECT kept FROM merged WHERE gone = ?", (contact_id,)).get
     return contact_id if kept is None else kept
+
+
+def with_merged(db: apsw.Connection, contact_id: str) -> list[str]:
+    """All ids of a contact: its own, and those of contacts that were merged into it."""
+    contact_id = resolved(db, contact_id)
+    return [contact_id, *(gone for (gone,) in db.execute("SELECT gone FROM merged WHERE kept = ?", (contact_id,)))]

@@ -29,7 +29,18 @@ _STANDING: Final = (
 )
 """As `rows.DELIVERY`, but without the body, which may be long and is not needed; behind it the place in the queue."""
 
-_MOVED: Final = ("status", "counted", "refusals", "attempts", "first_at", "last_at", "delivered_at", "aside", "resend")
+_MOVED: Final = (
+    "status",
+    "counted",
+    "refusals",
+    "attempts",
+    "first_at",
+    "last_at",
+    "delivered_at",
+    "aside",
+    "resend",
+    "failure",
+)
 """What changes in a delivery's life."""
 _MOVE: Final = ManyRows(
     f"UPDATE deliveries SET {', '.join(f'{name} = v.column{n}' for n, name in enumerate(_MOVED, 2))} FROM (",
@@ -96,6 +107,8 @@ class DeliverTx(Transaction):
         _ADD_ATTEMPTS.run(db, [rows.attempt_row(one.attempt, 1, erased=False) for one in plain])
         _ARRIVE.run(db, [(one.delivery.id, one.attempt.at, _end(one.attempt)) for one in plain])
         db.execute(_LEAVE, (texts(ids),))
+        self.tally.tried((one.delivery, one) for one in plain)
+        self.tally.arrived([one.delivery for one in plain])
         self.count("attempts", len(ids))
         self.count(BY_STATUS[Status.PENDING], -len(ids))
         self.count(BY_STATUS[Status.DELIVERED], len(ids))
@@ -118,6 +131,7 @@ class DeliverTx(Transaction):
             attempts.append(rows.attempt_row(one.attempt, found.now.attempts, erased=erased))
             moved.append(found.now)
         _ADD_ATTEMPTS.run(self.db, sorted(attempts, key=_by_number))
+        self.tally.tried((standing[id].was, one) for one in finished if (id := one.delivery.id) in standing)
         self.count("attempts", len(attempts))
         self._move(standing.values(), max(_end(one.attempt) for one in finished))
         return moved
@@ -160,7 +174,7 @@ class DeliverTx(Transaction):
         found = {}
         for row in self.db.execute(_STANDING, (texts(wanted),)):
             delivery = rows.delivery_of_row(row)
-            lane = (delivery.endpoint_id, row[20]) if row[21] else None
+            lane = (delivery.endpoint_id, row[21]) if row[22] else None
             found[delivery.id] = _Standing(delivery, delivery, lane)
         return found
 
@@ -177,6 +191,7 @@ class DeliverTx(Transaction):
             self.db.execute(_LEAVE, (texts(f.now.id for f in gone),))
         for found in moved:
             was, now = found.was, found.now
+            self.tally.moved(was, now, at)
             if was.status is not now.status:
                 self.count(BY_STATUS[was.status], -1)
                 self.count(BY_STATUS[now.status], 1)
@@ -221,6 +236,7 @@ def _after(delivery: Delivery, one: Finished, body: bytes) -> Delivery:
         "attempts": delivery.attempts + 1,
         "first_at": attempt.at if delivery.first_at is None else delivery.first_at,
         "last_at": attempt.at,
+        "failure": attempt.failure,
         "body": body,
     }
     if attempt.failure is None:
@@ -256,6 +272,7 @@ def _moved(delivery: Delivery) -> rows.Row:
         delivery.delivered_at,
         delivery.aside,
         delivery.resend,
+        None if delivery.failure is None else delivery.failure.value,
     )
 
 

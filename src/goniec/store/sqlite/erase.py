@@ -14,7 +14,7 @@ from goniec.core.identity import alias_key
 from goniec.core.model import Contact
 from goniec.core.times import Millis
 from goniec.ports import Emptied
-from goniec.store.sqlite import rows
+from goniec.store.sqlite import rows, search
 from goniec.store.sqlite.chain import codes, whole
 from goniec.store.sqlite.deliver import DeliverTx
 from goniec.store.sqlite.keeper import WIPING
@@ -29,7 +29,7 @@ _DELIVERIES: Final = (
     " CROSS JOIN deliveries d ON d.id > 'dlv_' || c.value AND d.id < 'dlv_' || c.value || '~'"
 )
 _TESTS: Final = (
-    "SELECT id, endpoint_id, body, body_sha256, attempts FROM deliveries INDEXED BY ix_deliveries_tests"
+    "SELECT id, endpoint_id, body, body_sha256, attempts FROM deliveries INDEXED BY ix_deliveries_tests_contact"
     " WHERE test = 1 AND contact_id IN carray(?)"
 )
 """Test sends stand in no chain, but there are few."""
@@ -97,13 +97,21 @@ class EraseTx(DeliverTx):
 
     def _forget(self, contact_id: str, contact: Contact | None) -> None:
         db = self.db
+        search.take_out(db, (contact_id,))
         if contact is not None:
             for tag in contact.tags:
                 db.execute("DELETE FROM contact_tags WHERE tag = ? AND contact_id = ?", (tag, contact_id))
+            self._drop_facets(contact)
         db.execute("DELETE FROM identity_keys WHERE contact_id = ?", (contact_id,))
         db.execute("DELETE FROM phones WHERE contact_id = ?", (contact_id,))
         db.execute("DELETE FROM contact_texts WHERE contact_id = ?", (contact_id,))
         db.execute("DELETE FROM contacts WHERE id = ?", (contact_id,))
+
+    def _drop_facets(self, contact: Contact) -> None:
+        for facet in rows.facets(contact):
+            self.db.execute(
+                "DELETE FROM contact_facets WHERE kind = ? AND value = ? AND contact_id = ?", (*facet, contact.id)
+            )
 
     def _empty_strays(self, contact: Contact | None, ids: list[str]) -> None:
         """Empty remembered answers and quarantined input in which the contact is named; both are few and soon gone."""
@@ -141,5 +149,8 @@ class EraseTx(DeliverTx):
                 "UPDATE queue SET contact_id = ? WHERE endpoint_id = ? AND contact_id = ? AND lane = 1",
                 (kept, endpoint_id, gone),
             )
+        if contact is not None:
+            self._drop_facets(contact)
+        search.take_out(db, (gone,))
         db.execute("DELETE FROM contact_texts WHERE contact_id = ?", (gone,))
         db.execute("DELETE FROM contacts WHERE id = ?", (gone,))

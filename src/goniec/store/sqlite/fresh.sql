@@ -295,3 +295,118 @@ CREATE INDEX ix_sessions_expires_at ON sessions (expires_at);
 
 UPDATE alembic_version SET version_num='0002' WHERE alembic_version.version_num = '0001';
 
+-- Running upgrade 0002 -> 0003
+
+CREATE TABLE sums (
+    kind TEXT NOT NULL,
+    hour INTEGER NOT NULL,
+    subject TEXT NOT NULL,
+    events INTEGER NOT NULL,
+    runs INTEGER NOT NULL,
+    made INTEGER NOT NULL,
+    delivered INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    cancelled INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    failed_attempts INTEGER NOT NULL,
+    waited INTEGER NOT NULL,
+    PRIMARY KEY (kind, hour, subject)
+)
+ WITHOUT ROWID,
+ STRICT;
+
+INSERT INTO sums (kind, hour, subject, events, runs, made, delivered, failed, cancelled, attempts, failed_attempts, waited)
+SELECT '', at / 3600000, '', sum(events), sum(runs), sum(made), sum(delivered), sum(failed), sum(cancelled), sum(attempts), sum(failed_attempts), sum(waited)
+FROM (
+SELECT received_at AS at, 1 AS events, 0 AS runs, 0 AS made, 0 AS delivered, 0 AS failed, 0 AS cancelled, 0 AS attempts, 0 AS failed_attempts, 0 AS waited FROM events
+UNION ALL
+SELECT at AS at, 0 AS events, 1 AS runs, 0 AS made, 0 AS delivered, 0 AS failed, 0 AS cancelled, 0 AS attempts, 0 AS failed_attempts, 0 AS waited FROM runs WHERE outcome IN ('fired', 'firedOtherwise')
+UNION ALL
+SELECT created_at AS at, 0 AS events, 0 AS runs, 1 AS made, 0 AS delivered, 0 AS failed, 0 AS cancelled, 0 AS attempts, 0 AS failed_attempts, 0 AS waited FROM deliveries WHERE NOT test
+UNION ALL
+SELECT delivered_at AS at, 0 AS events, 0 AS runs, 0 AS made, 1 AS delivered, 0 AS failed, 0 AS cancelled, 0 AS attempts, 0 AS failed_attempts, delivered_at - created_at AS waited FROM deliveries WHERE NOT test AND delivered_at IS NOT NULL
+UNION ALL
+SELECT coalesce(last_at, created_at) AS at, 0 AS events, 0 AS runs, 0 AS made, 0 AS delivered, 1 AS failed, 0 AS cancelled, 0 AS attempts, 0 AS failed_attempts, 0 AS waited FROM deliveries WHERE NOT test AND status = 'failed'
+UNION ALL
+SELECT coalesce(last_at, created_at) AS at, 0 AS events, 0 AS runs, 0 AS made, 0 AS delivered, 0 AS failed, 1 AS cancelled, 0 AS attempts, 0 AS failed_attempts, 0 AS waited FROM deliveries WHERE NOT test AND status = 'cancelled'
+UNION ALL
+SELECT a.at AS at, 0 AS events, 0 AS runs, 0 AS made, 0 AS delivered, 0 AS failed, 0 AS cancelled, 1 AS attempts, CASE WHEN a.failure IS NULL THEN 0 ELSE 1 END AS failed_attempts, 0 AS waited FROM attempts a JOIN deliveries d ON d.id = a.delivery_id WHERE NOT d.test
+) AS happened GROUP BY at / 3600000, '';
+
+INSERT INTO sums (kind, hour, subject, events, runs, made, delivered, failed, cancelled, attempts, failed_attempts, waited)
+SELECT 'rule', at / 3600000, rule_id, sum(events), sum(runs), sum(made), sum(delivered), sum(failed), sum(cancelled), sum(attempts), sum(failed_attempts), sum(waited)
+FROM (
+SELECT at AS at, rule_id, 0 AS events, 1 AS runs, 0 AS made, 0 AS delivered, 0 AS failed, 0 AS cancelled, 0 AS attempts, 0 AS failed_attempts, 0 AS waited FROM runs WHERE outcome IN ('fired', 'firedOtherwise')
+UNION ALL
+SELECT created_at AS at, rule_id, 0 AS events, 0 AS runs, 1 AS made, 0 AS delivered, 0 AS failed, 0 AS cancelled, 0 AS attempts, 0 AS failed_attempts, 0 AS waited FROM deliveries WHERE NOT test
+UNION ALL
+SELECT delivered_at AS at, rule_id, 0 AS events, 0 AS runs, 0 AS made, 1 AS delivered, 0 AS failed, 0 AS cancelled, 0 AS attempts, 0 AS failed_attempts, delivered_at - created_at AS waited FROM deliveries WHERE NOT test AND delivered_at IS NOT NULL
+UNION ALL
+SELECT coalesce(last_at, created_at) AS at, rule_id, 0 AS events, 0 AS runs, 0 AS made, 0 AS delivered, 1 AS failed, 0 AS cancelled, 0 AS attempts, 0 AS failed_attempts, 0 AS waited FROM deliveries WHERE NOT test AND status = 'failed'
+UNION ALL
+SELECT coalesce(last_at, created_at) AS at, rule_id, 0 AS events, 0 AS runs, 0 AS made, 0 AS delivered, 0 AS failed, 1 AS cancelled, 0 AS attempts, 0 AS failed_attempts, 0 AS waited FROM deliveries WHERE NOT test AND status = 'cancelled'
+) AS happened GROUP BY at / 3600000, rule_id;
+
+INSERT INTO sums (kind, hour, subject, events, runs, made, delivered, failed, cancelled, attempts, failed_attempts, waited)
+SELECT 'endpoint', at / 3600000, endpoint_id, sum(events), sum(runs), sum(made), sum(delivered), sum(failed), sum(cancelled), sum(attempts), sum(failed_attempts), sum(waited)
+FROM (
+SELECT created_at AS at, endpoint_id, 0 AS events, 0 AS runs, 1 AS made, 0 AS delivered, 0 AS failed, 0 AS cancelled, 0 AS attempts, 0 AS failed_attempts, 0 AS waited FROM deliveries WHERE NOT test
+UNION ALL
+SELECT delivered_at AS at, endpoint_id, 0 AS events, 0 AS runs, 0 AS made, 1 AS delivered, 0 AS failed, 0 AS cancelled, 0 AS attempts, 0 AS failed_attempts, delivered_at - created_at AS waited FROM deliveries WHERE NOT test AND delivered_at IS NOT NULL
+UNION ALL
+SELECT coalesce(last_at, created_at) AS at, endpoint_id, 0 AS events, 0 AS runs, 0 AS made, 0 AS delivered, 1 AS failed, 0 AS cancelled, 0 AS attempts, 0 AS failed_attempts, 0 AS waited FROM deliveries WHERE NOT test AND status = 'failed'
+UNION ALL
+SELECT coalesce(last_at, created_at) AS at, endpoint_id, 0 AS events, 0 AS runs, 0 AS made, 0 AS delivered, 0 AS failed, 1 AS cancelled, 0 AS attempts, 0 AS failed_attempts, 0 AS waited FROM deliveries WHERE NOT test AND status = 'cancelled'
+UNION ALL
+SELECT a.at AS at, endpoint_id, 0 AS events, 0 AS runs, 0 AS made, 0 AS delivered, 0 AS failed, 0 AS cancelled, 1 AS attempts, CASE WHEN a.failure IS NULL THEN 0 ELSE 1 END AS failed_attempts, 0 AS waited FROM attempts a JOIN deliveries d ON d.id = a.delivery_id WHERE NOT d.test
+) AS happened GROUP BY at / 3600000, endpoint_id;
+
+ALTER TABLE deliveries ADD COLUMN failure TEXT;
+
+UPDATE deliveries SET failure = (SELECT a.failure FROM attempts a WHERE a.delivery_id = deliveries.id AND a.number = deliveries.attempts) WHERE attempts > 1 OR (attempts > 0 AND status <> 'delivered');
+
+DROP INDEX ix_deliveries_rare;
+
+DROP INDEX ix_deliveries_tests;
+
+CREATE INDEX ix_deliveries_rare ON deliveries (status, failure, id) WHERE status IN ('held', 'failed', 'cancelled') OR failure IS NOT NULL;
+
+CREATE INDEX ix_deliveries_rare_endpoint ON deliveries (endpoint_id, status, failure, id) WHERE status IN ('held', 'failed', 'cancelled') OR failure IS NOT NULL;
+
+CREATE INDEX ix_deliveries_rare_rule ON deliveries (rule_id, status, failure, id) WHERE status IN ('held', 'failed', 'cancelled') OR failure IS NOT NULL;
+
+CREATE INDEX ix_deliveries_tests_rule ON deliveries (rule_id, id) WHERE test = 1;
+
+CREATE INDEX ix_deliveries_tests_contact ON deliveries (contact_id, id) WHERE test = 1;
+
+INSERT INTO counters (name, value) SELECT 'ahead', 86400000 FROM (SELECT 1) AS one WHERE EXISTS (SELECT 1 FROM events);
+
+DROP INDEX ix_runs_rule_id;
+
+CREATE INDEX ix_runs_rule_outcome ON runs (rule_id, outcome, id);
+
+CREATE TABLE contact_facets (
+    kind TEXT NOT NULL,
+    value TEXT NOT NULL,
+    contact_id TEXT NOT NULL,
+    PRIMARY KEY (kind, value, contact_id)
+)
+ WITHOUT ROWID,
+ STRICT;
+
+ALTER TABLE contact_texts ADD COLUMN n INTEGER;
+
+CREATE UNIQUE INDEX ix_contact_texts_n ON contact_texts (n) WHERE n IS NOT NULL;
+
+CREATE INDEX ix_contact_texts_new ON contact_texts (contact_id) WHERE n IS NULL;
+
+CREATE VIRTUAL TABLE contact_trigrams USING fts5(folded, content='', detail=none, columnsize=0, tokenize='trigram case_sensitive 1');
+
+INSERT INTO contact_trigrams (contact_trigrams, rank) VALUES ('secure-delete', 1);
+
+INSERT INTO contact_trigrams (contact_trigrams, rank) VALUES ('automerge', 0);
+
+INSERT INTO contact_facets (kind, value, contact_id) SELECT 'state', json_extract(CAST(doc AS TEXT), '$.state'), id FROM contacts WHERE json_extract(CAST(doc AS TEXT), '$.state') IS NOT NULL UNION ALL SELECT 'stage', json_array(s.key, json_extract(s.value, '$[0]')), c.id FROM contacts c CROSS JOIN json_each(CAST(c.doc AS TEXT), '$.stages') s;
+
+UPDATE alembic_version SET version_num='0003' WHERE alembic_version.version_num = '0002';
+

@@ -4,6 +4,7 @@ from typing import Final
 
 import apsw
 
+from goniec.core.model import Status
 from goniec.store.sqlite.transaction import BY_STATUS
 
 FROM_OUTSIDE: Final = ("received", "accepted", "duplicates", "refused")
@@ -15,6 +16,12 @@ NAMES: Final = (*FROM_OUTSIDE, *COUNTED)
 def totals(db: apsw.Connection) -> dict[str, int]:
     """The ledger as it was kept. `pruned.*` stands beside it in the table and is not shown."""
     return {name: n for name, n in _kept(db).items() if not name.startswith("pruned.")}
+
+
+def standing(db: apsw.Connection) -> dict[Status, int]:
+    """Where deliveries stand that retention has left."""
+    kept = _kept(db)
+    return {status: kept[name] - kept.get(f"pruned.{name}", 0) for status in Status for name in (BY_STATUS[status],)}
 
 
 def recount(db: apsw.Connection) -> dict[str, int]:

@@ -12,8 +12,9 @@ import apsw
 import msgspec
 
 from goniec.core.ids import DELIVERY, EVENT, RUN, lowest
-from goniec.core.times import Millis
+from goniec.core.times import HOUR, Millis
 from goniec.ports import Pruned
+from goniec.store.sqlite import search
 from goniec.store.sqlite.chain import CODE
 from goniec.store.sqlite.sql import texts
 from goniec.store.sqlite.transaction import BY_STATUS, Transaction
@@ -33,6 +34,12 @@ _decode_events: Final = msgspec.json.Decoder(list[tuple[str, str | None]]).decod
 _NEEDED: Final = f"SELECT {CODE.format('delivery_id')} FROM queue WHERE delivery_id > ? AND delivery_id < ?"
 _BY_STATUS: Final = "SELECT status, count(*) FROM deliveries WHERE id > ? AND id < ? GROUP BY status"
 
+_SUMS: Final = (
+    "DELETE FROM sums WHERE (kind, hour, subject) IN (SELECT kind, hour, subject FROM sums"
+    " WHERE kind IN ('', 'rule', 'endpoint', 'wait') AND hour < ? LIMIT ?)"
+)
+"""All kinds by name, so that the key finds those of each."""
+
 _ROWS_OF_AN_EVENT: Final = 4
 """An event, a run, a delivery, an attempt."""
 
@@ -51,14 +58,20 @@ class PruneTx(Transaction):
         super().__init__(db)
         self.reach = reach
 
-    async def prune(self, before: Millis, dedup_before: Millis, answers_before: Millis, limit: int) -> Pruned:
+    async def prune(
+        self, before: Millis, dedup_before: Millis, answers_before: Millis, limit: int, sums_before: Millis = 0
+    ) -> Pruned:
         gone, more = self._prune_events(lowest(EVENT, before), max(1, limit // _ROWS_OF_AN_EVENT))
         keys = self._prune_by_age("dedup", "key", dedup_before, limit)
         answers = self._prune_by_age("answers", "key", answers_before, limit)
         strays = self._prune_by_age("quarantine", "id", before, limit)
         self.db.execute("DELETE FROM sessions WHERE expires_at < ?", (answers_before,))
-        more = more or max(keys, answers, strays) >= limit
+        self.db.execute(_SUMS, (sums_before // HOUR, limit))
+        more = more or max(keys, answers, strays, self.db.changes()) >= limit
         return Pruned(gone["events"], gone["runs"], gone["deliveries"], gone["attempts"], keys + answers, more)
+
+    async def catch_up(self, limit: int) -> bool:
+        return search.put_in(self.db, limit)
 
     def _prune_by_age(self, table: str, key: str, before: Millis, limit: int) -> int:
         self.db.execute(

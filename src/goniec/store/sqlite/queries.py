@@ -1,17 +1,41 @@
 """The reading side: the `Queries` port on SQLite, each call in a snapshot on a reader's thread."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 import apsw
 
 from goniec.core.endpoint import Endpoint
 from goniec.core.identity import alias_key
-from goniec.core.model import ApiKey, Attempt, Contact, Delivery, Event, Funnel, Miss, Run, Session, User
+from goniec.core.model import (
+    ApiKey,
+    Attempt,
+    Contact,
+    Delivery,
+    Event,
+    Funnel,
+    Miss,
+    Outcome,
+    Run,
+    Session,
+    Status,
+    User,
+)
 from goniec.core.rules import Rule
 from goniec.core.times import Millis
-from goniec.ports import ContactFilter, DeliveryFilter, EventFilter, Page, Queue
-from goniec.store.sqlite import ledger, lists, rows, setup, users
+from goniec.ports import (
+    FIRED,
+    ContactFilter,
+    DeliveryFilter,
+    EventFilter,
+    Page,
+    Queue,
+    Rows,
+    RunFilter,
+    Subject,
+    Sum,
+)
+from goniec.store.sqlite import contact_lists, delivery_lists, ledger, lists, rows, setup, sums, users
 from goniec.store.sqlite.chain import heads, resolved, walk
 from goniec.store.sqlite.readers import Readers
 from goniec.store.sqlite.writer import Writer
@@ -46,13 +70,13 @@ class SqliteQueries:
     async def contact(self, contact_id: str) -> Contact | None:
         return await self._read(_contact, contact_id)
 
-    async def contacts(self, wanted: ContactFilter, page: Page) -> list[Contact]:
-        return await self._read(lists.contacts, wanted, page)
+    async def contacts(self, wanted: ContactFilter, page: Page) -> Rows[Contact]:
+        return await self._read(contact_lists.contacts, wanted, page)
 
     async def event(self, event_id: str) -> tuple[Event, tuple[Miss, ...]] | None:
         return await self._read(_event, event_id)
 
-    async def events(self, wanted: EventFilter, page: Page) -> list[Event]:
+    async def events(self, wanted: EventFilter, page: Page) -> Rows[Event]:
         return await self._read(lists.events, wanted, page)
 
     async def timeline(
@@ -73,8 +97,11 @@ class SqliteQueries:
     async def rules(self) -> list[Rule]:
         return await self._read(setup.rules)
 
-    async def runs(self, rule_id: str, page: Page) -> list[Run]:
-        return await self._read(lists.runs, rule_id, page)
+    async def runs(self, wanted: RunFilter, page: Page) -> Rows[Run]:
+        return await self._read(lists.runs, wanted, page)
+
+    async def last_runs(self, rule_ids: Sequence[str], outcomes: Sequence[Outcome] = FIRED) -> dict[str, Run]:
+        return await self._read(lists.last_runs, rule_ids, outcomes)
 
     async def run(self, run_id: str) -> Run | None:
         return await self._read(_run, run_id)
@@ -112,8 +139,8 @@ class SqliteQueries:
     async def session(self, digest: bytes) -> tuple[Session, User] | None:
         return await self._read(users.session, digest)
 
-    async def deliveries(self, wanted: DeliveryFilter, page: Page) -> list[Delivery]:
-        return await self._read(lists.deliveries, wanted, page)
+    async def deliveries(self, wanted: DeliveryFilter, page: Page) -> Rows[Delivery]:
+        return await self._read(delivery_lists.deliveries, wanted, page)
 
     async def delivery(self, delivery_id: str) -> tuple[Delivery, list[Attempt]] | None:
         return await self._read(_delivery, delivery_id)
@@ -129,6 +156,14 @@ class SqliteQueries:
 
     async def totals(self) -> dict[str, int]:
         return await self._read(ledger.totals)
+
+    async def standing(self) -> dict[Status, int]:
+        return await self._read(ledger.standing)
+
+    async def sums(
+        self, kind: Subject, ids: Sequence[str] | None, since: Millis, until: Millis, step: Millis
+    ) -> list[Sum]:
+        return await self._read(sums.sums, kind, ids, since, until, step)
 
     async def recount(self) -> dict[str, int]:
         return await self._read(ledger.recount)
@@ -153,7 +188,7 @@ def _event(db: apsw.Connection, event_id: str) -> tuple[Event, tuple[Miss, ...]]
 def _timeline(db: apsw.Connection, contact_id: str, start: list[str] | None) -> tuple[_Step, list[str]]:
     begin = heads(db, resolved(db, contact_id)) if start is None else start
     found, further = walk(db, begin, _TIMELINE_BITE)
-    runs, deliveries = lists.following(db, found)
+    runs, deliveries = delivery_lists.following(db, found)
     step = [
         (rows.event_of_row(row), rows.misses_of_row(row), runs.get(row[0], []), deliveries.get(row[0], []))
         for row in found
@@ -171,7 +206,7 @@ def _names(db: apsw.Connection, kind: str) -> list[str]:
 
 
 def _delivery(db: apsw.Connection, delivery_id: str) -> tuple[Delivery, list[Attempt]] | None:
-    found = lists.by_id(db, delivery_id)
+    found = delivery_lists.by_id(db, delivery_id)
     if found is None:
         return None
     sql = f"SELECT {rows.ATTEMPT} FROM attempts a WHERE a.delivery_id = ? ORDER BY a.number"

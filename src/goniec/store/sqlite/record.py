@@ -10,11 +10,12 @@ from typing import Final
 
 import msgspec
 
-from goniec.core.ids import event_of
+from goniec.core.ids import event_of, time_of
 from goniec.core.model import Ancestor, Contact, Delivery, Event, Run, Status
 from goniec.core.times import Millis
 from goniec.ports import Changes, Dedup, Remembered
-from goniec.store.sqlite import rows
+from goniec.store.sqlite import rows, search
+from goniec.store.sqlite.seeking import AHEAD
 from goniec.store.sqlite.sql import ManyRows, blobs, insert, texts
 from goniec.store.sqlite.transaction import BY_STATUS, Transaction
 
@@ -22,9 +23,12 @@ _CLAIM_DEDUP: Final = insert("dedup", "key, digest, event_id, at", "ON CONFLICT 
 _CLAIM_KEYS: Final = insert("identity_keys", "key, contact_id", "ON CONFLICT (key) DO NOTHING")
 _SAVE_CONTACTS: Final = insert("contacts", "id, doc", "ON CONFLICT (id) DO UPDATE SET doc = excluded.doc")
 _SAVE_TEXTS: Final = insert(
-    "contact_texts", "contact_id, folded", "ON CONFLICT (contact_id) DO UPDATE SET folded = excluded.folded"
+    "contact_texts", "contact_id, folded", "ON CONFLICT (contact_id) DO UPDATE SET folded = excluded.folded, n = NULL"
 )
 _ADD_TAGS: Final = insert("contact_tags", "tag, contact_id", "ON CONFLICT (tag, contact_id) DO NOTHING")
+_ADD_FACETS: Final = insert(
+    "contact_facets", "kind, value, contact_id", "ON CONFLICT (kind, value, contact_id) DO NOTHING"
+)
 _ADD_PHONES: Final = insert("phones", "number, contact_id", "ON CONFLICT (number, contact_id) DO NOTHING")
 _ADD_NAMES: Final = insert("names", "kind, name", "ON CONFLICT (kind, name) DO NOTHING")
 _ADD_EVENTS: Final = insert("events", rows.EVENT.replace("e.", ""))
@@ -143,19 +147,49 @@ class RecordTx(Transaction):
         self._save_indexes(changes)
         self.count("events", len(events))
         self.count("runs", len(changes.runs))
+        if events:
+            self._note_ahead(events[-1])
+        self.tally.saved(events, changes.runs, changes.deliveries)
         for name, n in changes.totals.items():
             self.count(name, n)
+
+    def _note_ahead(self, newest: Event) -> None:
+        """Ids only rise, so they run ahead of a clock that was set back; lists by time want to know by how much."""
+        ahead = time_of(newest.id) - newest.received_at
+        if ahead > 0:
+            self.db.execute(
+                "INSERT INTO counters (name, value) VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+                (AHEAD, ahead),
+            )
 
     def _save_contacts(self, contacts: Sequence[Contact]) -> None:
         contacts = sorted(contacts, key=_by_id)
         _SAVE_CONTACTS.run(self.db, [(contact.id, rows.encode(contact)) for contact in contacts])
         changed = [(contact.id, rows.folded(contact)) for contact in contacts if self._reads_otherwise(contact)]
+        search.take_out(self.db, (id for id, _ in changed))
         _SAVE_TEXTS.run(self.db, changed)
+        self._save_facets(contacts)
 
     def _reads_otherwise(self, contact: Contact) -> bool:
         """Whether a search may find it by other words than before."""
         before = self._loaded.get(contact.id)
         return before is None or rows.searched(before) != rows.searched(contact)
+
+    def _save_facets(self, contacts: Sequence[Contact]) -> None:
+        added: list[rows.Row] = []
+        for contact in contacts:
+            before = self._loaded.get(contact.id)
+            if before is not None and before.state == contact.state and before.stages == contact.stages:
+                continue
+            now = rows.facets(contact)
+            was = set() if before is None else rows.facets(before)
+            added += ((*facet, contact.id) for facet in now - was)
+            for facet in was - now:
+                self.db.execute(
+                    "DELETE FROM contact_facets WHERE kind = ? AND value = ? AND contact_id = ?", (*facet, contact.id)
+                )
+        _ADD_FACETS.run(self.db, sorted(added))
 
     def _save_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         waiting = [self._waiting(delivery) for delivery in deliveries if delivery.status is Status.PENDING]

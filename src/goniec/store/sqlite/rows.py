@@ -153,7 +153,8 @@ def run_of_row(row: Row) -> Run:
 
 DELIVERY: Final = (
     "d.id, d.endpoint_id, d.contact_id, d.rule_id, d.event_type, d.seq, d.created_at, d.status, d.counted, d.refusals,"
-    " d.attempts, d.first_at, d.last_at, d.delivered_at, d.aside, d.test, d.resend, d.body_sha256, d.body, q.due_at"
+    " d.attempts, d.first_at, d.last_at, d.delivered_at, d.aside, d.test, d.resend, d.failure, d.body_sha256, d.body,"
+    " q.due_at"
 )
 """The columns of a delivery; the last is the queue's, which alone knows when it is due."""
 
@@ -178,6 +179,7 @@ def delivery_row(delivery: Delivery) -> Row:
         delivery.aside,
         delivery.test,
         delivery.resend,
+        None if delivery.failure is None else delivery.failure.value,
         delivery.body_sha256,
         delivery.body,
     )
@@ -203,9 +205,10 @@ def delivery_of_row(row: Row) -> Delivery:
         aside=bool(row[14]),
         test=bool(row[15]),
         resend=bool(row[16]),
-        body_sha256=row[17],
-        body=row[18],
-        due_at=row[19],
+        failure=None if row[17] is None else Failure(row[17]),
+        body_sha256=row[18],
+        body=row[19],
+        due_at=row[20],
     )
 
 
@@ -269,3 +272,23 @@ def searched(contact: Contact) -> tuple[str | None, ...]:
 def folded(contact: Contact) -> str:
     """What `q` looks at, ready to be compared: a line for each value, so that none runs into the next."""
     return "\n".join(fold(text).replace("\n", " ") for text in searched(contact) if text)
+
+
+Facet = tuple[str, str]
+"""A kind and a value by which contacts are listed."""
+
+
+def state_facet(state: str) -> Facet:
+    """The facet of those in a state."""
+    return "state", state
+
+
+def stage_facet(funnel: str, stage: str) -> Facet:
+    """The facet of those in a stage of a funnel."""
+    return "stage", encode((funnel, stage)).decode()
+
+
+def facets(contact: Contact) -> set[Facet]:
+    """What a contact is listed by; nearly all begin in no known state, so that is none."""
+    found = {stage_facet(funnel, held.stage) for funnel, held in contact.stages.items()}
+    return found if contact.state == "UNKNOWN" else {state_facet(contact.state), *found}

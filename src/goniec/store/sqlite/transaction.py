@@ -6,6 +6,7 @@ import apsw
 
 from goniec.core.model import Contact, Status
 from goniec.store.sqlite.sql import insert
+from goniec.store.sqlite.sums import Tally
 
 BY_STATUS: Final = {status.value: f"deliveries.{status.value}" for status in Status}
 """The ledger's name for the deliveries in a status."""
@@ -16,11 +17,13 @@ _ADD: Final = insert("totals", "name, value", "ON CONFLICT (name) DO UPDATE SET 
 class Transaction:
     """Base of the rooms `setup`, `users`, `record`, `deliver`, `erase`, `prune`; `tx.SqliteTx` joins them.
 
-    `erased` are the contacts that were erased: the journal beside the database learns of them after the commit.
+    `tally` is what its end adds to the sums, `erased` are the contacts that were erased: the journal beside the
+    database learns of them after the commit.
     """
 
     def __init__(self, db: apsw.Connection) -> None:
         self.db = db
+        self.tally = Tally()
         self.erased: list[str] = []
         self._counts: dict[str, int] = {}
         self._loaded: dict[str, Contact] = {}
@@ -31,8 +34,9 @@ class Transaction:
         self._counts[name] = self._counts.get(name, 0) + n
 
     def settle(self) -> None:
-        """Write the ledger: the last thing before the commit."""
+        """Write the ledger and the sums: the last thing before the commit."""
         rows = [(name, n) for name, n in sorted(self._counts.items()) if n]
         if rows:
             _ADD.run(self.db, rows)
         self._counts.clear()
+        self.tally.write(self.db)

@@ -11,6 +11,7 @@ from goniec.core.model import Miss, Outcome, Run, Seen, Status
 from goniec.core.times import format_instant
 from goniec.flow.configure import Missing
 from goniec.flow.explain import Explanation, explain
+from goniec.ports import RunFilter
 from goniec.web.lists import Listed, PageQuery, listed
 from goniec.web.operation import Ask, operation
 from goniec.web.problems import missing
@@ -129,7 +130,7 @@ async def list_runs(ask: Ask, id: str, query: PageQuery) -> Reply:
     Evaluations whose conditions failed, or that came outside the rule's validity, have no rows of their own: `explain`
     tells of them.
     """
-    rows = await ask.context.store.queries.runs(id, query.page())
+    rows = await ask.context.store.queries.runs(RunFilter(id), query.page())
     return listed(query, rows, lambda run: run.id, run_out)
 
 

@@ -1,0 +1,245 @@
+"""Lists of deliveries, by whatever they are asked for; and what followed from events. Called by `queries`, on a reader.
+
+Delivered ones are everywhere, pending ones stand in the queue, and all that somebody looks for (held, failed, called
+off, whatever failed last) is rare and has indexes of its own, which cost nothing while all goes well. Those of a rule
+are found by its runs, those of a contact by its chain of events; test sends have neither, but two small indexes.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import Final
+
+import apsw
+
+from goniec.core.ids import DELIVERY, EVENT, RUN
+from goniec.core.model import Delivery, Failure, Run, Status
+from goniec.ports import FIRED, DeliveryFilter, Page, Rows
+from goniec.store.sqlite import chain as chains
+from goniec.store.sqlite import rows
+from goniec.store.sqlite.chain import codes, with_merged
+from goniec.store.sqlite.rows import Row
+from goniec.store.sqlite.seeking import Bounds, Stream, Way, Where, bounds, indexed, listed, merged, seek, windows
+from goniec.store.sqlite.sql import fetch, texts
+
+RARE: Final = (Status.HELD, Status.FAILED, Status.CANCELLED)
+_RARE: Final = "d.status IN ('held', 'failed', 'cancelled')"
+_FAILURE: Final = "d.failure IS NOT NULL"
+"""Word for word as the partial indexes have it, or SQLite does not see that it may use them."""
+
+FEW: Final = 2_000
+"""So many pending deliveries of an endpoint are read whole; where there are more, they are no rarity."""
+
+_SELECT: Final = f"SELECT {rows.DELIVERY} FROM deliveries d LEFT JOIN queue q ON q.delivery_id = d.id"
+_OF_CODES: Final = (
+    f"SELECT {rows.DELIVERY} FROM carray(?) c"
+    " CROSS JOIN deliveries d ON d.id > 'dlv_' || c.value AND d.id < 'dlv_' || c.value || '~'"
+    " LEFT JOIN queue q ON q.delivery_id = d.id"
+)
+_CODE: Final = slice(len(DELIVERY), len(DELIVERY) + 26)
+"""Where in a delivery's id its event stands."""
+_WHOLE: Final = len(DELIVERY) + 26 + 10
+_LAST: Final = "Z" * 10
+"""Behind an event's code: sorts behind all its deliveries."""
+
+
+def deliveries(db: apsw.Connection, wanted: DeliveryFilter, page: Page) -> Rows[Delivery]:
+    """Deliveries that match."""
+    statuses = _statuses(wanted)
+    if not statuses:
+        return Rows()
+    within = bounds(db, DELIVERY, wanted.since, wanted.until, page)
+    search = _Search(db, wanted, statuses, _conditions(wanted, statuses), page)
+    found, stopped = seek(list(search.ways()), within, page)
+    return Rows(map(rows.delivery_of_row, found), stopped)
+
+
+def by_id(db: apsw.Connection, delivery_id: str) -> Delivery | None:
+    """One delivery."""
+    row = db.execute(f"{_SELECT} WHERE d.id = ?", (delivery_id,)).fetchone()
+    return None if row is None else rows.delivery_of_row(row)
+
+
+def following(db: apsw.Connection, events: Sequence[Row]) -> tuple[dict[str, list[Run]], dict[str, list[Delivery]]]:
+    """What followed from events: their runs and deliveries, by the event's id."""
+    of_event: dict[str, list[Run]] = {}
+    sent: dict[str, list[Delivery]] = {}
+    if events:
+        sql = (
+            f"SELECT {rows.RUN} FROM carray(?) c"
+            " CROSS JOIN runs r ON r.id > 'run_' || c.value AND r.id < 'run_' || c.value || '~' ORDER BY r.id"
+        )
+        for row in db.execute(sql, (codes(events),)):
+            run = rows.run_of_row(row)
+            of_event.setdefault(run.event_id, []).append(run)
+        for row in db.execute(f"{_OF_CODES} ORDER BY d.id", (codes(events),)):
+            delivery = rows.delivery_of_row(row)
+            sent.setdefault(delivery.event_id, []).append(delivery)
+    return of_event, sent
+
+
+def _statuses(wanted: DeliveryFilter) -> frozenset[Status]:
+    """The statuses that may be found."""
+    found = frozenset(wanted.statuses or Status)
+    return found if wanted.status is None else found & {wanted.status}
+
+
+def _conditions(wanted: DeliveryFilter, statuses: frozenset[Status]) -> Where:
+    """What each row is asked, whichever way it was found."""
+    where = Where()
+    for column, value in (
+        ("d.created_at >=", wanted.since),
+        ("d.created_at <", wanted.until),
+        ("d.rule_id =", wanted.rule_id),
+        ("d.endpoint_id =", wanted.endpoint_id),
+        ("d.failure =", None if wanted.failure is None else wanted.failure.value),
+        ("d.test =", wanted.test),
+    ):
+        if value is not None:
+            where.add(f"{column} ?", value)
+    if len(statuses) < len(Status):
+        where.add(f"d.status IN ({', '.join('?' * len(statuses))})", *sorted(status.value for status in statuses))
+    return where
+
+
+class _Search:
+    """The ways to what one filter asks for."""
+
+    def __init__(
+        self, db: apsw.Connection, wanted: DeliveryFilter, statuses: frozenset[Status], where: Where, page: Page
+    ) -> None:
+        self._db = db
+        self._wanted = wanted
+        self._statuses = statuses
+        self._where = where
+        self._page = page
+
+    def ways(self) -> Iterator[Way]:
+        """Those that name all that can match, the narrow ones first."""
+        wanted = self._wanted
+        if wanted.contact_id is not None:
+            yield self._by_contact(wanted.contact_id)
+            return
+        if wanted.test:
+            yield merged([self._tests()], self._load)
+            return
+        narrow = False
+        if wanted.failure is not None or self._statuses <= {*RARE, Status.PENDING}:
+            narrow = True
+            yield merged(self._rare(), self._load)
+        if wanted.rule_id is not None:
+            narrow = True
+            yield self._by_rule(wanted.rule_id)
+        if wanted.endpoint_id is not None:
+            narrow = True
+            source = "deliveries d INDEXED BY ix_deliveries_endpoint_id"
+            yield merged(
+                [indexed(self._db, source, "d.id", " AND d.endpoint_id = ?", (wanted.endpoint_id,))], self._load
+            )
+        if not narrow:
+            yield windows(self._db, "deliveries", "id", self._within)
+
+    def _rare(self) -> Iterator[Stream]:
+        """Each status with each failure is a stretch of an index, in the order of ids."""
+        wanted = self._wanted
+        source, pinned = "deliveries d INDEXED BY ix_deliveries_rare", ""
+        values: tuple[str, ...] = ()
+        if wanted.endpoint_id is not None:
+            source, pinned, values = f"{source}_endpoint", " AND d.endpoint_id = ?", (wanted.endpoint_id,)
+        elif wanted.rule_id is not None:
+            source, pinned, values = f"{source}_rule", " AND d.rule_id = ?", (wanted.rule_id,)
+        if wanted.failure is not None:
+            where = f" AND {_FAILURE}{pinned} AND d.status = ? AND d.failure = ?"
+            for status in self._statuses:
+                yield indexed(self._db, source, "d.id", where, (*values, status.value, wanted.failure.value))
+            return
+        for status in self._statuses - {Status.PENDING}:
+            where = f" AND {_RARE}{pinned} AND d.status = ? AND d.failure"
+            yield indexed(self._db, source, "d.id", f"{where} IS NULL", (*values, status.value))
+            for failure in Failure:
+                yield indexed(self._db, source, "d.id", f"{where} = ?", (*values, status.value, failure.value))
+        if Status.PENDING in self._statuses:
+            yield self._pending()
+
+    def _pending(self) -> Stream:
+        """From the queue; those of an endpoint all at once, if they are few."""
+        db, endpoint_id = self._db, self._wanted.endpoint_id
+        if endpoint_id is not None:
+            sql = "SELECT delivery_id FROM queue INDEXED BY ix_queue_due WHERE endpoint_id = ? LIMIT ?"
+            waiting = [id for (id,) in fetch(db, sql, (endpoint_id, FEW + 1))]
+            if len(waiting) <= FEW:
+                return listed(waiting)
+        return indexed(db, "queue q", "q.delivery_id")
+
+    def _tests(self) -> Stream:
+        source = "deliveries d INDEXED BY ix_deliveries_tests_rule"
+        if self._wanted.rule_id is None:
+            return indexed(self._db, source, "d.id", " AND d.test = 1")
+        return indexed(self._db, source, "d.id", " AND d.test = 1 AND d.rule_id = ?", (self._wanted.rule_id,))
+
+    def _by_rule(self, rule_id: str) -> Way:
+        db = self._db
+        source = "runs r INDEXED BY ix_runs_rule_outcome"
+        where = " AND r.rule_id = ? AND r.outcome = ?"
+        streams = [indexed(db, source, "r.id", where, (rule_id, outcome.value)) for outcome in FIRED]
+
+        def events(within: Bounds, size: int) -> list[str]:
+            of_runs = Bounds(*_of_events(RUN, within), within.newest)
+            found = chain.from_iterable(stream(of_runs, size) for stream in streams)
+            return sorted((id[_CODE] for id in found), reverse=within.newest)[:size]
+
+        return self._by_codes(events, "rule", (rule_id,))
+
+    def _by_contact(self, contact_id: str) -> Way:
+        db, after = self._db, self._page.after
+        event = None if after is None else EVENT + after[_CODE]
+        events = chains.ids(db, contact_id, newest=self._page.newest, after=event)
+
+        def next_events(within: Bounds, size: int) -> list[str]:
+            low, high = _of_events(EVENT, within)
+            return [id[_CODE] for id in islice((id for id in events if low < id < high), size)]
+
+        return self._by_codes(next_events, "contact", with_merged(db, contact_id))
+
+    def _by_codes(self, events: Stream, whose: str, ids: Sequence[str]) -> Way:
+        """Way along events, whose test sends are put between."""
+        db, where = self._db, self._where
+        tests = f"{_SELECT.replace(' d ', f' d INDEXED BY ix_deliveries_tests_{whose} ', 1)}"
+        mine = f" AND d.test = 1 AND d.{whose}_id IN carray(?)"
+
+        def way(within: Bounds, size: int) -> tuple[list[Row], str | None]:
+            found: dict[str, Row] = {}
+            last = None
+            part = within
+            if follow := events(within, size):
+                sql = f"{_OF_CODES} WHERE {within.between('d.id')}{where.text()} {within.order('d.id')} LIMIT ?"
+                values = (texts(follow), within.low, within.high, *where.values, self._page.limit)
+                found = {row[0]: row for row in db.execute(sql, values)}
+            if len(follow) == size:
+                last = DELIVERY + follow[-1] + ("" if within.newest else _LAST)
+                part = within._replace(low=max(within.low, last)) if within.newest else within._replace(high=last)
+            sql = f"{tests} WHERE {part.between('d.id')}{mine}{where.text()} {part.order('d.id')} LIMIT ?"
+            values = (part.low, part.high, texts(ids), *where.values, self._page.limit)
+            found.update((row[0], row) for row in db.execute(sql, values))
+            return [found[id] for id in sorted(found, reverse=within.newest)], last
+
+        return way
+
+    def _load(self, ids: list[str]) -> list[Row]:
+        order = "ORDER BY d.id DESC" if self._page.newest else "ORDER BY d.id"
+        sql = f"{_SELECT} WHERE d.id IN carray(?){self._where.text()} {order} LIMIT ?"
+        return fetch(self._db, sql, (texts(ids), *self._where.values, self._page.limit))
+
+    def _within(self, within: Bounds) -> list[Row]:
+        sql = f"{_SELECT} WHERE {within.between('d.id')}{self._where.text()} {within.order('d.id')} LIMIT ?"
+        return fetch(self._db, sql, (within.low, within.high, *self._where.values, self._page.limit))
+
+
+def _of_events(prefix: str, within: Bounds) -> tuple[str, str]:
+    """Between which ids of events, or of runs, those lie that may have deliveries within bounds."""
+    low, high = prefix + within.low[_CODE], prefix + within.high[_CODE]
+    # the event of a delivery seen may have more, unless it was gone through
+    if within.low.endswith(_LAST):
+        low += "~"
+    elif prefix == EVENT and len(within.low) == _WHOLE:
+        low = low[:-1]
+    return low, high + "~" if len(within.high) == _WHOLE else high

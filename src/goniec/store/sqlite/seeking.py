@@ -1,0 +1,162 @@
+"""Searching a list for a page: by one way or another, in the order of ids, and never for longer than is bearable.
+
+A way knows a tree that names all rows that can match (an index, a contact's chain, the table itself), and gives the
+matches among the next so many of them. The ways to a page are tried one after the other, each with a share of what may
+be looked at: the first that fills the page or comes to the end of the list has the answer, and when none does, the one
+that came furthest, with the place to go on from. So no statistics are needed to choose between them, and no filter is
+hopeless. Called by the rooms of the lists.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+import apsw
+
+from goniec.core.ids import lowest
+from goniec.core.times import Millis
+from goniec.ports import Page
+from goniec.store.sqlite.rows import Row
+from goniec.store.sqlite.sql import fetch
+
+FIRST_BITE: Final = 200
+GROWTH: Final = 4
+
+AHEAD: Final = "ahead"
+"""The counter of milliseconds by which ids have run ahead of the clock, because that was set back."""
+
+
+class Bounds(NamedTuple):
+    """Between which ids the rest of the list lies; both are no ids of rows any more."""
+
+    low: str
+    high: str
+    newest: bool
+
+    def beyond(self, after: str) -> "Bounds":
+        """What is left behind a row."""
+        if self.newest:
+            return self._replace(high=min(self.high, after))
+        return self._replace(low=max(self.low, after))
+
+    def between(self, key: str) -> str:
+        """The condition; its values are `low` and `high`."""
+        return f"{key} > ? AND {key} < ?"
+
+    def order(self, key: str) -> str:
+        """The order of the list."""
+        return f"ORDER BY {key}{' DESC' if self.newest else ''}"
+
+
+Way = Callable[[Bounds, int], tuple[list[Row], str | None]]
+"""Looks at so many rows within bounds: gives those that match, ids first, and the last it looked at; None: the end."""
+
+Stream = Callable[[Bounds, int], list[str]]
+"""Gives the first so many ids within bounds."""
+
+
+class Where:
+    """Conditions that must all hold, with their values."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.values: list[Any] = []
+
+    def add(self, part: str, *values: object) -> None:
+        self.parts.append(part)
+        self.values += values
+
+    def text(self) -> str:
+        """Joined, to stand behind another condition."""
+        return "".join(f" AND {part}" for part in self.parts)
+
+
+def bounds(db: apsw.Connection, prefix: str, since: Millis | None, until: Millis | None, page: Page) -> Bounds:
+    """Bounds by time, as far as ids tell it: what `since` and `until` compare has to be asked of each row too."""
+    low, high = prefix, prefix + "~"
+    if since is not None:
+        low = lowest(prefix, max(0, since))
+    if until is not None:
+        ahead = db.execute("SELECT value FROM counters WHERE name = ?", (AHEAD,)).get or 0
+        high = lowest(prefix, max(0, until) + ahead)
+    found = Bounds(low, high, page.newest)
+    return found if page.after is None else found.beyond(page.after)
+
+
+def seek(ways: Sequence[Way], within: Bounds, page: Page) -> tuple[list[Row], str | None]:
+    """A page, and where the search stopped if it has neither filled it nor come to the end."""
+    best: tuple[list[Row], str | None] | None = None
+    for way in ways:
+        found, stopped = _walk(way, within, page, max(1, page.most // len(ways)))
+        if stopped is None:
+            return found, None
+        if best is None or best[1] is None or (stopped < best[1] if page.newest else stopped > best[1]):
+            best = found, stopped
+    return best or ([], None)
+
+
+def _walk(way: Way, within: Bounds, page: Page, most: int) -> tuple[list[Row], str | None]:
+    found: list[Row] = []
+    size = max(page.limit, FIRST_BITE)
+    while True:
+        rows, last = way(within, min(size, most))
+        found += rows
+        if len(found) >= page.limit:
+            return found[: page.limit], None
+        most -= size
+        if last is None or most <= 0:
+            return found, last
+        within = within.beyond(last)
+        size *= GROWTH
+
+
+def windows(db: apsw.Connection, table: str, key: str, load: Callable[[Bounds], list[Row]]) -> Way:
+    """Way through a table itself; `load` gives the matches within bounds, at most a page of them."""
+
+    def way(within: Bounds, size: int) -> tuple[list[Row], str | None]:
+        sql = f"SELECT {key} FROM {table} WHERE {within.between(key)} {within.order(key)} LIMIT 1 OFFSET ?"
+        last = db.execute(sql, (within.low, within.high, size - 1)).get
+        if last is None:
+            return load(within), None
+        return load(_through(within, last)), last
+
+    return way
+
+
+def merged(streams: Iterable[Stream], load: Callable[[list[str]], list[Row]]) -> Way:
+    """Way along indexes: streams that together name every row that can match."""
+    streams = tuple(streams)
+
+    def way(within: Bounds, size: int) -> tuple[list[Row], str | None]:
+        found = {id for stream in streams for id in stream(within, size)}
+        ids = sorted(found, reverse=within.newest)[:size]
+        return load(ids) if ids else [], ids[-1] if len(ids) == size else None
+
+    return way
+
+
+def indexed(db: apsw.Connection, source: str, key: str, where: str = "", values: Sequence[Any] = ()) -> Stream:
+    """Stream from an index that begins with what `where` pins down and ends with the key."""
+
+    def stream(within: Bounds, size: int) -> list[str]:
+        sql = f"SELECT {key} FROM {source} WHERE {within.between(key)}{where} {within.order(key)} LIMIT ?"
+        return [id for (id,) in fetch(db, sql, (within.low, within.high, *values, size))]
+
+    return stream
+
+
+def listed(ids: Iterable[str]) -> Stream:
+    """Stream of ids that are known, in whatever order."""
+    known = sorted(ids)
+
+    def stream(within: Bounds, size: int) -> list[str]:
+        found = [id for id in known if within.low < id < within.high]
+        return (found[::-1] if within.newest else found)[:size]
+
+    return stream
+
+
+def _through(within: Bounds, last: str) -> Bounds:
+    """The part that ends with a row, that one included."""
+    if within.newest:
+        return within._replace(low=max(within.low, last[:-1] + chr(ord(last[-1]) - 1) + "~"))
+    return within._replace(high=min(within.high, last + "\0"))

@@ -11,7 +11,7 @@ DEMO_ARGS  ?=
 SERVE_ARGS ?=
 BENCH_ARGS ?=
 PYTEST_ARGS ?=
-# What may be missing, by name: make test SKIP="receivers". Nothing is skipped that is not named here.
+# What may be missing, by name: make test SKIP="receivers browser". Nothing is skipped that is not named here.
 SKIP ?=
 export SKIP
 
@@ -36,7 +36,7 @@ help: ## this text
 	  /^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@printf '%s\n' '' \
 	  'Settings: DEMO_ARGS, SERVE_ARGS, BENCH_ARGS, PYTEST_ARGS go to the command (make demo DEMO_ARGS=--exit);' \
-	  'SKIP names what make test may leave out (receivers); PYTHON chooses the interpreter (make PYTHON=python3.12 demo).'
+	  'SKIP names what make test may leave out (receivers, browser); PYTHON chooses the interpreter (make PYTHON=python3.12 demo).'
 
 .PHONY: demo
 demo: $(VENV)/run.stamp ## shop visitors become webhooks, before your eyes (DEMO_ARGS=--exit ends by itself)

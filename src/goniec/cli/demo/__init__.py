@@ -10,7 +10,7 @@ import secrets
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import Parameter
 
@@ -24,10 +24,15 @@ from goniec.cli.demo.tally import Tally, checks
 from goniec.cli.demo.visitors import steps
 from goniec.cli.receiver import ADDRESS, Demands, Receiver
 from goniec.cli.terminal import FAILED, INTERRUPTED, CommandError, run_until_signal
+from goniec.core.model import User
 from goniec.core.signing import basic, encode_secret
 from goniec.flow.keys import KeyMade, create_key
+from goniec.flow.users import add_user
 from goniec.observe import log
 from goniec.settings import Settings, read_settings
+from goniec.store.passwords import Argon2
+
+EMAIL: Final = "demo@goniec.example"
 
 
 def demo(
@@ -53,6 +58,7 @@ async def _demo(screen: Screen, folder: Path, stop: asyncio.Event, *, leave: boo
     try:
         async with running(settings) as engine:
             key = await _key(engine)
+            login = await _user(engine)
             api = Api(engine.url, key)
             try:
                 screen.say(f"Goniec {__version__} at {engine.url}, in {folder}; all of it goes when this ends.")
@@ -61,7 +67,7 @@ async def _demo(screen: Screen, folder: Path, stop: asyncio.Event, *, leave: boo
                 screen.say(f"{len(names)} rules, made through the API. Here come the visitors.\n")
                 code = await _play(screen, engine, api, replay, names, stop, leisure=not leave)
                 if not leave and code != INTERRUPTED:
-                    _invite(screen, engine.url, key, folder)
+                    _invite(screen, engine.url, key, login, folder)
                     await stop.wait()
             finally:
                 api.close()
@@ -81,6 +87,17 @@ async def _key(engine: Running) -> str:
     if not isinstance(made, KeyMade):
         raise CommandError(made.detail)
     return made.text
+
+
+async def _user(engine: Running) -> str:
+    """Make the user of the panel; gives the password."""
+    password = secrets.token_urlsafe(9)
+    made = await add_user(
+        engine.store, engine.clock, engine.dice, Argon2(), email=EMAIL, password=password, role="admin", name="Demo"
+    )
+    if not isinstance(made, User):
+        raise CommandError(made.detail)
+    return password
 
 
 async def _open_shop(api: Api, receiver: str, password: str, secret: str) -> dict[str, str]:
@@ -114,8 +131,10 @@ async def _play(  # noqa: PLR0913 - the actors
     return 0 if all(check.holds for check in found) else FAILED
 
 
-def _invite(screen: Screen, url: str, key: str, folder: Path) -> None:
-    screen.say("\nAll of it is there until Ctrl-C. The API:\n")
+def _invite(screen: Screen, url: str, key: str, login: str, folder: Path) -> None:
+    screen.say("\nAll of it is there until Ctrl-C. The panel:\n")
+    screen.say(f"  {url}/  (e-mail {EMAIL}, password {login})", "bold")
+    screen.say("\nThe API:\n")
     screen.say(f"  {url}/docs")
     screen.say(f"  curl -H 'Authorization: Bearer {key}' '{url}/api/v1/deliveries?order=desc&limit=1'")
     screen.say("\nThe delivery log:\n")

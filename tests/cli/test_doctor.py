@@ -1,13 +1,17 @@
 """`goniec doctor`: what it looks at, what it finds, and that it changes nothing."""
 
+import http.server
 import json
+import re
 import socket
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
+from typing_extensions import override
 
 from goniec.cli.diagnosis import _disk
 from goniec.settings import read_settings
@@ -81,6 +85,46 @@ def test_a_server_that_runs_is_asked(worked: Worked) -> None:
     assert f"answers at 127.0.0.1 port {port}, and is ready" in ran.stdout
 
 
+def test_a_server_of_another_database_is_not_taken_for_this_ones(worked: Worked, tmp_path: Path) -> None:
+    port = free_port()
+    other = tmp_path / "other"
+    other.mkdir()
+    with serving(other, port=port):
+        assert goniec(other, "doctor", port=port).returncode == 0, "its own, though nobody had asked it so far"
+        problem = examine(worked.folder, port=port, allow_networks=NETWORKS)["server"]
+    assert f"works on another database than {worked.folder / 'goniec.db'}" in problem["detail"]
+    assert "GONIEC_DATA_DIR" in problem["advice"]
+
+
+def test_any_free_port_is_shown_as_that_and_not_asked(worked: Worked) -> None:
+    ran = goniec(worked.folder, "doctor", port="0", allow_networks=NETWORKS)
+    assert re.search(r"^  GONIEC_PORT +0$", ran.stdout, re.MULTILINE)
+    assert re.search(r"^  GONIEC_SECRET_KEY +none$", ran.stdout, re.MULTILINE)
+    assert "GONIEC_PORT is 0, any free one: which one it took stands in its log" in ran.stdout
+
+
+def test_something_that_is_no_goniec_answers(worked: Worked) -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), Files) as other:
+        answering = threading.Thread(target=other.handle_request)
+        answering.start()
+        problem = examine(worked.folder, port=str(other.server_port), allow_networks=NETWORKS)["server"]
+        answering.join()
+    assert problem["detail"] == f"what answers at 127.0.0.1 port {other.server_port} is no Goniec"
+
+
+class Files(http.server.BaseHTTPRequestHandler):
+    """A web server of some other kind."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<h1>It works!</h1>")
+
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
 def test_something_else_answers(worked: Worked) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
@@ -88,6 +132,13 @@ def test_something_else_answers(worked: Worked) -> None:
         ran = goniec(worked.folder, "doctor", port=port, allow_networks=NETWORKS)
         assert time.monotonic() - started < 60
     assert f"nothing answers at 127.0.0.1 port {port}" in ran.stdout
+
+
+def test_a_key_file_that_is_not_made_yet(tmp_path: Path) -> None:
+    assert goniec(tmp_path, "migrate").returncode == 0
+    ran = goniec(tmp_path, "doctor", port=free_port())
+    assert ran.returncode == 0
+    assert f"{tmp_path / 'goniec.key'} is not there, and nothing is sealed yet" in ran.stdout
 
 
 def test_there_is_no_database(tmp_path: Path) -> None:
@@ -181,7 +232,9 @@ def test_keys_that_do_not_fit(worked: Worked) -> None:
     key_file.write_text("another key\n")
     assert worked.endpoint in examine(worked.folder, allow_networks=NETWORKS)["secrets"]["detail"]
     key_file.unlink()
-    assert worked.endpoint in examine(worked.folder, allow_networks=NETWORKS)["secrets"]["detail"]
+    missing = examine(worked.folder, allow_networks=NETWORKS)["secrets"]
+    assert missing["detail"].startswith(f"{key_file} is not there, and the secrets of {worked.endpoint} are sealed")
+    assert "put the file back" in missing["advice"]
     assert not key_file.exists()
     key_file.mkdir()
     assert "cannot be read" in examine(worked.folder, allow_networks=NETWORKS)["secrets"]["detail"]

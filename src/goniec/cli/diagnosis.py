@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from goniec.cli.opened import Machine, no_database
@@ -20,6 +21,7 @@ from goniec.core.model import Status
 from goniec.core.rules import RuleSet
 from goniec.core.times import MINUTE, Millis, format_instant
 from goniec.flow.credentials import unsealed
+from goniec.flow.instance import INSTANCE
 from goniec.ports import EventFilter, Page, Queries, Unavailable
 from goniec.send.guard import Refused as RefusedUrl
 from goniec.send.guard import check_resolved
@@ -49,6 +51,12 @@ class Finding(Struct, frozen=True, omit_defaults=True):
     detail: str
     problem: bool = False
     advice: str = ""
+
+
+class _Ready(Struct):
+    """What `/readyz` tells."""
+
+    instance: str
 
 
 async def diagnose(settings: Settings) -> list[Finding]:
@@ -81,8 +89,7 @@ async def _all(settings: Settings, store: SqliteStore) -> AsyncIterator[Finding]
     for finding in await _database(settings, store):
         yield finding
     yield await _ledger(queries)
-    answers = await asyncio.to_thread(_answer, settings)
-    yield answers
+    yield await _server(settings, store)
     for finding in await _queue(queries, now):
         yield finding
     yield await _clock(queries, now)
@@ -156,20 +163,43 @@ async def _ledger(queries: Queries) -> Finding:
     return Finding("ledger", f"received {counted['received']} = {taken}; made {counted['made']} = {kept}")
 
 
-def _answer(settings: Settings) -> Finding:
+async def _server(settings: Settings, store: SqliteStore) -> Finding:
+    answered = await asyncio.to_thread(_answer, settings)
+    if isinstance(answered, Finding):
+        return answered
+    place = f"{settings.host} port {settings.port}"
+    # read only now: the first who asks a server lets it make the id
+    own = await store.mark(INSTANCE)
+    if own is None or answered != own.hex():
+        told = f"the Goniec that answers at {place} works on another database than {settings.database}"
+        advice = "set GONIEC_DATA_DIR and GONIEC_DATABASE here as they are set there, or GONIEC_PORT to this one's"
+        return Finding("server", told, problem=True, advice=advice)
+    return Finding("server", f"answers at {place}, and is ready")
+
+
+def _answer(settings: Settings) -> Finding | str:
+    """Give the id of the database that the server works on, or what else came of asking."""
+    if not settings.port:
+        return Finding("server", "GONIEC_PORT is 0, any free one: which one it took stands in its log, under ready")
     connection = http.client.HTTPConnection(settings.host, settings.port, timeout=ANSWER_SECONDS)
     place = f"{settings.host} port {settings.port}"
     try:
         connection.request("GET", "/readyz")
         response = connection.getresponse()
-        said = response.read(1000).decode(errors="replace").strip()
+        body = response.read(1000)
     except (OSError, http.client.HTTPException):
         return Finding("server", f"nothing answers at {place}", advice="start goniec serve, if it should be running")
     finally:
         connection.close()
-    if response.status == OK:
-        return Finding("server", f"answers at {place}, and is ready")
-    return Finding("server", f"answers at {place} with {response.status}: {said}", problem=True, advice="see its log")
+    if response.status != OK:
+        said = body.decode(errors="replace").strip()
+        told = f"answers at {place} with {response.status}: {said}"
+        return Finding("server", told, problem=True, advice="see its log")
+    try:
+        return msgspec.json.decode(body, type=_Ready).instance
+    except msgspec.MsgspecError:
+        advice = "stop it, or choose another port with GONIEC_PORT"
+        return Finding("server", f"what answers at {place} is no Goniec", problem=True, advice=advice)
 
 
 async def _queue(queries: Queries, now: Millis) -> list[Finding]:
@@ -234,19 +264,29 @@ def _secrets(settings: Settings, endpoints: list[Endpoint]) -> Iterator[Finding]
             keys = [settings.key_file.read_text().rstrip("\r\n")]
             mode = stat.S_IMODE(settings.key_file.stat().st_mode)
         except FileNotFoundError:
-            keys, mode = [], 0
+            yield _keyless(source, endpoints)
+            return
         except (OSError, ValueError) as error:
             yield Finding("secrets", f"{source} cannot be read: {error}", problem=True, advice="let this user read it")
             return
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             yield Finding("secrets", f"others may read {source}", problem=True, advice=f"chmod 600 {source}")
     vault = AesVault(keys)
-    locked = [endpoint.id for endpoint in endpoints if not keys or not _opens(endpoint, vault)]
+    locked = [endpoint.id for endpoint in endpoints if not _opens(endpoint, vault)]
     if locked:
         told = f"the key in {source} does not open the secrets of {', '.join(locked)}"
         yield Finding("secrets", told, problem=True, advice="put the former key back, or enter those secrets anew")
     else:
         yield Finding("secrets", f"{source} opens those of all endpoints ({len(endpoints)})")
+
+
+def _keyless(source: str, endpoints: list[Endpoint]) -> Finding:
+    told = f"{source} is not there"
+    if not endpoints:
+        return Finding("secrets", f"{told}, and nothing is sealed yet: the server makes it when it starts")
+    told += f", and the secrets of {', '.join(endpoint.id for endpoint in endpoints)} are sealed with its key"
+    advice = "put the file back, or set GONIEC_SECRET_KEY to the key that it held; it is in no backup of the database"
+    return Finding("secrets", told, problem=True, advice=advice)
 
 
 def _opens(endpoint: Endpoint, vault: AesVault) -> bool:

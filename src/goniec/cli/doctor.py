@@ -28,7 +28,8 @@ def doctor(*, json: Annotated[bool, Parameter(name="--json", negative=(), help="
     else:
         print("Settings in force")
         for name, value in _in_force(settings).items():
-            print(printable(f"  {SETTINGS[name].variable:<24} {_plain(value)}"))
+            shown = _plain(value) if name != "secret_key" or value else "none"
+            print(printable(f"  {SETTINGS[name].variable:<24} {shown}"))
         print("\nChecks")
         for finding in findings:
             print(printable(_line(finding)))
@@ -55,7 +56,7 @@ def _value(value: object) -> object:
 
 def _plain(value: object) -> str:
     match value:
-        case None | [] | 0:
+        case None | []:
             return "none"
         case list():
             return ", ".join(map(str, value))

@@ -16,6 +16,7 @@ from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp as LitestarApp
 
+from goniec.flow.instance import instance
 from goniec.observe import counters
 from goniec.web.context import ApiContext
 from goniec.web.metrics import MEDIA_TYPE as METRICS_TYPE
@@ -50,6 +51,7 @@ Page = Callable[[Request[Any, Any, Any]], Awaitable[Reply]]
 def page_handlers(context: ApiContext, operations: Sequence[Operation], base: str) -> list[HTTPRouteHandler]:
     """Give the handlers; `base` is where the operations stand."""
     described: list[bytes] = []
+    known: list[str] = []
 
     async def description(_request: Request[Any, Any, Any]) -> Reply:
         if not described:
@@ -65,7 +67,9 @@ def page_handlers(context: ApiContext, operations: Sequence[Operation], base: st
     async def ready(_request: Request[Any, Any, Any]) -> Reply:
         reason = context.ready() or await context.store.queries.health()
         if reason is None:
-            return Reply(200, {"status": "ready"})
+            if not known:
+                known.append(await instance(context.store, context.dice))
+            return Reply(200, {"status": "ready", "instance": known[0]})
         raise Fault(503, reason, code="notReady", headers=(("retry-after", "5"),))
 
     async def metrics(_request: Request[Any, Any, Any]) -> Reply:

@@ -25,7 +25,9 @@ ROOT = "http://goniec.test"
 
 async def test_it_is_alive_and_ready(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (await api.http.get(f"{ROOT}/healthz")).json() == {"status": "alive"}
-    assert (await api.http.get(f"{ROOT}/readyz")).json() == {"status": "ready"}
+    ready = (await api.http.get(f"{ROOT}/readyz")).json()
+    assert ready == {"status": "ready", "instance": ready["instance"]}
+    assert (await api.http.get(f"{ROOT}/readyz")).json() == ready
 
     async def unhealthy() -> str:
         return "the disk is full"

@@ -53,6 +53,10 @@ class SqliteStore:
         """What could not be recorded, the newest first: number, time, reason, content."""
         return await self._readers.run(_quarantined, limit)
 
+    async def mark(self, name: str) -> bytes | None:
+        """A mark's value, read without the lock for writing."""
+        return await self._readers.run(_mark, name)
+
     async def integrity(self) -> list[str]:
         """What is wrong with the file, a line each: damaged pages, rules and endpoints that cannot be read."""
         return await self._readers.run(_integrity)
@@ -81,6 +85,11 @@ class SqliteStore:
 
 def _quarantined(db: apsw.Connection, limit: int) -> list[tuple[Any, ...]]:
     return fetch(db, "SELECT id, at, reason, content FROM quarantine ORDER BY id DESC LIMIT ?", (limit,))
+
+
+def _mark(db: apsw.Connection, name: str) -> bytes | None:
+    found: bytes | None = db.execute("SELECT value FROM marks WHERE name = ?", (name,)).get
+    return found
 
 
 def _integrity(db: apsw.Connection) -> list[str]:

@@ -70,7 +70,7 @@ def test_it_serves_from_an_empty_environment(wheel: Path, tmp_path: Path) -> Non
             page = httpx.get(f"{url}/first-run").text
             for address in re.findall(r'(?:href|src)="(/assets/[^"]+)"', page):
                 answer = httpx.get(url + address)
-                    assert answer.status_code == 200
-                    assert "immutable" in answer.headers["cache-control"]
+                assert answer.status_code == 200
+                assert "immutable" in answer.headers["cache-control"]
         finally:
             process.terminate()

@@ -11,7 +11,7 @@ def test_why_it_fired(worked: Worked) -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.startswith(f"Rule {worked.rule} „VIP do CRM” and contact {worked.jan}\n")
     assert "fired: once, last for contact.tagged" in ran.stdout
-    assert "yes  /conditions/of/0, saw 10" in ran.stdout
+    assert "yes  /conditions/of/0 score, saw 10" in ran.stdout
     assert f"webhook {worked.delivery}: delivered" in ran.stdout
 
 
@@ -19,7 +19,7 @@ def test_why_it_did_not(worked: Worked) -> None:
     ran = goniec(worked.folder, "explain", worked.rule, worked.ola)
     assert ran.returncode == 0
     assert "conditionsFailed: once, last for contact.tagged" in ran.stdout
-    assert "no   /conditions/of/0, saw 0" in ran.stdout
+    assert "no   /conditions/of/0 score, saw 0" in ran.stdout
     assert "webhook" not in ran.stdout
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from goniec.core.explain import Evaluation, Listening, Prospect, Silence, evaluated, summary
+from goniec.core.explain import Evaluation, Listening, Prospect, Silence, condition_type, evaluated, summary
 from goniec.core.model import Contact, Fired, Miss, Outcome, Run, Seen
 from goniec.core.rules import Rule
 from tests.core.build import ENDPOINT, NOW, call, contact, decided, happened, rule
@@ -26,6 +26,21 @@ def evaluation(one: Rule, who: Contact | None = None) -> Evaluation:
 
 
 # --- what happened ---------------------------------------------------------------------------------------------------
+
+
+def test_a_line_of_a_trace_leads_to_its_condition() -> None:
+    leaf = {"type": "hasPhone"}
+    tree = {"type": "all", "of": [{"type": "hasEmail"}, {"type": "any", "of": [leaf, {"type": "not", "of": [leaf]}]}]}
+    one = rule(triggers=[VISITED], conditions=tree)
+    run = evaluation(one, contact(email="a@x.pl")).run
+    assert run is not None
+    types = [condition_type(one, seen.pointer) for seen in run.trace]
+    assert types == ["all", "hasEmail", "any", "hasPhone", "not", "hasPhone"]
+    bare = rule(triggers=[VISITED], conditions=leaf)
+    miss = evaluation(bare).miss
+    assert miss is not None
+    assert miss.seen is not None
+    assert condition_type(bare, miss.seen.pointer) == "hasPhone"
 
 
 def test_a_run_is_found_with_its_own_deliveries() -> None:

@@ -9,8 +9,9 @@ from cyclopts import Parameter
 
 from goniec.cli.opened import Machine, opened
 from goniec.cli.terminal import CommandError, printable, settings_in_force
-from goniec.core.explain import Evaluation
+from goniec.core.explain import Evaluation, condition_type
 from goniec.core.model import Seen
+from goniec.core.rules import Rule
 from goniec.core.text import email_key
 from goniec.core.times import format_instant
 from goniec.flow.configure import Missing
@@ -30,7 +31,7 @@ def explain(
         print(printable(f"  {sentence}"))
     for evaluation in told.evaluations:
         print()
-        print("\n".join(map(printable, _lines(evaluation))))
+        print("\n".join(map(printable, _lines(told.rule, evaluation))))
     if not told.complete:
         print(f"\nOnly the contact's latest {told.looked_at} events were looked at.")
     return 0
@@ -72,20 +73,22 @@ async def _contact(queries: Queries, given: str) -> str:
     raise CommandError(f"there is no contact with the id, e-mail or externalId {given}")
 
 
-def _lines(evaluation: Evaluation) -> list[str]:
+def _lines(rule: Rule, evaluation: Evaluation) -> list[str]:
     event, run, miss = evaluation.event, evaluation.run, evaluation.miss
     lines = [f"{format_instant(event.received_at)}  {event.type} ({event.id}): {evaluation.outcome}"]
     if run is not None:
         lines.append(f"    run {run.id}, version {run.version} of the rule" + (f": {run.detail}" if run.detail else ""))
-        lines += [_seen(seen) for seen in run.trace]
+        lines += [_seen(rule, run.version, seen) for seen in run.trace]
         lines += [f"    webhook {delivery.id}: {delivery.status}" for delivery in evaluation.deliveries]
     if miss is not None:
         lines.append(f"    version {miss.version} of the rule")
-        lines += [] if miss.seen is None else [_seen(miss.seen)]
+        lines += [] if miss.seen is None else [_seen(rule, miss.version, miss.seen)]
     return lines
 
 
-def _seen(seen: Seen) -> str:
+def _seen(rule: Rule, version: int, seen: Seen) -> str:
+    # what an earlier version of the rule had there is not kept
+    kind = f" {condition_type(rule, seen.pointer)}" if version == rule.version else ""
     value = "" if seen.value is None else f", saw {msgspec.json.encode(seen.value).decode()}"
     read = f" ({seen.read})" if seen.read else ""
-    return f"    {'yes' if seen.holds else 'no '}  {seen.pointer}{value}{read}"
+    return f"    {'yes' if seen.holds else 'no '}  {seen.pointer}{kind}{value}{read}"

@@ -6,8 +6,10 @@ now is asked of `decide` itself, so that the answer is the one that a real event
 
 import enum
 from collections.abc import Mapping, Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -49,6 +51,14 @@ class Prospect(Struct, frozen=True):
     run: Run | None = None
     miss: Miss | None = None
     broken: str | None = None
+
+
+def condition_type(rule: Rule, pointer: str) -> str:
+    """Give the type of the condition to which a line of a trace points; the trace is of this version of the rule."""
+    part: Any = msgspec.to_builtins(rule.conditions)
+    for step in pointer.split("/")[2:]:
+        part = part[step] if isinstance(part, dict) else part[int(step)]
+    return str(part["type"])
 
 
 def evaluated(

@@ -27,7 +27,7 @@ from goniec.core.wire import Credentials, Headers, headers
 from goniec.observe import counters
 from goniec.settings import SETTINGS
 from goniec.web.api import OPERATIONS
-from goniec.web.metrics import exposition
+from goniec.web.metrics import Figures, exposition
 from tests.conftest import REPO
 from tests.docs import words
 from tests.docs.shapes import keys
@@ -191,7 +191,7 @@ def policy() -> str:
 
 
 def metrics() -> str:
-    text = exposition({}, (), counters, 0, 0, "")
+    text = exposition(Figures(), counters)
     about = dict(re.findall(r"^# HELP (\w+) (.*)$", text, re.MULTILINE))
     kinds = dict(re.findall(r"^# TYPE (\w+) (.*)$", text, re.MULTILINE))
     return table(["metric", "kind", "meaning"], [[f"`{name}`", kinds[name], what] for name, what in about.items()])

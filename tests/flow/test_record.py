@@ -272,6 +272,7 @@ class TestCompany:
         assert recorded(one).deliveries == ()
         told = capsys.readouterr().err
         assert "rule.broken" in told
+        assert shop.recorder.broken == 2
         assert "rul_0" in told
         assert "rul_9" in told
 

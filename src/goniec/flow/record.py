@@ -102,6 +102,12 @@ class Recorder:
         self._contacts_at: Millis = 0
         self._setup = -1
         self._world = World(RuleSet(()))
+        self._broken: dict[str, str] = {}
+
+    @property
+    def broken(self) -> int:
+        """How many rules cannot run as they are stored, as far as is known since something was recorded last."""
+        return len(self._broken)
 
     async def record(
         self, calls: Sequence[Call], *, refused: int = 0, size: int = 0, answering: Answering | None = None
@@ -278,7 +284,8 @@ class Recorder:
         self._world = World(RuleSet(rules, self._locale.zone, before=self._world.rules), endpoints, funnels)
         self._setup = version
         unreadable = {rule.id: "its row cannot be read" for rule in rules if not rule.version}
-        for rule_id, reason in (unreadable | self._world.rules.broken).items():
+        self._broken = unreadable | self._world.rules.broken
+        for rule_id, reason in self._broken.items():
             log.error("rule.broken", rule=rule_id, reason=reason, mend="save it anew, or restore a backup")
 
     async def _chance(self, tx: Tx, now: Millis) -> Chance:

@@ -1,12 +1,16 @@
 """`/metrics`: figures for Prometheus, in its text format, version 0.0.4.
 
 Written by hand: the usual library takes a tenth of a second to import, on the loop that takes events in. Endpoints are
-named by their ids alone. Figures of the ledger count since the beginning, all others since the process started.
+named by id and host, never by more of their URLs. Figures of the ledger count since the beginning, all others since the
+process started.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from msgspec import Struct
+
+from goniec.core.times import Millis
 from goniec.observe import LATENCY_BUCKETS, Counters
 from goniec.ports import Queue
 
@@ -18,13 +22,27 @@ Sample = tuple[str, Mapping[str, str], float]
 _DELIVERIES: Final = "deliveries."
 
 
-def exposition(
-    totals: Mapping[str, int], queues: Iterable[Queue], counted: Counters, waiting: int, now: int, version: str
-) -> str:
-    """Write it all; `now` in milliseconds, like the times of the queues."""
-    queues = list(queues)
+class Figures(Struct, frozen=True, kw_only=True):
+    """How things stand: the ledger's totals, the queues with the hosts of their endpoints by id, what waits.
+
+    `broken` is how many rules cannot run, `now` in milliseconds like the times of the queues.
+    """
+
+    totals: Mapping[str, int] = {}
+    queues: Sequence[Queue] = ()
+    hosts: Mapping[str, str] = {}
+    waiting: int = 0
+    broken: int = 0
+    now: Millis = 0
+    version: str = ""
+
+
+def exposition(figures: Figures, counted: Counters) -> str:
+    """Write it all."""
+    totals, queues, now = figures.totals, figures.queues, figures.now
+    named = {one.endpoint_id: _endpoint(one.endpoint_id, figures.hosts) for one in queues}
     metrics: list[Iterator[str]] = [
-        _metric("goniec_build_info", "gauge", "The version that runs.", [("", {"version": version}, 1)]),
+        _metric("goniec_build_info", "gauge", "The version that runs.", [("", {"version": figures.version}, 1)]),
         _metric("goniec_received_total", "counter", "Calls and events received.", _one(totals.get("received", 0))),
         _metric(
             "goniec_calls_total",
@@ -43,25 +61,31 @@ def exposition(
                 if name.startswith(_DELIVERIES)
             ],
         ),
-        _metric("goniec_waiting_calls", "gauge", "Calls and events waiting to be recorded.", _one(waiting)),
+        _metric("goniec_waiting_calls", "gauge", "Calls and events waiting to be recorded.", _one(figures.waiting)),
+        _metric(
+            "goniec_rules_broken",
+            "gauge",
+            "Rules that cannot run as they are stored; known since something was recorded last.",
+            _one(figures.broken),
+        ),
         _metric(
             "goniec_queue_pending",
             "gauge",
             "Deliveries that wait, by endpoint.",
-            [("", {"endpoint": queue.endpoint_id}, queue.pending) for queue in queues],
+            [("", named[queue.endpoint_id], queue.pending) for queue in queues],
         ),
         _metric(
             "goniec_queue_due",
             "gauge",
             "Deliveries that are due, by endpoint.",
-            [("", {"endpoint": queue.endpoint_id}, queue.due) for queue in queues],
+            [("", named[queue.endpoint_id], queue.due) for queue in queues],
         ),
         _metric(
             "goniec_queue_oldest_due_seconds",
             "gauge",
             "For how long the oldest due delivery has been due, by endpoint.",
             [
-                ("", {"endpoint": queue.endpoint_id}, max(0, now - queue.oldest_due) / 1000)
+                ("", named[queue.endpoint_id], max(0, now - queue.oldest_due) / 1000)
                 for queue in queues
                 if queue.oldest_due is not None
             ],
@@ -86,6 +110,10 @@ def exposition(
         ),
     ]
     return "".join(line + "\n" for metric in metrics for line in metric)
+
+
+def _endpoint(endpoint_id: str, hosts: Mapping[str, str]) -> Mapping[str, str]:
+    return {"endpoint": endpoint_id, "host": hosts.get(endpoint_id, "")}
 
 
 def _one(value: int) -> list[Sample]:

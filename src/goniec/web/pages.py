@@ -1,7 +1,7 @@
 """What is served beside the API, without a key: its description and page, health, readiness, metrics.
 
 None of it tells anything about contacts. Whoever lets strangers reach this port keeps `/metrics` to themselves at the
-proxy, if the ids of endpoints and the figures are not for everybody. Called by `dispatch`.
+proxy, if the ids and hosts of endpoints and the figures are not for everybody. Called by `dispatch`.
 """
 
 import gzip
@@ -20,7 +20,7 @@ from goniec.flow.instance import instance
 from goniec.observe import counters
 from goniec.web.context import ApiContext
 from goniec.web.metrics import MEDIA_TYPE as METRICS_TYPE
-from goniec.web.metrics import exposition
+from goniec.web.metrics import Figures, exposition
 from goniec.web.openapi import document
 from goniec.web.operation import Operation
 from goniec.web.problems import Fault, missing
@@ -74,9 +74,16 @@ def page_handlers(context: ApiContext, operations: Sequence[Operation], base: st
 
     async def metrics(_request: Request[Any, Any, Any]) -> Reply:
         queries, now = context.store.queries, context.clock.now()
-        totals, queues = await queries.totals(), await queries.queues(now)
-        text = exposition(totals, queues, counters, context.recorder.waiting, now, context.version)
-        return Reply(200, text.encode(), media_type=METRICS_TYPE)
+        figures = Figures(
+            totals=await queries.totals(),
+            queues=await queries.queues(now),
+            hosts={endpoint.id: endpoint.host for endpoint in await queries.endpoints()},
+            waiting=context.recorder.waiting,
+            broken=context.recorder.broken,
+            now=now,
+            version=context.version,
+        )
+        return Reply(200, exposition(figures, counters).encode(), media_type=METRICS_TYPE)
 
     return [
         _handler("/api/openapi.json", description),

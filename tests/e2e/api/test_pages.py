@@ -15,7 +15,7 @@ from goniec import web
 from goniec.observe import Counters, counters
 from goniec.ports import Queue, Unavailable
 from goniec.web import create_app
-from goniec.web.metrics import exposition
+from goniec.web.metrics import Figures, exposition
 from tests.core.build import NOW
 from tests.e2e.api.client import Api
 from tests.flow.workshop import failing
@@ -79,6 +79,9 @@ async def test_metrics_are_what_prometheus_reads(api: Api) -> None:
     assert value("goniec_calls_total", outcome="refused") == 1
     assert value("goniec_deliveries_made_total") == value("goniec_deliveries", status="pending") == 2
     assert value("goniec_queue_pending", endpoint="end_1") == value("goniec_queue_due", endpoint="end_1") == 2
+    assert value("goniec_queue_pending", host="end_1.example") == 2
+    assert "/hook" not in answer.text
+    assert value("goniec_rules_broken") == 0
     assert 50 < value("goniec_queue_oldest_due_seconds", endpoint="end_1") <= 60
     for outcome, n in counters.attempts.items():
         assert value("goniec_attempts_total", outcome=outcome) == n
@@ -90,7 +93,7 @@ def test_large_figures_and_odd_names_stay_whole() -> None:
     for latency in (1, 7, 60_000):
         counted.attempt('a"b\\c\nd', latency)
     queues = [Queue("end_1", 1_234_567, 0, None)]
-    text = exposition({"received": 12_345_678}, queues, counted, 3, NOW, "1")
+    text = exposition(Figures(totals={"received": 12_345_678}, queues=queues, now=NOW), counted)
     families = {family.name: family for family in text_string_to_metric_families(text)}
     assert families["goniec_received"].samples[0].value == 12_345_678
     assert families["goniec_queue_pending"].samples[0].value == 1_234_567

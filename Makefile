@@ -40,7 +40,7 @@ help: ## this text
 
 .PHONY: demo
 demo: $(VENV)/run.stamp ## shop visitors become webhooks, before your eyes (DEMO_ARGS=--exit ends by itself)
-	@$(BIN)/goniec demo $(DEMO_ARGS)
+	@$(BIN)/goniec demo $(DEMO_ARGS) || { code=$$?; [ $$code = 130 ] || exit $$code; } # Ctrl-C is no error
 
 .PHONY: serve
 serve: $(VENV)/run.stamp ## the engine, on this machine

@@ -49,6 +49,7 @@ class Thing(Struct, rename="camel", forbid_unknown_fields=True):
         ({"theParts": [{"type": "oner"}]}, "/theParts/0/type", "unknown (did you mean one?); it is one of one, two"),
         ({"theParts": [{"type": "one", "sise": 1}]}, "/theParts/0/sise", "unknown key (did you mean size?)"),
         ({"theParts": [{"type": "one", "typ": 1}]}, "/theParts/0/typ", "unknown key (did you mean type?)"),
+        ({"theParts": [{"type": "one", "size" * 17: 1}]}, f"/theParts/0/{'size' * 17}", "unknown key"),
         ({"THE_PARTS": []}, "/THE_PARTS", "unknown key (did you mean theParts?)"),
         ({"theMap": {"k": {"sise": 1}}}, "/theMap", "Expected list, got object"),
         ({"theOnes": {"k": {"sise": 1}}}, "/theOnes/sise", "unknown key"),

@@ -6,7 +6,7 @@ wrong, because looking into a type is slow.
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from msgspec import inspect
@@ -15,8 +15,21 @@ NEAR: Final = 0.75
 """How like one another two names are (0 to 1, as difflib counts) for one to be taken for the other misspelt."""
 
 
+LONGEST: Final = 64
+"""Characters of a name that is compared."""
+
+REMEMBERED: Final = 1024
+"""Comparisons that are remembered: who misspells one key mostly does it in every event of a list."""
+
+
 def meant(name: str, known: Iterable[str]) -> str:
     """Ask, in parentheses after a space, whether the nearest known name was meant; empty when none is near."""
+    # nothing so long is misspelt, and comparing it would take its time
+    return _meant(name, tuple(known)) if len(name) <= LONGEST else ""
+
+
+@lru_cache(REMEMBERED)
+def _meant(name: str, known: tuple[str, ...]) -> str:
     by_letters = {one.casefold(): one for one in known}
     near = get_close_matches(name.casefold(), by_letters, 1, NEAR)
     return f" (did you mean {by_letters[near[0]]}?)" if near else ""

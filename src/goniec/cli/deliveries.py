@@ -18,6 +18,8 @@ from goniec.flow.deliveries import requeued
 from goniec.ports import DeliveryFilter, Page, Queries
 
 LIMIT_MAX: Final = 1000
+EVERYTHING: Final = 2**31
+"""Rows that are looked at: whoever asks here can wait."""
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="JSON instead of text")]
 
@@ -99,7 +101,7 @@ def resend(ids: Annotated[tuple[str, ...], Parameter(help="dlv_…, one or more"
 
 async def _list(wanted: DeliveryFilter, limit: int) -> tuple[list[Delivery], dict[str, str]]:
     async with opened(settings_in_force()) as store:
-        found = await store.queries.deliveries(wanted, Page(limit, newest=True))
+        found = await store.queries.deliveries(wanted, Page(limit, newest=True, most=EVERYTHING))
         if not found:
             await _none(store.queries, wanted)
         return found, {endpoint.id: endpoint.host for endpoint in await store.queries.endpoints()}

@@ -3,7 +3,8 @@
 Rows are ordered by id, which is the order in which they were recorded. `nextCursor` names the last row of the page; an
 empty page gives back the cursor that it was asked with. So a reader that always goes on from the last `nextCursor`,
 also after `more` was false, sees every row that will ever be there once. With `order=desc` the list goes back in time,
-and `nextCursor` is null where it ends.
+and `nextCursor` is null where it ends. Where a filter has found too little among all that a request may look at, the
+page is short, `more` is true, and `nextCursor` names the place where the search stopped.
 """
 
 import re
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 from msgspec import Meta, Struct
 
 from goniec.core.problems import Problem
-from goniec.ports import Page
+from goniec.ports import Page, Rows
 from goniec.web.problems import invalid
 from goniec.web.reply import Reply
 
@@ -36,11 +37,14 @@ class PageQuery(Struct, frozen=True, kw_only=True, rename="camel"):
 
     def page(self) -> Page:
         """What to ask the store for: a row more than wanted, to see whether there are more."""
-        return Page(self.limit + 1, None if self.cursor is None else _opened(self.cursor), self.order == "desc")
+        return Page(self.limit + 1, None if self.cursor is None else opened(self.cursor), self.order == "desc")
 
 
 class Listed(Struct, Generic[T], rename="camel"):
-    """A page. `more` says whether rows beyond it are there already."""
+    """A page. `more` says whether rows beyond it are there already, or may be.
+
+    A page can be short, or empty, though there is more, where much had to be looked at.
+    """
 
     items: list[T]
     next_cursor: str | None
@@ -50,10 +54,13 @@ class Listed(Struct, Generic[T], rename="camel"):
 def listed(query: PageQuery, rows: Sequence[Any], id_of: Callable[[Any], str], shown: Callable[[Any], Any]) -> Reply:
     """Answer with a page; `rows` are what the store gave for `query.page()`."""
     more = len(rows) > query.limit
+    stopped = rows.stopped if isinstance(rows, Rows) else None
     rows = rows[: query.limit]
     cursor = query.cursor
     if rows:
         cursor = closed(id_of(rows[-1]))
+    if stopped is not None and not more:
+        return Reply(200, Listed([shown(row) for row in rows], closed(stopped), more=True))
     if query.order == "desc" and not more:
         cursor = None
     return Reply(200, Listed([shown(row) for row in rows], cursor, more))
@@ -64,7 +71,8 @@ def closed(row_id: str) -> str:
     return urlsafe_b64encode(row_id.encode()).decode().rstrip("=")
 
 
-def _opened(cursor: str) -> str:
+def opened(cursor: str) -> str:
+    """Give the row that a cursor goes on after; one that is none of ours is a `Fault` (400)."""
     try:
         row_id = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("ascii")
     except ValueError:

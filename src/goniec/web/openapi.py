@@ -25,7 +25,8 @@ Contacts behave, rules watch, and whoever wants to know is told by webhook.
 * Keys are camelCase, times RFC 3339. Unknown keys and parameters are refused by name. A key that stands twice in an
   object counts the last time.
 * Lists are `{items, nextCursor, more}`. Go on with `cursor=nextCursor`; also when `more` is false, as long as you like:
-  who polls that way misses no row.
+  who polls that way misses no row. A page may be short, or empty, with `more` true: where a filter finds little, a
+  request stops after having looked at much, and `nextCursor` goes on from there.
 * `Idempotency-Key` on POST and PATCH: the same request again gets the stored answer for 24 hours, with
   `Idempotency-Replayed: true`; the same key with another request is refused (422).
 * What carries an `ETag` can be changed with `If-Match`; 412 says that somebody was quicker.

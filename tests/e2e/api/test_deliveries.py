@@ -87,6 +87,29 @@ async def test_the_log_is_searched(rules: Configured) -> None:
     assert await count(until="2025-11-25T03:36:30Z") == 2
 
 
+async def test_the_log_is_searched_by_what_went_wrong(rules: Configured) -> None:
+    rule = await rules.rule(triggers=EVERY)
+    contact = await rules.contact()
+    rules.shop.sender.script = lambda _: failing(503)
+    await rules.shop.settle()
+    (failing_one,) = (await rules.get("/deliveries", params={"error": "serverError"})).json()["items"]
+    assert (failing_one["status"], failing_one["failure"]) == ("pending", "serverError")
+    assert (await rules.get("/deliveries", params={"error": "timeout"})).json()["items"] == []
+    rules.shop.sender.script = ok
+    await rules.post(f"/rules/{rule['id']}/testSend", {"contactId": contact["id"]})
+    (test,) = (await rules.get("/deliveries", params={"test": "true"})).json()["items"]
+    assert test["test"]
+    assert [one["id"] for one in (await rules.get("/deliveries", params={"test": "false"})).json()["items"]] == [
+        failing_one["id"]
+    ]
+    await rules.shop.later(MINUTE)
+    assert (await rules.get("/deliveries", params={"error": "serverError"})).json()["items"] == []
+    runs = await rules.get(f"/rules/{rule['id']}/runs", params={"outcome": "fired"})
+    assert [run["id"] for run in runs.json()["items"]] == [failing_one["runId"]]
+    runs = await rules.get(f"/rules/{rule['id']}/runs", params={"outcome": "loopStopped"})
+    assert runs.json()["items"] == []
+
+
 async def test_the_log_is_read_in_pages_both_ways(rules: Configured) -> None:
     await rules.rule(triggers=EVERY)
     for n in range(3):

@@ -25,8 +25,8 @@ class DeliveryOut(Struct, rename="camel", kw_only=True):
     """One message for one endpoint.
 
     `id` is its `webhook-id`, `sequence` its `goniec-sequence`. A test send has no event and no run. `aside` means that
-    it has left its contact's lane, `resend` that somebody asked for it once more. `bodySha256` stays when a contact is
-    erased.
+    it has left its contact's lane, `resend` that somebody asked for it once more. `failure` is what the last attempt
+    failed with, null when it went well or there was none. `bodySha256` stays when a contact is erased.
     """
 
     id: str
@@ -44,6 +44,7 @@ class DeliveryOut(Struct, rename="camel", kw_only=True):
     last_attempt_at: str | None
     delivered_at: str | None
     attempt_count: int
+    failure: Failure | None
     aside: bool
     resend: bool
     test: bool
@@ -87,6 +88,8 @@ class DeliveryQuery(PageQuery, frozen=True, kw_only=True, rename="camel"):
     contact_id: str | None = None
     since: Annotated[Instant | None, Meta(description="Made at this time or later.")] = None
     until: Annotated[Instant | None, Meta(description="Made before this time.")] = None
+    error: Annotated[Failure | None, Meta(description="The last attempt failed with this.")] = None
+    test: Annotated[bool | None, Meta(description="Only test sends, or only others.")] = None
 
 
 @operation(
@@ -99,7 +102,16 @@ class DeliveryQuery(PageQuery, frozen=True, kw_only=True, rename="camel"):
 )
 async def list_deliveries(ask: Ask, query: DeliveryQuery) -> Reply:
     """Deliveries in the order in which they were made, test sends included."""
-    wanted = DeliveryFilter(query.status, query.rule_id, query.endpoint_id, query.contact_id, query.since, query.until)
+    wanted = DeliveryFilter(
+        status=query.status,
+        rule_id=query.rule_id,
+        endpoint_id=query.endpoint_id,
+        contact_id=query.contact_id,
+        since=query.since,
+        until=query.until,
+        failure=query.error,
+        test=query.test,
+    )
     rows = await ask.context.store.queries.deliveries(wanted, query.page())
     return listed(query, rows, lambda delivery: delivery.id, delivery_out)
 
@@ -230,6 +242,7 @@ def _shown(delivery: Delivery) -> dict[str, Any]:
         "last_attempt_at": _instant(delivery.last_at),
         "delivered_at": _instant(delivery.delivered_at),
         "attempt_count": delivery.attempts,
+        "failure": delivery.failure,
         "aside": delivery.aside,
         "resend": delivery.resend,
         "test": delivery.test,

@@ -15,6 +15,7 @@ from goniec.ports import RunFilter
 from goniec.web.lists import Listed, PageQuery, listed
 from goniec.web.operation import Ask, operation
 from goniec.web.problems import missing
+from goniec.web.reading import Instant
 from goniec.web.refusals import fault
 from goniec.web.reply import Reply
 
@@ -41,6 +42,14 @@ class RunOut(Struct, rename="camel", kw_only=True):
     detail: str | None
     trace: list[SeenOut]
     deliveries: list[str]
+
+
+class RunQuery(PageQuery, frozen=True, kw_only=True, rename="camel"):
+    """Which runs; all that is given must hold."""
+
+    outcome: Annotated[Outcome | None, Meta(description="What came of it.")] = None
+    since: Annotated[Instant | None, Meta(description="At this time or later.")] = None
+    until: Annotated[Instant | None, Meta(description="Before this time.")] = None
 
 
 class ExplainQuery(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -124,13 +133,14 @@ class ExplainOut(Struct, rename="camel", kw_only=True):
     summary="List the runs of a rule",
     answers={200: Listed[RunOut]},
 )
-async def list_runs(ask: Ask, id: str, query: PageQuery) -> Reply:
+async def list_runs(ask: Ask, id: str, query: RunQuery) -> Reply:
     """What fired or was stopped, in the order in which it happened. A rule that was deleted still has its runs.
 
     Evaluations whose conditions failed, or that came outside the rule's validity, have no rows of their own: `explain`
     tells of them.
     """
-    rows = await ask.context.store.queries.runs(RunFilter(id), query.page())
+    wanted = RunFilter(id, () if query.outcome is None else (query.outcome,), query.since, query.until)
+    rows = await ask.context.store.queries.runs(wanted, query.page())
     return listed(query, rows, lambda run: run.id, run_out)
 
 

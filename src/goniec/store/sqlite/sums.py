@@ -4,6 +4,7 @@ A transaction tallies what it writes and adds all of it up in one statement befo
 next to nothing for each event, and charts read a few rows. They outlive retention. Test sends are nobody's statistics.
 """
 
+from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -57,7 +58,7 @@ def sums(
     elif not ids or first >= end:
         return []
     elif len(ids) * (end - first) <= LOOK_UPS:
-        hours = apsw.carray(tuple(range(first, end)))
+        hours = apsw.carray(array("q", range(first, end)))
         found = fetch(db, _FEW, (since, step, kind, hours, texts(ids)))
     else:
         found = fetch(db, _SOME, (since, step, kind, first, end, texts(ids)))

@@ -362,3 +362,26 @@ def test_whatever_is_given_is_refused_by_pointer_or_compiles(data: object) -> No
         stored = rule(**{"conditions": {"type": "all"}} | plain | {"active": True})
         assert RuleSet([stored]).broken == {}
     assert all(pointer == "" or pointer.startswith("/") for pointer in pointers)
+
+
+def matching_rule(conditions: int, filters: int) -> dict[str, Any]:
+    properties = {f"p{n}": {"op": "matches", "value": "a+$"} for n in range(filters)}
+    parts = [{"type": "detail", "name": "d", "op": "matches", "value": "(a+)+$"} for _ in range(conditions)]
+    trigger = {"type": "external_event.added"} | ({"properties": properties} if properties else {})
+    return {"name": "x", "triggers": [trigger], "conditions": {"type": "any", "of": [{"type": "hasEmail"}, *parts]}}
+
+
+@pytest.mark.parametrize(("conditions", "filters"), [(20, 0), (0, 20), (10, 10)])
+def test_a_rule_may_look_for_some_patterns(conditions: int, filters: int) -> None:
+    read_draft(matching_rule(conditions, filters), {})
+
+
+@pytest.mark.parametrize(
+    ("conditions", "filters", "place"),
+    [(21, 0, "/conditions/of/21/op"), (0, 21, "/triggers/0/properties/p20/op"), (11, 10, "/conditions/of/11/op")],
+)
+def test_a_rule_may_not_look_for_many_patterns(conditions: int, filters: int, place: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        read_draft(matching_rule(conditions, filters), {})
+    assert [problem.pointer for problem in refused.value.problems] == [place]
+    assert "at most 20" in refused.value.problems[0].detail

@@ -218,3 +218,16 @@ async def works(engine: Engine) -> None:
         await engine.quiet()
         assert len(receiver.requests) == 1
         assert (await engine.ask("DELETE", f"/rules/{made['id']}")).status_code == 204
+
+
+async def test_one_call_cannot_ask_for_ever_so_many_changes(engine: Engine) -> None:
+    """Each tag becomes an event of its own: 1,000 events with 360 tags each would be one transaction of 360,000 rows."""
+    tags = [f"T{n}" for n in range(360)]
+    event = {"type": "page.visited", "data": {"url": "https://a.example/"}}
+    many = [{**event, "contact": {"email": f"v{n}@example.pl", "tags": tags}} for n in range(30)]
+    refused = await engine.post("/events", {"events": many}, 422)
+    assert refused["errors"][0]["pointer"] == "/events"
+    assert "10000 changes" in refused["errors"][0]["detail"]
+    assert (await engine.get("/events"))["items"] == []
+    await engine.post("/events", {"events": many[:27]}, 202)
+    assert len(await engine.everything("/contacts")) == 27

@@ -26,6 +26,9 @@ Funnels: TypeAlias = Mapping[str, Sequence[str]]
 """The names of all funnels, each with those of its stages."""
 
 ACTION_LIMIT: Final = 50
+MATCHES_LIMIT: Final = 20
+"""How many patterns (`matches`) a rule may have: each is looked for in up to 64 KiB of text, for every event."""
+
 TRIGGER_LIMIT: Final = 50
 TEXT_LIMIT: Final = 10_000
 PASSWORD_LIMIT: Final = 1_000
@@ -50,6 +53,7 @@ def check(given: Mapping[str, Any], funnels: Funnels) -> list[Problem]:
             found += _stage_problems(trigger, f"/triggers/{n}", funnels)
     if "conditions" in given:
         found += _condition_problems(given["conditions"], triggers, funnels)
+    found += _too_many_patterns(triggers, given.get("conditions"))
     for branch in ("actions", "otherwise"):
         actions: Sequence[a.Action | None] = given.get(branch, ())
         found += _too_many(f"/{branch}", actions, ACTION_LIMIT)
@@ -58,6 +62,19 @@ def check(given: Mapping[str, Any], funnels: Funnels) -> list[Problem]:
                 found += check_action(action, f"/{branch}/{n}")
                 found += _stage_problems(action, f"/{branch}/{n}", funnels)
     return found
+
+
+def _too_many_patterns(triggers: Sequence[Trigger | None], condition: conditions.Condition | None) -> Iterator[Problem]:
+    places = [
+        pointer
+        for n, trigger in enumerate(triggers)
+        for pointer in (() if trigger is None else matching.patterns(trigger, f"/triggers/{n}"))
+    ]
+    if condition is not None:
+        places += [place for node, place, _ in conditions.walk(condition) if getattr(node, "op", None) == "matches"]
+    if len(places) > MATCHES_LIMIT:
+        detail = f"at most {MATCHES_LIMIT} conditions and filters with matches, and this rule has {len(places)}"
+        yield Problem(f"{places[MATCHES_LIMIT]}/op", detail)
 
 
 def check_action(action: a.Action, pointer: str) -> list[Problem]:  # noqa: C901 - one arm per kind

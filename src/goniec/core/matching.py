@@ -184,6 +184,17 @@ def _score_problems(trigger: ScoreChanged, pointer: str) -> list[Problem]:
     return found
 
 
+def patterns(trigger: Trigger, pointer: str) -> list[str]:
+    """Say where a trigger looks for a pattern (`matches`)."""
+    if not isinstance(trigger, ExternalAdded | ExternalChanged):
+        return []
+    return [
+        f"{pointer}/properties/{escaped(name)}"
+        for name, wanted in (trigger.properties or {}).items()
+        if isinstance(wanted, Filter) and wanted.op == "matches"
+    ]
+
+
 def _external_problems(trigger: ExternalAdded | ExternalChanged, pointer: str) -> list[Problem]:
     found = []
     if trigger.value is not None:

@@ -28,6 +28,9 @@ T = TypeVar("T")
 EVENTS_LIMIT: Final = 1_000
 """How many events one call may bring."""
 
+CHANGES_LIMIT: Final = 10_000
+"""Tags, details, notes and the like that the contacts of one call may bring: each becomes an event of its own."""
+
 DEDUP_KEY_LIMIT: Final = 200
 
 AHEAD_LIMIT: Final[Millis] = DAY
@@ -146,13 +149,20 @@ def event_call(event: EventIn, origin: Origin) -> Call | list[Problem]:
 
 def _intake(events: Sequence[EventIn | list[Problem]], origin: Origin, *, single: bool) -> Intake:
     intake = Intake([], [], {}, single)
+    changes = 0
     for n, event in enumerate(events):
         call = event_call(event, origin) if isinstance(event, EventIn) else event
         if isinstance(call, Call):
             intake.calls.append(call)
             intake.places.append(n)
+            changes += len(call.changes)
         else:
             intake.refused[n] = call
+    if changes > CHANGES_LIMIT:
+        detail = (
+            f"at most {CHANGES_LIMIT} changes of contacts in one call, and this asks for {changes}; send fewer events"
+        )
+        raise Invalid(Problem("/events" if not single else "/contact", detail))
     return intake
 
 

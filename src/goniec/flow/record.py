@@ -35,6 +35,9 @@ BATCH_CALLS: Final = 500
 A job is never split, so that its answer can be remembered with it.
 """
 
+CHANGES_PER_CALL: Final = 20
+"""So many changes weigh as much as a call."""
+
 WAITING_CALLS: Final = 10_000
 WAITING_BYTES: Final = 64 * 1024 * 1024
 """How much may wait to be recorded before callers are sent away."""
@@ -204,12 +207,12 @@ class Recorder:
     def _next_jobs(self) -> list["_Job"]:
         jobs: list[_Job] = []
         taken = 0
-        while self._jobs and (not jobs or taken + len(self._jobs[0].calls) <= BATCH_CALLS):
+        while self._jobs and (not jobs or taken + self._jobs[0].weight <= BATCH_CALLS):
             job = self._jobs.popleft()
-            taken += len(job.calls)
+            taken += job.weight
             self._bytes -= job.size
+            self._waiting -= len(job.calls)
             jobs.append(job)
-        self._waiting -= taken
         return jobs
 
     async def _settle(self, jobs: Sequence["_Job"], riders: Sequence["_Rider"]) -> None:
@@ -384,15 +387,19 @@ def _nobody(_: list[Delivery]) -> None:
 
 
 class _Job:
-    """One request's calls, and the future that its caller waits on."""
+    """One request's calls, and the future that its caller waits on.
 
-    __slots__ = ("answering", "calls", "done", "refused", "size")
+    `weight` is what it adds to a transaction: its calls, and the more the more changes they bring.
+    """
+
+    __slots__ = ("answering", "calls", "done", "refused", "size", "weight")
 
     def __init__(self, calls: Sequence[Call], refused: int, size: int, answering: Answering | None) -> None:
         self.calls = calls
         self.refused = refused
         self.size = size
         self.answering = answering
+        self.weight = len(calls) + sum(len(call.changes) for call in calls) // CHANGES_PER_CALL
         self.done: asyncio.Future[Sequence[Result] | Remembered] = asyncio.get_running_loop().create_future()
 
     def succeed(self, results: Sequence[Result] | Remembered) -> None:

@@ -5,7 +5,7 @@ from zoneinfo import available_timezones
 
 from goniec.core.problems import Invalid
 from goniec.flow.configure import Conflict
-from goniec.flow.users import SignedIn, Throttled, add_user, open_session, sign_in, sign_out
+from goniec.flow.users import LIFE_REMEMBERED, SignedIn, Throttled, add_user, open_session, sign_in, sign_out
 from goniec.web.panel.forms import Form
 from goniec.web.panel.page import Visit, page
 from goniec.web.panel.serve import SESSION_COOKIE, local_target
@@ -99,7 +99,7 @@ async def first_account(visit: Visit) -> Reply:
 
 
 def _let_in(visit: Visit, made: SignedIn) -> None:
-    seconds = (made.session.expires_at - visit.now) // 1000 if made.session.remember else None
+    seconds = LIFE_REMEMBERED // 1000 if made.session.remember else None
     visit.csrf = made.session.csrf
     visit.set_cookie(SESSION_COOKIE, made.token, seconds=seconds)
 

@@ -164,7 +164,7 @@ async def has(engine: Engine, status: str, count: int) -> bool:
 
 async def tried(engine: Engine) -> bool:
     found = (await engine.get("/deliveries"))["items"]
-    return bool(found) and found[0]["attempts"] > 0
+    return bool(found) and found[0]["attemptCount"] > 0
 
 
 def signed_in(engine: Engine, browser: Browser, language: str, role: str = "editor") -> "SignedIn":

@@ -1,0 +1,137 @@
+"""A Goniec with life in it: contacts that behave, rules that fire, receivers that answer and one that does not.
+
+For tests that look at pages, and for the screenshots of the documents.
+"""
+
+from typing import Any, Final
+
+from tests.e2e.engine import Engine, eventually
+
+PEOPLE: Final = (
+    ("Anna Wiśniewska", "anna.wisniewska@zlotyklos.example", "Piekarnia Złoty Kłos", "+48 501 234 567"),
+    ("Marek Lis", "m.lis@serwislis.example", "Serwis Lis", "+48 600 100 201"),
+    ("Łukasz Żółtowski", "lukasz@zoltowski-meble.example", "Żółtowski Meble", None),
+    ("Piotr Kamiński", "p.kaminski@transbud.example", "Transbud", "+48 600 100 203"),
+    ("Katarzyna Zielińska", "kasia@pracowniazielinska.example", "Pracownia Zielińska", None),
+    ("Tomasz Wójcik", "t.wojcik@poczta.example", None, "+48 600 100 205"),
+    ("Magdalena Kowalczyk", "magda@kowalczykdesign.example", "Kowalczyk Design", None),
+    ("Michał Dąbrowski", "biuro@dabrowskimeble.example", "Dąbrowski Meble", "+48 600 100 207"),
+    ("Agnieszka Szymańska", "agnieszka@aptekapodlipa.example", "Apteka pod Lipą", None),
+    ("Olena Kovalenko", "olena@kovalenkostudio.example", "Kovalenko Studio", "+380 44 123 45 67"),
+    ("Joanna Kozłowska", None, None, "+48 509 771 230"),
+    ("Krzysztof Jankowski", "krzysztof@agrojan.example", "Agrojan", None),
+)
+
+CRM: Final = "inbox:crm"
+SALES: Final = "inbox:sprzedaz"
+DEAD: Final = "http://127.0.0.1:9/powiadomienia"
+
+
+def rules() -> list[dict[str, Any]]:
+    """The rules, as `POST /rules` takes them."""
+    basic = {"username": "goniec", "password": "tajne"}
+    score = {"type": "score", "op": "gte", "value": 100}
+    return [
+        rule(
+            "Nowy kontakt → CRM",
+            "CRM",
+            {"type": "contact.created"},
+            hook(CRM, basic),
+            description="załóż kartę klienta w CRM",
+        ),
+        rule(
+            "Nowy klient VIP → CRM",
+            "CRM",
+            {"type": "contact.tagged", "tags": ["VIP"]},
+            hook(CRM, basic),
+            {"type": "addTag", "tag": "WYSLANE_DO_CRM"},
+            description="nowy VIP: przypisz opiekuna",
+            conditions={
+                "type": "all",
+                "of": [
+                    score,
+                    {
+                        "type": "any",
+                        "of": [{"type": "state", "op": "in", "value": ["CUSTOMER", "PARTNER"]}, {"type": "hasPhone"}],
+                    },
+                ],
+            },
+        ),
+        rule(
+            "Zmiana etapu w lejku → zespół",
+            "Sprzedaż",
+            {"type": "contact.stage_entered", "funnel": "Sprzedaż"},
+            hook(DEAD),
+            {"type": "addScore", "points": 20},
+            description="powiadom zespół",
+        ),
+        rule(
+            "Scoring 100 → telefon od handlowca",
+            "Sprzedaż",
+            {"type": "contact.score_changed", "value": 100},
+            hook(SALES),
+        ),
+        rule(
+            "Zakup → punkty",
+            "Sklep",
+            {"type": "external_event.added", "kinds": ["PURCHASE"]},
+            {"type": "addScore", "points": 50},
+            {"type": "setState", "state": "CUSTOMER"},
+        ),
+        rule(
+            "Wizyta w cenniku → punkty",
+            "Sklep",
+            {"type": "page.visited", "urls": ["**/cennik**"]},
+            {"type": "addScore", "points": 5},
+        ),
+        rule("Brak aktywności 60 dni", "", {"type": "contact.inactive", "days": 60}, hook(CRM, basic), active=False),
+    ]
+
+
+def rule(name: str, group: str, trigger: dict[str, Any], *actions: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"name": name, "group": group, "active": True, "triggers": [trigger], "actions": list(actions)} | more
+
+
+def hook(url: str, auth: dict[str, str] | None = None) -> dict[str, Any]:
+    return {"type": "webhook", "url": url} | ({"basicAuth": auth} if auth else {})
+
+
+async def enliven(engine: Engine) -> dict[str, str]:
+    """Let things happen, and give the ids of what the pages are about."""
+    await engine.post("/funnels", {"name": "Sprzedaż", "stages": ["Nowa", "Negocjacje", "Wygrana"]}, 201)
+    made = [await engine.post("/rules", one, 201) for one in rules()]
+    await engine.post("/keys", {"name": "sklep", "scope": "ingest"}, 201)
+    ids = []
+    for name, email, company, phone in PEOPLE:
+        contact = {"name": name, "email": email, "company": company, "phone": phone, "tags": ["NEWSLETTER"]}
+        ids.append((await engine.post("/contacts", {key: value for key, value in contact.items() if value}, 201))["id"])
+    for n, id in enumerate(ids):
+        url = f"https://sklep.example/{('cennik', 'koszyk', 'oferta')[n % 3]}"
+        happened = [{"type": "page.visited", "contact": {"id": id}, "data": {"url": url}} for _ in range(n % 4 + 1)]
+        if n % 2 == 0:
+            data = {"kind": "PURCHASE", "value": 120 + n * 33.5, "products": [f"SKU-{n}"], "description": "Zamówienie"}
+            happened += [{"type": "external_event.added", "contact": {"id": id}, "data": data}] * 2
+        await engine.post("/events", {"events": happened}, 202)
+    anna = ids[0]
+    await engine.post(f"/contacts/{anna}/tags", {"add": ["VIP", "HURT"]})
+    await engine.post(f"/contacts/{anna}/details", {"details": {"branża": "piekarnia", "rabat": 7.5, "faktura": True}})
+    await engine.post(f"/contacts/{anna}/notes", {"text": "Oddzwonić w piątek po 14."})
+    await engine.post(f"/contacts/{anna}/consents", {"consents": {"newsletter": True, "telefon": False}})
+    for id in ids[1:5]:
+        await engine.post(f"/contacts/{id}/stage", {"funnel": "Sprzedaż", "stage": "Negocjacje"})
+
+    async def settled() -> bool:
+        pending = (await engine.get("/deliveries", status="pending", limit=1000))["items"]
+        return all(one["attemptCount"] for one in pending)
+
+    await eventually(settled, "every delivery was tried")
+    failing = (await engine.get("/deliveries", status="pending"))["items"]
+    delivered = (await engine.get("/deliveries", status="delivered"))["items"]
+    return {
+        "contact": anna,
+        "rule": made[1]["id"],
+        "stage_rule": made[2]["id"],
+        "delivered": delivered[0]["id"],
+        "pending": failing[0]["id"],
+        "endpoint": failing[0]["endpointId"],
+    }

@@ -152,11 +152,14 @@ def succeeded(delivery: Delivery, at: int = NOW, **fields: Any) -> Finished:
     return Finished(done, made)
 
 
-def failed(delivery: Delivery, at: int = NOW, due_at: int | None = None, **fields: Any) -> Finished:
+def failed(
+    delivery: Delivery, at: int = NOW, due_at: int | None = None, failure: Failure = Failure.SERVER, **fields: Any
+) -> Finished:
     """An attempt that did not; tried again at `due_at`, or given up."""
     status = Status.FAILED if due_at is None else Status.PENDING
     after = replace(delivery, **{"status": status, "due_at": due_at, "counted": delivery.counted + 1, **fields})
-    return Finished(after, attempt(delivery, at, status=500, failure=Failure.SERVER, detail="server error"))
+    said = {"status": 500, "failure": failure, "detail": "server error"}
+    return Finished(after, attempt(delivery, at, **said))
 
 
 def attempt(delivery: Delivery, at: int, **fields: Any) -> Attempt:

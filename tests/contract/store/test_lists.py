@@ -5,30 +5,52 @@ from functools import partial
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from goniec.core.model import Delivery, Status, Tag
-from goniec.ports import Changes, ContactFilter, DeliveryFilter, EventFilter, Page, RunFilter, Store, Tx
+from goniec.core.ids import uuid7
+from goniec.core.model import ROWS, Delivery, Failure, Outcome, Run, Stage, Status, Tag
+from goniec.ports import (
+    FIRED,
+    Changes,
+    ContactFilter,
+    DeliveryFilter,
+    EventFilter,
+    Page,
+    Rows,
+    RunFilter,
+    Store,
+    Tx,
+)
 from tests.contract.store.scribe import DAY, ENDPOINT, NOW, RULE, Scribe, failed, ids, succeeded
 
-Reading = Callable[[Page], Awaitable[list[Any]]]
+Reading = Callable[[Page], Awaitable[Rows[Any]]]
 
 
-async def every_page(read: Reading, *, newest: bool = False, limit: int = 2) -> list[str]:
+async def every_page(read: Reading, page: Page) -> list[str]:
     """Turn pages to the end."""
     found: list[str] = []
-    while rows := await read(Page(limit, found[-1] if found else None, newest)):
-        assert len(rows) <= limit
+    turned = 0
+    while True:
+        rows = await read(page)
+        assert len(rows) <= page.limit
         found += ids(rows)
-    return found
+        if rows.stopped is None and len(rows) < page.limit:
+            return found
+        after = rows.stopped or rows[-1].id
+        assert page.after is None or (after < page.after if page.newest else after > page.after), "it goes on"
+        page = replace(page, after=after)
+        turned += 1
+        assert turned < 1_000, "it comes to an end"
 
 
 async def check_pages(read: Reading, expected: list[str]) -> None:
-    """Whatever the size of the page and the direction, each row comes once and in order."""
+    """Whatever the size of the page, the direction, and the patience, each row comes once and in order."""
     expected = sorted(expected)
-    assert ids(await read(Page(1_000))) == expected
-    for limit in (1, 2, 3):
-        assert await every_page(read, limit=limit) == expected
-        assert await every_page(read, limit=limit, newest=True) == expected[::-1]
+    rows = await read(Page(1_000))
+    assert (ids(rows), rows.stopped) == (expected, None)
+    for limit, most in ((1, 10_000), (2, 10_000), (3, 10_000), (2, 1), (50, 1), (50, 7)):
+        assert await every_page(read, Page(limit, most=most)) == expected, (limit, most)
+        assert await every_page(read, Page(limit, newest=True, most=most)) == expected[::-1], (limit, most)
 
 
 # --- contacts -------------------------------------------------------------------------------------------------------
@@ -92,8 +114,11 @@ class TestContacts:
         ],
     )
     async def test_q_is_literal_text_in_any_case(self, store: Store, q: str, expected: list[str]) -> None:
-        found = await store.queries.contacts(ContactFilter(q=q), Page())
-        assert ids(found) == expected
+        await check_pages(partial(store.queries.contacts, ContactFilter(q=q)), expected)
+        # what was put off while it was recorded is found all the same
+        while await store.transact(lambda tx: tx.catch_up(3)):
+            pass
+        await check_pages(partial(store.queries.contacts, ContactFilter(q=q)), expected)
 
     async def test_search_follows_changes(self, store: Store, scribe: Scribe) -> None:
         await scribe.happen("c1")
@@ -101,6 +126,52 @@ class TestContacts:
         await scribe.save(Changes(contacts=[changed]))
         assert ids(await store.queries.contacts(ContactFilter(q="nowa"), Page())) == ["c1"]
         assert await store.queries.contacts(ContactFilter(q="łódź"), Page()) == []
+
+
+async def test_contacts_by_state_and_stage(store: Store, scribe: Scribe) -> None:
+    await scribe.contact("c1", email="a@x.pl", state="CUSTOMER")
+    await scribe.contact("c2", email="b@x.pl", state="CUSTOMER", stages={"Sprzedaż": Stage("Nowy", NOW)})
+    await scribe.contact("c3", email="c@x.pl", stages={"Sprzedaż": Stage("Nowy", NOW), "B2B": Stage("Nowy", NOW)})
+    await scribe.contact("c4", email="d@x.pl", state="PARTNER", tags={"VIP": Tag(NOW)})
+
+    async def check(expected: list[str], **wanted: Any) -> None:
+        await check_pages(partial(store.queries.contacts, ContactFilter(**wanted)), expected)
+
+    await check(["c1", "c2"], state="CUSTOMER")
+    await check(["c3"], state="UNKNOWN")
+    await check([], state="PROSPECT")
+    await check(["c2", "c3"], stage=("Sprzedaż", "Nowy"))
+    await check(["c3"], stage=("B2B", "Nowy"))
+    await check([], stage=("Nowy", "Sprzedaż"))
+    await check(["c2"], stage=("Sprzedaż", "Nowy"), state="CUSTOMER")
+    await check(["c3"], stage=("Sprzedaż", "Nowy"), state="UNKNOWN")
+    await check(["c2"], stage=("Sprzedaż", "Nowy"), q="b@x")
+    await check(["c4"], state="PARTNER", tag="VIP")
+    moved = replace(scribe.contacts["c2"], state="UNKNOWN", stages={"Sprzedaż": Stage("Oferta", NOW)})
+    await scribe.save(Changes(contacts=[moved]))
+    await check(["c1"], state="CUSTOMER")
+    await check(["c2", "c3"], state="UNKNOWN")
+    await check(["c3"], stage=("Sprzedaż", "Nowy"))
+    await check(["c2"], stage=("Sprzedaż", "Oferta"))
+    await store.transact(lambda tx: tx.merge_chain("c1", "c2"))
+    await store.transact(lambda tx: tx.erase("c4", NOW))
+    await check([], stage=("Sprzedaż", "Oferta"))
+    await check([], state="PARTNER")
+
+
+async def test_contacts_by_when_they_were_made(store: Store, scribe: Scribe) -> None:
+    made = []
+    for n in range(6):
+        scribe.now = NOW + n * DAY
+        made.append((await scribe.contact(uuid7(scribe.now, n), email=f"{n}@x.pl", state="CUSTOMER")).id)
+    for wanted, expected in (
+        (ContactFilter(since=NOW + 2 * DAY), made[2:]),
+        (ContactFilter(until=NOW + 2 * DAY), made[:2]),
+        (ContactFilter(since=NOW + DAY, until=NOW + 3 * DAY, q="x.pl"), made[1:3]),
+        (ContactFilter(since=NOW + DAY + 1, state="CUSTOMER"), made[2:]),
+        (ContactFilter(since=-1, until=NOW * 2), made),
+    ):
+        await check_pages(partial(store.queries.contacts, wanted), expected)
 
 
 async def test_an_unknown_contact(store: Store) -> None:
@@ -164,8 +235,65 @@ async def test_runs_of_a_rule(store: Store, scribe: Scribe) -> None:
     assert await store.queries.runs(RunFilter("rul_3"), Page()) == []
 
 
+OUTCOMES = sorted(ROWS)
+
+
+@pytest.fixture
+async def evaluations(scribe: Scribe) -> list[Run]:
+    """Runs of two rules with every outcome that has rows, over some days."""
+    made = []
+    for n in range(40):
+        scribe.now = NOW + n * DAY // 8
+        part = scribe.sent(scribe.event(f"c{n % 3}"), rule_id=f"rul_{n % 2}")
+        run = replace(part.runs[0], outcome=OUTCOMES[n * 7 // 3 % len(OUTCOMES)])
+        await scribe.save(Changes(events=part.events, runs=[run]))
+        made.append(run)
+    assert {run.outcome for run in made} == ROWS
+    return made
+
+
+async def test_runs(store: Store, evaluations: list[Run]) -> None:
+    for wanted in (
+        RunFilter(),
+        RunFilter("rul_0"),
+        RunFilter("rul_9"),
+        RunFilter(outcomes=FIRED),
+        *(RunFilter(outcomes=(outcome,)) for outcome in Outcome),
+        *(RunFilter("rul_1", (outcome,)) for outcome in Outcome),
+        RunFilter("rul_1", (Outcome.FIRED, Outcome.LOOP_STOPPED, Outcome.FIRED)),
+        RunFilter("rul_0", since=NOW + DAY),
+        RunFilter(since=NOW + DAY, until=NOW + 3 * DAY),
+        RunFilter("rul_0", FIRED, since=NOW + DAY, until=NOW + 3 * DAY),
+    ):
+        expected = [
+            run.id
+            for run in evaluations
+            if wanted.rule_id in {None, run.rule_id}
+            and (not wanted.outcomes or run.outcome in wanted.outcomes)
+            and (wanted.since is None or run.at >= wanted.since)
+            and (wanted.until is None or run.at < wanted.until)
+        ]
+        await check_pages(partial(store.queries.runs, wanted), expected)
+
+
+async def test_the_last_run_of_each_rule(store: Store, evaluations: list[Run]) -> None:
+    def last(rule_id: str, *outcomes: Outcome) -> Run:
+        return [run for run in evaluations if run.rule_id == rule_id and run.outcome in outcomes][-1]
+
+    found = await store.queries.last_runs(["rul_0", "rul_1", "rul_9"])
+    assert found == {rule: last(rule, *FIRED) for rule in ("rul_0", "rul_1")}
+    found = await store.queries.last_runs(["rul_1"], (Outcome.LOOP_STOPPED, Outcome.CONFIG_ERROR))
+    assert found == {"rul_1": last("rul_1", Outcome.LOOP_STOPPED, Outcome.CONFIG_ERROR)}
+    assert await store.queries.last_runs([]) == {}
+    assert await store.queries.last_runs(["rul_0"], ()) == {}
+    assert await store.queries.last_runs(["rul_9"]) == {}
+
+
 async def cancel(delivery_id: str, tx: Tx) -> None:
     await tx.cancel(delivery_id, NOW)
+
+
+FAILURES = (Failure.SERVER, Failure.TIMEOUT, Failure.DNS)
 
 
 @pytest.fixture
@@ -182,9 +310,11 @@ async def log(scribe: Scribe, store: Store) -> list[Delivery]:
             case 0:
                 await scribe.finish(succeeded(delivery))
             case 1:
-                await scribe.finish(failed(delivery))
+                await scribe.finish(failed(delivery, failure=FAILURES[n // 5 % 3]))
             case 2:
                 await store.transact(partial(cancel, delivery.id))
+            case 3 if n % 2:
+                await scribe.finish(failed(delivery, due_at=scribe.now + DAY, failure=FAILURES[n // 5 % 3]))
             case _:
                 pass
     found = []
@@ -193,6 +323,8 @@ async def log(scribe: Scribe, store: Store) -> list[Delivery]:
         assert one is not None
         found.append(one[0])
     assert {delivery.status for delivery in found} == set(Status)
+    assert {delivery.failure for delivery in found} == {None, *FAILURES}
+    assert {delivery.failure for delivery in found if delivery.status is Status.PENDING} > {None}
     return found
 
 
@@ -213,6 +345,26 @@ WANTED: list[dict[str, Any]] = [
     {"rule_id": "rul_0", "since": NOW + DAY},
     {"endpoint_id": "end_0", "until": NOW + DAY, "contact_id": "c0"},
     {"status": Status.PENDING, "endpoint_id": "end_2", "rule_id": "rul_1", "contact_id": "c1", "since": NOW},
+    *({"failure": failure} for failure in (*FAILURES, Failure.GONE)),
+    *({"failure": Failure.SERVER, "status": status} for status in Status),
+    {"failure": Failure.SERVER, "endpoint_id": "end_2"},
+    {"failure": Failure.TIMEOUT, "rule_id": "rul_1"},
+    {"failure": Failure.DNS, "contact_id": "c0"},
+    {"failure": Failure.SERVER, "rule_id": "rul_0", "endpoint_id": "end_0", "until": NOW + 2 * DAY},
+    *({"test": test} for test in (True, False)),
+    *({"test": test, "contact_id": contact} for test in (True, False) for contact in ("c7", "c0")),
+    *({"test": test, "rule_id": "rul_0"} for test in (True, False)),
+    {"test": True, "rule_id": "rul_1"},
+    {"test": True, "endpoint_id": "end_2", "status": Status.HELD},
+    {"test": True, "failure": Failure.SERVER},
+    {"statuses": (Status.FAILED, Status.CANCELLED)},
+    {"statuses": (Status.FAILED, Status.PENDING)},
+    {"statuses": (Status.FAILED, Status.PENDING), "endpoint_id": "end_2"},
+    {"statuses": (Status.PENDING, Status.HELD), "rule_id": "rul_0"},
+    {"statuses": (Status.DELIVERED, Status.FAILED)},
+    {"statuses": (Status.DELIVERED, Status.FAILED), "status": Status.FAILED},
+    {"statuses": (Status.DELIVERED,), "status": Status.FAILED},
+    {"statuses": tuple(Status), "since": NOW + DAY, "endpoint_id": "end_1"},
 ]
 
 
@@ -228,6 +380,9 @@ async def test_deliveries(store: Store, log: list[Delivery]) -> None:
 def matches(delivery: Delivery, wanted: DeliveryFilter) -> bool:
     return (
         wanted.status in {None, delivery.status}
+        and (not wanted.statuses or delivery.status in wanted.statuses)
+        and wanted.failure in {None, delivery.failure}
+        and wanted.test in {None, delivery.test}
         and wanted.rule_id in {None, delivery.rule_id}
         and wanted.endpoint_id in {None, delivery.endpoint_id}
         and wanted.contact_id in {None, delivery.contact_id}

@@ -11,7 +11,7 @@ from typing import Final
 
 import apsw
 
-from goniec.store.sqlite.sql import ManyRows, fetch, texts
+from goniec.store.sqlite.sql import ManyRows, fetch, numbers, texts
 
 LETTERS: Final = 3
 """Shorter texts cannot be found by trigrams."""
@@ -66,6 +66,6 @@ def search(db: apsw.Connection, folded: str) -> list[str] | None:
         return None
     ids = [id for id, _ in db.execute(_NEW_ONES, (folded,))]
     if found:
-        numbers = apsw.carray(tuple(n for (n,) in found))
-        ids += [id for (id,) in db.execute(_KNOWN_ONES, (numbers, folded))]
+        known = db.execute(_KNOWN_ONES, (numbers(n for (n,) in found), folded))
+        ids += [id for (id,) in known]
     return ids

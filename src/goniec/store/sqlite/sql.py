@@ -4,6 +4,7 @@ apsw gives up the interpreter's lock at every statement, so fewer and larger one
 texts are few, so that the connection keeps them prepared.
 """
 
+from array import array
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any, Final, TypeAlias
@@ -55,6 +56,11 @@ def fetch(db: apsw.Connection, text: str, values: Sequence[Any] = ()) -> list[tu
 def texts(values: Iterable[str]) -> CArray:
     """A list for `IN (SELECT value FROM carray(?))` or a join; it may not be empty."""
     return apsw.carray(tuple(values))
+
+
+def numbers(values: Iterable[int]) -> CArray:
+    """The same of whole numbers."""
+    return apsw.carray(array("q", values))
 
 
 def blobs(values: Iterable[bytes]) -> CArray:

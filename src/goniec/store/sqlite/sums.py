@@ -4,7 +4,6 @@ A transaction tallies what it writes and adds all of it up in one statement befo
 next to nothing for each event, and charts read a few rows. They outlive retention. Test sends are nobody's statistics.
 """
 
-from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,7 +14,7 @@ import apsw
 from goniec.core.model import Delivery, Event, Run, Status
 from goniec.core.times import HOUR, Millis
 from goniec.ports import FIRED, Finished, Subject, Sum
-from goniec.store.sqlite.sql import fetch, insert, texts
+from goniec.store.sqlite.sql import fetch, insert, numbers, texts
 
 FIGURES: Final = Sum.__struct_fields__[2:]
 """What is counted, each in a column of that name."""
@@ -58,8 +57,7 @@ def sums(
     elif not ids or first >= end:
         return []
     elif len(ids) * (end - first) <= LOOK_UPS:
-        hours = apsw.carray(array("q", range(first, end)))
-        found = fetch(db, _FEW, (since, step, kind, hours, texts(ids)))
+        found = fetch(db, _FEW, (since, step, kind, numbers(range(first, end)), texts(ids)))
     else:
         found = fetch(db, _SOME, (since, step, kind, first, end, texts(ids)))
     return [Sum(subject, since + n * step, *figures) for subject, n, *figures in found]

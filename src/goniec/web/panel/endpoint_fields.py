@@ -1,0 +1,184 @@
+"""The form of an endpoint's settings: from an endpoint to fields, and from what was sent to a draft.
+
+Called by `views.endpoint_form`. What cannot be read is told at its field, in the viewer's words; what makes no sense
+is for the flow to tell. The value of a secret header is in no form: left empty, it stays what it is.
+"""
+
+import re
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from goniec.core.endpoint import Endpoint
+from goniec.flow.endpoints import EndpointDraft, HeaderDraft
+from goniec.web.panel.forms import Form
+from goniec.web.panel.spans import read_span, read_spans, span_text, spans_text
+from goniec.web.panel.words import Words
+
+SPARE: Final = 1
+"""Empty rows for further headers."""
+
+_WHOLE: Final = re.compile(r"\d{1,9}", re.ASCII)
+_DECIMAL: Final = re.compile(r"\d{1,9}(?:[.,]\d{1,9})?", re.ASCII)
+
+
+class HeaderRow(Struct, frozen=True):
+    """A header in the form; `stored` says that a secret value is kept, which is shown to nobody."""
+
+    name: str = ""
+    value: str = ""
+    secret: bool = False
+    stored: bool = False
+
+
+class Fields(Struct, frozen=True, kw_only=True):
+    """What stands in the form, as texts."""
+
+    url: str
+    schedule: str
+    timeout: str
+    connect_timeout: str
+    concurrency: str
+    order: bool
+    order_hold: str
+    tell_erasure: bool
+    headers: tuple[HeaderRow, ...]
+
+
+def shown(endpoint: Endpoint, words: Words) -> Fields:
+    """Give the fields of an endpoint as it is."""
+    policy = endpoint.policy
+    return Fields(
+        url=endpoint.url,
+        schedule=spans_text(policy.schedule),
+        timeout=_decimal(policy.timeout, words),
+        connect_timeout=_decimal(policy.connect_timeout, words),
+        concurrency=str(policy.concurrency),
+        order=policy.order,
+        order_hold=span_text(policy.order_hold),
+        tell_erasure=policy.tell_erasure,
+        headers=tuple(
+            HeaderRow(header.name, header.value or "", header.sealed is not None, header.sealed is not None)
+            for header in endpoint.headers
+        ),
+    )
+
+
+def sent(form: Form) -> Fields:
+    """Give the fields as they were sent; rows of headers in which nothing stands are left out."""
+    rows = []
+    for number in form.all("header"):
+        name, value = form.text(f"header/{number}/name"), form.get(f"header/{number}/value")
+        row = HeaderRow(name, value, f"header/{number}/secret" in form, f"header/{number}/stored" in form)
+        if name or value:
+            rows.append(row)
+    return Fields(
+        url=form.text("url"),
+        schedule=form.get("schedule"),
+        timeout=form.text("timeout"),
+        connect_timeout=form.text("connectTimeout"),
+        concurrency=form.text("concurrency"),
+        order="order" in form,
+        order_hold=form.text("orderHold"),
+        tell_erasure="tellErasure" in form,
+        headers=tuple(rows),
+    )
+
+
+def reshaped(fields: Fields, button: str) -> Fields:
+    """Do what a button of the form asks for: `drop/N` takes a header out. Any other gives room for one more."""
+    _, _, number = button.partition("drop/")
+    return replace(fields, headers=tuple(row for n, row in enumerate(fields.headers) if str(n) != number))
+
+
+def rows(fields: Fields) -> tuple[HeaderRow, ...]:
+    """Give the rows of headers that the form shows."""
+    return (*fields.headers, *(HeaderRow() for _ in range(SPARE)))
+
+
+def draft(fields: Fields, words: Words) -> tuple[EndpointDraft, dict[str, str]]:
+    """Give what is wanted, and what could not be read of it, by field."""
+    problems: dict[str, str] = {}
+    made = EndpointDraft(
+        url=fields.url,
+        headers=tuple(_header(row) for row in fields.headers),
+        schedule=_schedule(fields.schedule, words, problems),
+        timeout=_seconds(fields.timeout, "timeout", words, problems),
+        connect_timeout=_seconds(fields.connect_timeout, "connectTimeout", words, problems),
+        concurrency=_whole(fields.concurrency, words, problems),
+        order=fields.order,
+        order_hold=_hold(fields.order_hold, words, problems),
+        tell_erasure=fields.tell_erasure,
+    )
+    return made, problems
+
+
+def difference(theirs: Fields, mine: Fields, words: Words) -> list[tuple[str, str, str]]:
+    """What is saved now beside what stands in the form, where they differ: (what, theirs, mine)."""
+    named: dict[str, str] = {
+        "url": words.say("Address"),
+        "schedule": words.say("Waits before further attempts"),
+        "timeout": words.say("Time for an attempt"),
+        "connect_timeout": words.say("Time to connect"),
+        "concurrency": words.say("Requests at a time"),
+        "order": words.say("One after the other for each contact"),
+        "order_hold": words.say("Steps aside after"),
+        "tell_erasure": words.say("Tell of erased contacts"),
+        "headers": words.say("Own headers"),
+    }
+    pairs = ((word, getattr(theirs, name), getattr(mine, name)) for name, word in named.items())
+    return [(word, _told(one, words), _told(other, words)) for word, one, other in pairs if one != other]
+
+
+def _header(row: HeaderRow) -> HeaderDraft:
+    """A secret one left empty keeps its value, and so does nothing else."""
+    return HeaderDraft(row.name, None if row.secret and not row.value else row.value, row.secret)
+
+
+def _schedule(text: str, words: Words, problems: dict[str, str]) -> tuple[int, ...]:
+    try:
+        return read_spans(text)
+    except ValueError as error:
+        problems["schedule"] = words.say(
+            "“%(text)s” is no span of time. Write them like this: 5 s, 1 min, 2 h.", text=str(error).strip()[:40]
+        )
+        return ()
+
+
+def _hold(text: str, words: Words, problems: dict[str, str]) -> int:
+    try:
+        return read_span(text or "0")
+    except ValueError:
+        problems["orderHold"] = words.say("Write a span of time, such as 30 min, or 0.")
+        return 0
+
+
+def _seconds(text: str, name: str, words: Words, problems: dict[str, str]) -> float:
+    if _DECIMAL.fullmatch(text):
+        return float(text.replace(",", "."))
+    problems[name] = words.say("Write a number of seconds.")
+    return 1
+
+
+def _whole(text: str, words: Words, problems: dict[str, str]) -> int:
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    problems["concurrency"] = words.say("Write a whole number.")
+    return 1
+
+
+def _decimal(value: float, words: Words) -> str:
+    text = f"{value:g}"
+    return text.replace(".", ",") if words.language == "pl" else text
+
+
+def _told(value: Any, words: Words) -> str:  # noqa: ANN401 - any field
+    match value:
+        case bool():
+            return words.say("yes") if value else words.say("no")
+        case tuple():
+            lines = (f"{row.name}: {words.say('hidden') if row.secret else row.value}" for row in value)
+            return "\n".join(lines) or "\N{EN DASH}"
+        case _:
+            return value or "\N{EN DASH}"

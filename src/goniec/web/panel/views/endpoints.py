@@ -1,0 +1,226 @@
+"""Endpoints: the list, one of them with its health, pausing and resuming, deleting.
+
+What changes an endpoint's settings and secrets is in `endpoint_form`.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from goniec.core.endpoint import Endpoint
+from goniec.core.labels import Label
+from goniec.core.model import Contact, Delivery, Status
+from goniec.core.times import DAY, SECOND
+from goniec.flow.configure import Conflict, Missing, Named, Refusal, Stale, usage
+from goniec.flow.endpoints import EndpointSaved, delete_endpoint, endpoint_tag, pause_endpoint, resume_endpoint
+from goniec.ports import DeliveryFilter, Page, Queries, Queue, Sum
+from goniec.web.lists import closed, opened
+from goniec.web.panel.failures import answer_name
+from goniec.web.panel.health import STATES, Seen, State, health, state_of
+from goniec.web.panel.page import Visit, page
+from goniec.web.panel.spans import span_text, spans_text
+from goniec.web.panel.verifying import SNIPPETS, snippet
+from goniec.web.problems import missing
+from goniec.web.refusals import cut, fault
+from goniec.web.reply import Reply
+
+ROWS: Final = 50
+DAYS: Final = 7
+"""Of which the list tells the success."""
+
+STATUSES: Final[dict[Status, tuple[Label, str, str]]] = {
+    Status.PENDING: (Label("Oczekująca", "Pending"), "wait", "clock"),
+    Status.HELD: (Label("Wstrzymana", "Held"), "try", "test-pipe"),
+    Status.DELIVERED: (Label("Dostarczona", "Delivered"), "ok", "circle-check"),
+    Status.FAILED: (Label("Nieudana", "Failed"), "bad", "circle-x"),
+    Status.CANCELLED: (Label("Anulowana", "Cancelled"), "", "ban"),
+}
+"""How a delivery stands: the word, its tone, its icon."""
+
+TABS: Final = {
+    "": Label("Wszystkie", "All"),
+    "works": Label("Działające", "Working"),
+    "waits": Label("Z kolejką", "With a backlog"),
+    "fails": Label("Nie przyjmują", "Not taking"),
+    "paused": Label("Wstrzymane", "Paused"),
+}
+
+RECENT: Final = 8
+"""Deliveries that an endpoint's page shows."""
+
+
+class Row(Struct, frozen=True):
+    """An endpoint in the list."""
+
+    endpoint: Endpoint
+    state: State
+    queue: Queue | None
+    week: Sum | None
+    rules: int
+
+
+class Sent(Struct, frozen=True):
+    """A delivery on an endpoint's page: about whom, and what its last attempt came to."""
+
+    seen: Seen
+    contact: Contact | None
+    answer: str
+
+
+@page("GET", "/endpoints", role="viewer")
+async def endpoints(visit: Visit) -> Reply:
+    """List endpoints, the newest first."""
+    queries = visit.context.store.queries
+    queues = {queue.endpoint_id: queue for queue in await queries.queues(visit.now)}
+    used = usage(await queries.rules())
+    sums = await queries.sums("endpoint", None, visit.now - DAYS * DAY, visit.now + DAY, (DAYS + 1) * DAY)
+    weeks = {one.subject: one for one in sums}
+    known = await queries.endpoints()
+    rows = []
+    for one in known:
+        queue, week = queues.get(one.id), weeks.get(one.id)
+        state = state_of(one, queue, week, visit.now)
+        rows.append(Row(one, state, queue, week, len(used.get(("endpoint", one.id), []))))
+    wanted = visit.query.text("q").casefold()
+    rows = [row for row in rows if wanted in f"{row.endpoint.url} {row.endpoint.username or ''}".casefold()]
+    tabs = {tab: _count(rows, tab) if tab else len(rows) for tab in TABS}
+    chosen = visit.query.get("state")
+    rows = [row for row in rows if not chosen or _tab(row.state) == chosen]
+    cursor = visit.query.get("cursor")
+    shown = cut(Page(ROWS + 1, opened(cursor) if cursor else None, newest=True), rows, lambda row: row.endpoint.id)
+    more = closed(shown[ROWS - 1].endpoint.id) if len(shown) > ROWS else None
+    return visit.page(
+        "endpoints.html",
+        rows=shown[:ROWS],
+        tabs=tabs,
+        words=TABS,
+        states=STATES,
+        statuses=STATUSES,
+        chosen=chosen,
+        total=len(rows),
+        known=len(known),
+        more=more,
+        first=not cursor,
+    )
+
+
+@page("GET", "/endpoints/{id}", role="viewer")
+async def endpoint(visit: Visit, id: str) -> Reply:
+    """Show one endpoint."""
+    found = await load(visit, id)
+    queries = visit.context.store.queries
+    queue = await _queue(visit, id)
+    latest = await queries.deliveries(DeliveryFilter(endpoint_id=id), Page(RECENT, newest=True))
+    pending = await queries.deliveries(DeliveryFilter(endpoint_id=id, status=Status.PENDING), Page(1))
+    recent = [await _seen(queries, one) for one in latest]
+    oldest = await _seen(queries, pending[0]) if pending else None
+    policy = found.policy
+    return visit.page(
+        "endpoint.html",
+        endpoint=found,
+        tag=endpoint_tag(found),
+        states=STATES,
+        statuses=STATUSES,
+        queue=queue,
+        health=health(found, queue, recent, oldest, words=visit.words, times=visit.times, now=visit.now),
+        sent=[await _sent(visit, one) for one in recent],
+        rules=await rules_of(visit, id),
+        attempts=len(policy.schedule) + 1,
+        schedule=spans_text(policy.schedule),
+        reach=sum(policy.schedule) * SECOND,
+        order_hold=span_text(policy.order_hold),
+        snippets=[(name, word, snippet(name)) for name, word in SNIPPETS.items()],
+    )
+
+
+@page("POST", "/endpoints/{id}/pause", role="admin")
+async def pause(visit: Visit, id: str) -> Reply:
+    """Send nothing to it until it is resumed."""
+    done = await pause_endpoint(visit.context.outside, id)
+    said = visit.say("Paused. What is for this endpoint waits until you resume it.")
+    return _after(visit, id, done, said)
+
+
+@page("POST", "/endpoints/{id}/resume", role="admin")
+async def resume(visit: Visit, id: str) -> Reply:
+    """Send to it again."""
+    done = await resume_endpoint(visit.context.outside, id)
+    return _after(visit, id, done, visit.say("Resumed. What waited goes out now."))
+
+
+@page("GET", "/endpoints/{id}/delete", role="admin")
+async def deleting(visit: Visit, id: str) -> Reply:
+    """Ask whether it is to be deleted, or say why that cannot be."""
+    return await _deleting(visit, await load(visit, id))
+
+
+@page("POST", "/endpoints/{id}/delete", role="admin")
+async def delete(visit: Visit, id: str) -> Reply:
+    """Delete an endpoint that nothing needs."""
+    found = await load(visit, id)
+    tag = visit.form.get("tag")
+    refused = await delete_endpoint(visit.context.outside, id, frozenset({tag}) if tag else None)
+    match refused:
+        case None:
+            return visit.go("/endpoints", note=visit.say("Deleted: %(name)s.", name=found.host))
+        case Missing():
+            raise missing("endpoint")
+        case Stale() | Conflict():
+            return await _deleting(visit, await load(visit, id), refused)
+
+
+async def load(visit: Visit, id: str) -> Endpoint:
+    """Give an endpoint; what is not there is a page that says so."""
+    found = await visit.context.store.queries.endpoint(id)
+    if found is None:
+        raise missing("endpoint")
+    return found
+
+
+async def rules_of(visit: Visit, id: str) -> list[Named]:
+    """Give the rules that use an endpoint."""
+    return usage(await visit.context.store.queries.rules()).get(("endpoint", id), [])
+
+
+def _tab(state: State) -> str:
+    """Those that rest wait too."""
+    return "waits" if state == "rests" else state
+
+
+def _count(rows: Sequence[Row], tab: str) -> int:
+    return sum(_tab(row.state) == tab for row in rows)
+
+
+async def _queue(visit: Visit, id: str) -> Queue | None:
+    queues = await visit.context.store.queries.queues(visit.now)
+    return next((queue for queue in queues if queue.endpoint_id == id), None)
+
+
+async def _seen(queries: Queries, delivery: Delivery) -> Seen:
+    found = await queries.delivery(delivery.id)
+    return Seen(delivery) if found is None else Seen(*found)
+
+
+async def _sent(visit: Visit, seen: Seen) -> Sent:
+    contact = await visit.context.store.queries.contact(seen.delivery.contact_id)
+    return Sent(seen, contact, "" if seen.last is None else answer_name(seen.last, visit.words))
+
+
+def _after(visit: Visit, id: str, done: EndpointSaved | Refusal, said: str) -> Reply:
+    if not isinstance(done, EndpointSaved):
+        raise fault(done)
+    return visit.go(f"/endpoints/{id}", note=said)
+
+
+async def _deleting(visit: Visit, found: Endpoint, refused: Stale | Conflict | None = None) -> Reply:
+    queue = await _queue(visit, found.id)
+    return visit.page(
+        "endpoint_delete.html",
+        status=200 if refused is None else 409,
+        endpoint=found,
+        tag=endpoint_tag(found),
+        rules=await rules_of(visit, found.id),
+        pending=0 if queue is None else queue.pending,
+        refused=refused,
+    )

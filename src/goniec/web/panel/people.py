@@ -1,0 +1,30 @@
+"""Who rows are about: the contacts behind a page of runs, events or deliveries, read side by side. Called by views."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+from goniec.core.model import Contact
+from goniec.flow.testing import EXAMPLE
+from goniec.ports import Queries
+from goniec.web.panel.showing import visible
+from goniec.web.panel.words import Words
+
+_SHOWN: Final = 80
+
+
+async def people(queries: Queries, ids: Iterable[str]) -> dict[str, Contact]:
+    """Give contacts by id, as rows have them: who was merged comes as the one that was kept, who is gone does not."""
+    wanted = sorted(set(ids))
+    found = await asyncio.gather(*(queries.contact(id) for id in wanted))
+    # a test send may be about the example, who is nobody
+    known = {id: contact for id, contact in zip(wanted, found, strict=True) if contact is not None}
+    return {EXAMPLE.id: EXAMPLE, **known} if EXAMPLE.id in wanted else known
+
+
+def called(contact: Contact | None, words: Words) -> str:
+    """Give what a contact is called in a list: its name, or else what identifies it."""
+    if contact is None:
+        return words.say("Erased contact")
+    text = contact.name or contact.email or contact.phone or contact.external_id or contact.company or contact.id
+    return visible(text[:_SHOWN])

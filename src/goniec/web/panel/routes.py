@@ -12,11 +12,22 @@ from goniec.web.context import ApiContext
 from goniec.web.panel.assets import asset
 from goniec.web.panel.page import Page
 from goniec.web.panel.serve import answer
-from goniec.web.panel.views import account, endpoint_form, endpoints, entry, keys, overview, rule_form, users
+from goniec.web.panel.views import (
+    account,
+    deliveries,
+    delivery,
+    endpoint_form,
+    endpoints,
+    entry,
+    keys,
+    overview,
+    rule_form,
+    users,
+)
 from goniec.web.problems import Fault, problem
 from goniec.web.reply import Receive, Scope, Send, send_reply
 
-ROOMS: Final = (account, endpoint_form, endpoints, entry, keys, overview, rule_form, users)
+ROOMS: Final = (account, deliveries, delivery, endpoint_form, endpoints, entry, keys, overview, rule_form, users)
 """The modules with pages."""
 
 PAGES: Final[tuple[Page, ...]] = tuple(one for room in ROOMS for one in vars(room).values() if isinstance(one, Page))

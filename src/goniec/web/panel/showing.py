@@ -31,7 +31,7 @@ def json_lines(raw: bytes) -> Markup:
     try:
         text = msgspec.json.format(shown, indent=2).decode() if shown.strip() else ""
         msgspec.json.decode(shown)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return text_lines(shown)
     return Markup("\n").join(Markup('<span class="ln">{}</span>').format(_coloured(line)) for line in text.split("\n"))
 

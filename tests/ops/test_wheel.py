@@ -47,15 +47,8 @@ def test_it_carries_all_that_the_panel_needs(wheel: Path) -> None:
 def test_it_serves_from_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     place = tmp_path / "env"
     run(sys.executable, "-m", "venv", "--without-pip", place, cwd=tmp_path)
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        place / "bin" / "python",
-        "--disable-pip-version-check",
-        "--no-input",
-    ]
+    python = str(place / "bin" / "python")
+    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "--no-input"]
     run(*pip, "install", "-q", "--require-hashes", "-r", REPO / "requirements/run.lock", cwd=tmp_path)
     run(*pip, "install", "-q", "--no-deps", wheel, cwd=tmp_path)
     home = tmp_path / "home"

@@ -7,10 +7,11 @@ saved = await ala.send("/rules/new", {"name": "VIP", "actions/0/url": "inbox:"},
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from html.parser import HTMLParser
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urlencode
 
 import httpx
 from typing_extensions import override
@@ -62,7 +63,7 @@ class Page:
     @property
     def location(self) -> str:
         """Where a redirect leads, without the host."""
-        return self.answer.headers.get("location", "")
+        return str(self.answer.headers.get("location", ""))
 
 
 class Person:
@@ -78,10 +79,8 @@ class Person:
         """Open a page."""
         return self._seen(await self.http.get(path, headers=headers))
 
-    async def send(
-        self, path: str, form: Mapping[str, Value] | None = None, *, page: Page | None = None, **headers: str
-    ) -> Page:
-        """Send a form: the fields of a page, if given, with those of `form` over them."""
+    async def send(self, path: str, form: Any = None, *, page: Any = None, **headers: str) -> Page:
+        """Send a form: the fields of a `Page`, if given, with those of `form` (name → text or texts) over them."""
         fields: dict[str, Value] = dict(page.fields) if page else {}
         fields |= form or {}
         if "_csrf" not in (form or {}):
@@ -90,7 +89,7 @@ class Person:
             (name, one) for name, value in fields.items() for one in ([value] if isinstance(value, str) else value)
         ]
         head = {"content-type": "application/x-www-form-urlencoded", **headers}
-        return self._seen(await self.http.post(path, content=str(httpx.QueryParams(pairs)), headers=head))
+        return self._seen(await self.http.post(path, content=urlencode(pairs), headers=head))
 
     async def follow(self, page: Page) -> Page:
         """Go where a redirect leads."""

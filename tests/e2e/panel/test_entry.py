@@ -54,6 +54,7 @@ async def test_many_tries_have_to_wait(engine: Engine, sign_in: SignIn) -> None:
     await make_user(engine, "ala@example.com", "admin")
     ala = await sign_in(None)
     await ala.get("/login")
+    tried = await ala.get("/login")
     for _ in range(20):
         tried = await ala.send("/login", {"email": "ala@example.com", "password": "something else"})
         if tried.status == 429:

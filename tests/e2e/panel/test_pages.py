@@ -61,7 +61,7 @@ VIEWS: Final[dict[str, dict[str, Any]]] = {
 async def test_every_page(engine: Engine, browser: Browser, view: str) -> None:
     ids = await enliven(engine)
     await make_user(engine, "ala@example.com", "admin")
-    found = []
+    found: list[str] = []
     async with visitor(browser, engine.url, **VIEWS[view]) as ala:
         await look(ala, "sign-in", "/login", view, found)
         await ala.sign_in("ala@example.com")

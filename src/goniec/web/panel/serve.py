@@ -112,8 +112,8 @@ async def _visit(context: ApiContext, method: str, scope: Scope, receive: Receiv
         if raw and kind != b"application/x-www-form-urlencoded":
             raise Fault(415, "send the form as application/x-www-form-urlencoded")
         form = read_form(raw)
-    found = await _session(context, headers)
-    return _made(context, method, scope, form, found)
+    query = _query_of(scope)
+    return _made(context, method, scope, (query, form), await _session(context, headers))
 
 
 async def _session(context: ApiContext, headers: Mapping[bytes, bytes]) -> tuple[Session, User] | None:
@@ -128,16 +128,31 @@ async def _session(context: ApiContext, headers: Mapping[bytes, bytes]) -> tuple
     return found
 
 
+def _query_of(scope: Scope) -> Form:
+    text: bytes = scope["query_string"]
+    return read_form(text) if len(text) <= QUERY_LIMIT else Form()
+
+
 def _stranger(context: ApiContext, method: str, scope: Scope) -> Visit:
-    return _made(context, method, scope, Form(), None)
+    """A visit that can always be made, for saying what was wrong with the request."""
+    try:
+        query = _query_of(scope)
+    except Fault:
+        query = Form()
+    return _made(context, method, scope, (query, Form()), None)
 
 
-def _made(context: ApiContext, method: str, scope: Scope, form: Form, found: tuple[Session, User] | None) -> Visit:
+def _made(
+    context: ApiContext,
+    method: str,
+    scope: Scope,
+    sent: tuple[Form, Form],
+    found: tuple[Session, User] | None,
+) -> Visit:
     headers = dict(scope["headers"])
     cookies = _cookies(headers)
     session, user = found or (None, None)
-    text: bytes = scope["query_string"]
-    query = read_form(text) if len(text) <= QUERY_LIMIT else Form()
+    query, form = sent
     language = chosen(
         query.get("lang"),
         user.language if user else None,

@@ -50,9 +50,10 @@ async def deliveries(visit: Visit) -> Reply:
     endpoints = {endpoint.id: endpoint for endpoint in await queries.endpoints()}
     rows, following, looked_on = ([], None, False) if text else await _page(visit, wanted, endpoints)
     counts = None if wanted.narrow or text else await queries.standing()
-    first = "cursor" not in visit.query
+    first = not visit.query.get("cursor")
     top = rows[0].delivery.id if rows else None
-    asked = _address(visit.query) | {"after": top, "p": [row.delivery.id for row in rows if moving(row.delivery)]}
+    asked = _address(visit.query)
+    waiting = [row.delivery.id for row in rows if moving(row.delivery)]
     return visit.page(
         "deliveries.html",
         text=text,
@@ -62,7 +63,8 @@ async def deliveries(visit: Visit) -> Reply:
         next_cursor=following,
         looked_on=looked_on,
         first=first,
-        newer=visit.url("/deliveries/newer", **asked) if first and not text else None,
+        newer=visit.url("/deliveries/newer", **asked, after=top, p=waiting) if first and not text else None,
+        asked={name: value for name, value in asked.items() if name not in dict(wanted.unknown)},
         back=urlencode(visit.query.pairs),
         counts=counts,
         total=_total(visit, wanted, counts),

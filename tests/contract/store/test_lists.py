@@ -289,6 +289,23 @@ async def test_the_last_run_of_each_rule(store: Store, evaluations: list[Run]) -
     assert await store.queries.last_runs(["rul_9"]) == {}
 
 
+async def test_the_last_attempt_of_each_delivery(store: Store, scribe: Scribe) -> None:
+    contact = await scribe.contact("c1")
+    first, second, third = await scribe.deliver(contact.id, ("end_1", "end_2", "end_3"))
+    (first,) = await scribe.finish(failed(first))
+    (first,) = await scribe.finish(succeeded(first, NOW + DAY))
+    (second,) = await scribe.finish(failed(second))
+    wanted = [third.id, second.id, first.id, "dlv_9", first.id]
+    found = await store.queries.last_attempts(wanted)
+    for delivery, number in ((first, 2), (second, 1)):
+        whole = await store.queries.delivery(delivery.id)
+        assert whole is not None
+        assert found[delivery.id] == whole[1][-1]
+        assert found[delivery.id].number == number
+    assert set(found) == {first.id, second.id}
+    assert await store.queries.last_attempts([]) == {}
+
+
 async def cancel(delivery_id: str, tx: Tx) -> None:
     await tx.cancel(delivery_id, NOW)
 

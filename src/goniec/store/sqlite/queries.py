@@ -38,6 +38,7 @@ from goniec.ports import (
 from goniec.store.sqlite import contact_lists, delivery_lists, ledger, lists, rows, setup, sums, users
 from goniec.store.sqlite.chain import heads, resolved, walk
 from goniec.store.sqlite.readers import Readers
+from goniec.store.sqlite.sql import fetch, texts
 from goniec.store.sqlite.writer import Writer
 
 _DUE: Final = (
@@ -145,6 +146,9 @@ class SqliteQueries:
     async def delivery(self, delivery_id: str) -> tuple[Delivery, list[Attempt]] | None:
         return await self._read(_delivery, delivery_id)
 
+    async def last_attempts(self, delivery_ids: Sequence[str]) -> dict[str, Attempt]:
+        return await self._read(_last_attempts, delivery_ids)
+
     async def due_endpoints(self, now: Millis) -> list[str]:
         return await self._read(_due_endpoints, now)
 
@@ -211,6 +215,16 @@ def _delivery(db: apsw.Connection, delivery_id: str) -> tuple[Delivery, list[Att
         return None
     sql = f"SELECT {rows.ATTEMPT} FROM attempts a WHERE a.delivery_id = ? ORDER BY a.number"
     return found, [rows.attempt_of_row(row) for row in db.execute(sql, (delivery_id,))]
+
+
+def _last_attempts(db: apsw.Connection, delivery_ids: Sequence[str]) -> dict[str, Attempt]:
+    if not delivery_ids:
+        return {}
+    sql = (
+        f"SELECT {rows.ATTEMPT} FROM carray(?) c CROSS JOIN attempts a ON a.delivery_id = c.value"
+        " AND a.number = (SELECT max(number) FROM attempts WHERE delivery_id = c.value)"
+    )
+    return {row[0]: rows.attempt_of_row(row) for row in fetch(db, sql, (texts(delivery_ids),))}
 
 
 def _due_endpoints(db: apsw.Connection, now: Millis) -> list[str]:

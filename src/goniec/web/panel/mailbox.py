@@ -187,12 +187,11 @@ async def rows_of(queries: Queries, deliveries: list[Delivery], endpoints: Mappi
     """Give the rows of deliveries: whom each is about, why it was made, where it goes, what was answered last."""
     tried = [delivery.id for delivery in deliveries if delivery.attempts]
     rule_ids = sorted({delivery.rule_id for delivery in deliveries if delivery.rule_id})
-    who, found, rules = await asyncio.gather(
+    who, last, rules = await asyncio.gather(
         people(queries, (delivery.contact_id for delivery in deliveries)),
-        asyncio.gather(*(queries.delivery(id) for id in tried)),
+        queries.last_attempts(tried),
         asyncio.gather(*(queries.rule(id) for id in rule_ids)),
     )
-    last = {one[0].id: one[1][-1] for one in found if one is not None and one[1]}
     named = dict(zip(rule_ids, rules, strict=True))
     return [
         Row(

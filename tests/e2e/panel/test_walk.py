@@ -58,6 +58,7 @@ async def test_from_nothing_to_the_first_webhook(engine: Engine, browser: Browse
         await page.wait_for_url("**/welcome")
 
         # the reference path: automation rules, a new rule, the event, the action, [1] endpoint, [2] basic authorization
+        await ala.go("/")
         await page.click("nav.side a[href='/rules']")
         await page.click(f"a:has-text('{words['new']}') >> nth=0")
         await page.select_option("[name='triggers/0/type']", "contact.tagged")

@@ -41,6 +41,18 @@ def rules(db: apsw.Connection) -> list[Rule]:
     return [_rule(id, position, doc) for id, position, doc in found]
 
 
+def rules_unless(db: apsw.Connection, known: int) -> tuple[int, list[Rule] | None]:
+    """The setup version, and all rules unless it is the one that is known: None says that nothing has changed."""
+    version = setup_version(db)
+    return version, None if version == known else rules(db)
+
+
+def setup_version(db: apsw.Connection) -> int:
+    """Rises with every change of a rule, endpoint or funnel."""
+    row = db.execute("SELECT value FROM counters WHERE name = 'setup'").fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def rule(db: apsw.Connection, rule_id: str) -> Rule | None:
     """One rule, as `rules` gives it."""
     row = db.execute("SELECT id, position, doc FROM rules WHERE id = ?", (rule_id,)).fetchone()
@@ -127,8 +139,7 @@ class SetupTx(Transaction):
     """Setup, inside a transaction."""
 
     async def setup_version(self) -> int:
-        row = self.db.execute("SELECT value FROM counters WHERE name = 'setup'").fetchone()
-        return 0 if row is None else int(row[0])
+        return setup_version(self.db)
 
     async def rules(self) -> list[Rule]:
         return rules(self.db)

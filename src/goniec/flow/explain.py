@@ -1,13 +1,14 @@
 """Explain: walk a contact's timeline and say what a rule made of it. Called by the API, the panel and the commands."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from goniec.core.explain import Evaluation, Listening, Prospect, Silence, evaluated, summary
+from goniec.core.model import ApiKey, Funnel
 from goniec.core.occurring import Known, doubts
 from goniec.core.rules import Rule
 from goniec.core.times import Millis
@@ -41,9 +42,14 @@ class Explanation(Struct, frozen=True):
 
 async def known_to(queries: Queries) -> Known:
     """What there is for a rule to lean on."""
-    keys = [key.name for key in await queries.keys() if key.revoked_at is None]
-    rules = [rule.id for rule in await queries.rules()]
-    return Known({funnel.name: funnel.stages for funnel in await queries.funnels()}, {*keys, *rules})
+    return known_among(await queries.rules(), await queries.keys(), await queries.funnels())
+
+
+def known_among(rules: Iterable[Rule], keys: Iterable[ApiKey], funnels: Iterable[Funnel]) -> Known:
+    """What there is for a rule to lean on, for those who have read the setup already."""
+    authors = {key.name for key in keys if key.revoked_at is None}
+    authors.update(rule.id for rule in rules)
+    return Known({funnel.name: funnel.stages for funnel in funnels}, authors)
 
 
 async def explain(

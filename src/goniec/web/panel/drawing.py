@@ -4,7 +4,7 @@ Jinja with autoescape: what people typed is text, never markup. `Visit.page` cal
 and filters (icons, numbers, times, code) are here.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,8 +46,14 @@ def environment() -> Environment:
 @pass_context
 def icon(context: Context, name: str, classes: str = "") -> Markup:
     """An icon of the sprite; it is decoration, its word stands beside it."""
+    return _icon(_asset(context, "icons.svg"), name, classes)
+
+
+@lru_cache(maxsize=1024)
+def _icon(sprite: str, name: str, classes: str) -> Markup:
+    """The same icons stand in every row of a list."""
     shape = Markup('<svg class="{}" aria-hidden="true"><use href="{}#i-{}"/></svg>')
-    return shape.format(f"i {classes}".rstrip(), _asset(context, "icons.svg"), name)
+    return shape.format(f"i {classes}".rstrip(), sprite, name)
 
 
 @pass_context

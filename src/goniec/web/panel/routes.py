@@ -22,12 +22,31 @@ from goniec.web.panel.views import (
     keys,
     overview,
     rule_form,
+    rules,
+    runs,
+    search,
     users,
+    welcome,
 )
 from goniec.web.problems import Fault, problem
 from goniec.web.reply import Receive, Scope, Send, send_reply
 
-ROOMS: Final = (account, deliveries, delivery, endpoint_form, endpoints, entry, keys, overview, rule_form, users)
+ROOMS: Final = (
+    account,
+    deliveries,
+    delivery,
+    endpoint_form,
+    endpoints,
+    entry,
+    keys,
+    overview,
+    rule_form,
+    rules,
+    runs,
+    search,
+    users,
+    welcome,
+)
 """The modules with pages."""
 
 PAGES: Final[tuple[Page, ...]] = tuple(one for room in ROOMS for one in vars(room).values() if isinstance(one, Page))

@@ -20,6 +20,9 @@
     setTimeout(() => box.remove(), box.classList.contains("bad") ? 12000 : 5000);
   }
   all("#toasts .toast").forEach(leave);
+  document.addEventListener("htmx:oobAfterSwap", (event) => {
+    if (event.detail.target.id === "toasts") leave(event.detail.target.lastElementChild);
+  });
 
   // --- copying
   document.addEventListener("click", async (event) => {

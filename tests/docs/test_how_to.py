@@ -1,18 +1,22 @@
 """The code of the how-to pages is run, and the recipe for a new kind is held against the kinds that there are."""
 
+import json
 import re
+import subprocess
 import time
 from collections.abc import Callable
 from typing import Any, get_args
 
 import pytest
 from msgspec import Struct
+from playwright._impl._driver import compute_driver_executable
 from standardwebhooks import WebhookVerificationError
 
 from goniec.core import actions, events, labels, leaves, triggers
 from goniec.core.conditions import Group
 from goniec.core.signing import encode_secret
 from goniec.core.wire import Credentials, headers
+from goniec.web.panel.verifying import SNIPPETS, snippet
 from tests.docs.tables import DOCS, TABLES, sent, tagged
 
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -62,6 +66,35 @@ def test_a_webhook_is_verified_as_the_page_says(verified: Verified) -> None:
     assert not holds(verified, secret, signed(), body + b" ")
     assert not holds(verified, encode_secret(b"another secret of thirty-two byt"), signed(), body)
     assert not holds(verified, secret, signed(age=400), body)
+
+
+def test_the_panel_shows_the_code_of_the_page() -> None:
+    text = (DOCS / "how-to/verify-a-webhook.md").read_text()
+    names = {"python": "python", "node": "js", "php": "php", "go": "go"}
+    for name in SNIPPETS:
+        assert f"```{names[name]}\n{snippet(name)}```" in text, name
+
+
+def test_the_code_for_node_does_what_that_for_python_does() -> None:
+    """The browser's driver brings a Node.js; the other two languages are not at hand everywhere."""
+    body, secret = sent().body.decode(), encode_secret(SECRET)
+    another = encode_secret(b"another secret of thirty-two byt")
+    before = signed(previous=b"the one before, of thirty-two by")
+    cases = [
+        (True, secret, signed(), body),
+        (True, encode_secret(b"the one before, of thirty-two by"), before, body),
+        (False, secret, signed(), body + " "),
+        (False, another, signed(), body),
+        (False, secret, signed(age=400), body),
+    ]
+    script = (
+        snippet("node")
+        + f"for (const [wanted, secret, headers, body] of {json.dumps(cases)})"
+        + " if (verified(secret, headers, Buffer.from(body)) !== wanted) throw new Error(JSON.stringify(headers));"
+    )
+    node = compute_driver_executable()[0]
+    done = subprocess.run([node, "-e", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=tagged)

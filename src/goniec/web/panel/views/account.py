@@ -1,6 +1,6 @@
 """One's own account: name, language, time zone, password, and the browsers that are signed in."""
 
-from typing import Final, get_args
+from typing import Final
 
 from msgspec import Struct
 
@@ -9,11 +9,11 @@ from goniec.core.problems import Invalid
 from goniec.core.times import Millis
 from goniec.flow.configure import Conflict, Missing, Stale
 from goniec.flow.passwords import change_own_password
-from goniec.flow.users import Denied, Language, Throttled, change_user, sign_out
+from goniec.flow.users import Denied, Throttled, change_user, sign_out
 from goniec.web.panel.browsers import browser_name
 from goniec.web.panel.page import Visit, page
-from goniec.web.panel.serve import SESSION_COOKIE
-from goniec.web.panel.words import Words
+from goniec.web.panel.serve import LANGUAGE_COOKIE, SESSION_COOKIE
+from goniec.web.panel.words import Words, chosen
 from goniec.web.panel.zones import zones
 from goniec.web.problems import Fault, missing
 from goniec.web.reply import Reply
@@ -49,8 +49,7 @@ async def change(visit: Visit) -> Reply:
         return await _shown(visit, visit.told(invalid), wanted, status=422)
     if not isinstance(saved, User):
         raise missing("user")
-    words = next((Words(one) for one in get_args(Language) if one == saved.language), visit.words)
-    return visit.go("/account", note=words.say("Your account is saved."))
+    return visit.go("/account", note=_words(visit, saved).say("Your account is saved."))
 
 
 @page("POST", "/account/password", role="viewer")
@@ -124,6 +123,12 @@ async def _shown(
         browsers=browsers,
         zones=zones(),
     )
+
+
+def _words(visit: Visit, user: User) -> Words:
+    """The words of the next page, which may be in another language than this one."""
+    asked = visit.headers.get(b"accept-language", b"").decode("latin-1")
+    return Words(chosen(user.language, visit.cookies.get(LANGUAGE_COOKIE), asked, visit.context.language))
 
 
 def _user(visit: Visit) -> User:

@@ -266,7 +266,7 @@ async def test_newer_ones_are_counted_and_nothing_jumps(engine: Engine, sign_in:
     assert parse_qs(urlsplit(path).query)["p"] == [waiting]
     quiet = await ala.get(path)
     assert "Pokaż" not in quiet.text
-    assert f"innerHTML:#st-{waiting}" in quiet.html
+    assert f"innerHTML:#{waiting}>.st" in quiet.html
     assert "Oczekująca" in quiet.text
 
     await engine.post(f"/deliveries/{waiting}/cancel", {})

@@ -178,3 +178,7 @@ async def test_every_page_is_guarded_by_its_headers(sign_in: SignIn) -> None:
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
         assert headers["cache-control"] == "no-store"
+    stranger = await sign_in(None)
+    turned_away = await stranger.get("/rules")
+    assert turned_away.status == 303
+    assert turned_away.answer.headers["x-frame-options"] == "DENY"

@@ -167,8 +167,8 @@ class Visit:
             self.set_cookie(NOTE_COOKIE, text, seconds=60)
         address = self.url(path, **query)
         if self.htmx:
-            return Reply(204, None, (("hx-redirect", address), *self._cookies))
-        return Reply(303, b"", (("location", address), *self._cookies), HTML)
+            return Reply(204, None, (*PAGE_HEADERS, ("hx-redirect", address), *self._cookies))
+        return Reply(303, b"", (*PAGE_HEADERS, ("location", address), *self._cookies), HTML)
 
     def told(self, invalid: Invalid) -> dict[str, str]:
         """Give the problems of what was sent, by the name of the field (a JSON pointer), in the viewer's language."""

@@ -73,6 +73,10 @@ lint: $(VENV)/dev.stamp ## ruff, mypy and the floors alone
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
 
+.PHONY: screenshots
+screenshots: $(VENV)/dev.stamp ## look at every page of the panel, and write what was seen into docs/screenshots
+	@SCREENSHOTS=1 $(BIN)/python -m pytest tests/e2e/panel/test_pages.py -k every_page $(PYTEST_ARGS)
+
 .PHONY: soak
 soak: $(VENV)/dev.stamp ## the long tests that make test leaves out
 	@$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)

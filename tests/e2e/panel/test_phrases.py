@@ -112,7 +112,7 @@ CONDITIONS: list[tuple[dict[str, Any], str, str]] = [
     ({"type": "eventData", "path": "value", "op": "exists"}, "dane zdarzenia zawierają value", "event data has value"),
     ({"type": "eventSource", "sources": ["api", "panel"]}, "zdarzenie ze źródła API lub Panel", "event from API or Panel"),
     ({"type": "eventSource", "sources": ["api"], "keys": ["CRM"]}, "zdarzenie ze źródła API, „CRM”", "event from API, “CRM”"),
-    ({"type": "not", "of": [{"type": "hasTag", "tags": ["VIP"]}]}, "nie ma tagu VIP", "has not the tag VIP"),
+    ({"type": "not", "of": [{"type": "hasTag", "tags": ["VIP"]}]}, "nie ma tagu VIP", "does not have the tag VIP"),
     ({"type": "not", "of": [{"type": "hasTag", "tags": ["A", "B"]}]}, "nie ma żadnego z tagów A, B", "has none of the tags A, B"),
     ({"type": "not", "of": [{"type": "hasEmail"}]}, "nie ma adresu e-mail", "has no e-mail address"),
     ({"type": "not", "of": [{"type": "hasPhone"}]}, "nie ma numeru telefonu", "has no phone number"),

@@ -255,22 +255,33 @@ def _joined(parts: tuple[c.Condition, ...], word: str, words: Words) -> str:
     return f" {word} ".join(told)
 
 
-def _not(part: c.Condition, words: Words) -> str:
-    match part:
-        case v.HasTag(tags=(tag,)):
-            return words.say("has not the tag %(tag)s", tag=brief(tag))
-        case v.HasTag(tags=tags, mode="any"):
+def without_words(leaf: v.Leaf, words: Words) -> str:
+    """Say that a contact lacks what a condition looks at; nothing where there is no short way to say it."""
+    match leaf:
+        case v.HasTag(tags=(tag,)) | v.TagScore(tag=tag):
+            return words.say("does not have the tag %(tag)s", tag=brief(tag))
+        case v.HasTag(tags=tags):
             return words.say("has none of the tags %(tags)s", tags=several(tags, words))
         case v.HasEmail():
             return words.say("has no e-mail address")
         case v.HasPhone():
             return words.say("has no phone number")
-        case v.Owner(op="exists"):
+        case v.Owner():
             return words.say("has no owner")
-        case v.Detail(name=name, op="exists"):
+        case v.Detail(name=name):
             return words.say("has no detail %(name)s", name=brief(name))
-        case v.InStage(funnel=funnel, stages=None):
+        case v.InStage(funnel=funnel) | v.StageScore(funnel=funnel):
             return words.say("is not in the funnel %(funnel)s", funnel=brief(funnel))
+        case _:
+            return ""
+
+
+def _not(part: c.Condition, words: Words) -> str:
+    match part:
+        case v.HasTag(mode="any") | v.HasTag(tags=(_,)) | v.HasEmail() | v.HasPhone() | v.InStage(stages=None):
+            return without_words(part, words)
+        case v.Owner(op="exists") | v.Detail(op="exists") | v.TagScore(op="exists") | v.StageScore(op="exists"):
+            return without_words(part, words)
         case v.EventSource():
             return words.say("event not from %(sources)s", sources=_source(part, words))
         case c.Not(of=(inner,)):

@@ -60,11 +60,12 @@ async def export_contact(ask: Ask, id: str) -> Reply:
     if contact is None:
         raise missing("contact")
     disposition = f'attachment; filename="contact-{contact.id}.json"'
-    content = _export(queries, contact, format_instant(ask.context.clock.now()))
+    content = export_pieces(queries, contact, format_instant(ask.context.clock.now()))
     return Reply(200, content, (("content-disposition", disposition),))
 
 
-async def _export(queries: Queries, contact: Contact, now: str) -> AsyncIterator[bytes]:
+async def export_pieces(queries: Queries, contact: Contact, now: str) -> AsyncIterator[bytes]:
+    """Give the export of a contact, piece by piece; the panel offers the same to save."""
     encode = msgspec.json.encode
     yield b'{"exportedAt":' + encode(now) + b',"contact":' + encode(contact_out(contact)) + b',"timeline":['
     separator = b""

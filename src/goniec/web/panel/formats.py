@@ -28,6 +28,9 @@ _POLISH_MONTHS: Final = (
     "stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia"
 )
 _ENGLISH_MONTHS: Final = "January February March April May June July August September October November December"
+_POLISH_DAYS: Final = "Poniedziałek Wtorek Środa Czwartek Piątek Sobota Niedziela"
+_ENGLISH_DAYS: Final = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
+_WEEKDAYS: Final = {"pl": _POLISH_DAYS.split(" "), "en": _ENGLISH_DAYS.split(" ")}
 _MONTHS: Final = {"pl": _POLISH_MONTHS.split(" "), "en": _ENGLISH_MONTHS.split(" ")}
 
 
@@ -103,6 +106,27 @@ class Times:
         local = self.local(at)
         return f"{local.day} {_MONTHS[self._words.language][local.month - 1]} {local.year}"
 
+    def clock(self, at: Millis) -> str:
+        """The time of day, to the second, where the day is told elsewhere."""
+        return f"{self.local(at):%H:%M:%S}"
+
+    def minute(self, at: Millis) -> str:
+        """A day and a time of day inside a sentence, to the minute."""
+        return f"{self.day(at)}, {self.local(at):%H:%M}"
+
+    def heading(self, at: Millis) -> str:
+        """A day as a heading: Today, 24 November; Monday, 23 November; Sunday, 23 November 2025."""
+        local, today = self.local(at).date(), self.local(self._now).date()
+        month = _MONTHS[self._words.language][local.month - 1]
+        day = f"{local.day} {month}" if local.year == today.year else f"{local.day} {month} {local.year}"
+        match (today - local).days:
+            case 0:
+                return self._words.say("Today, %(day)s", day=day)
+            case 1:
+                return self._words.say("Yesterday, %(day)s", day=day)
+            case _:
+                return f"{_WEEKDAYS[self._words.language][local.weekday()]}, {day}"
+
     def ago(self, at: Millis) -> str:
         """How long ago, up to seven days; after that the date."""
         since = self._now - at
@@ -121,7 +145,7 @@ class Times:
             else self._words.say("in %(span)s", span=duration(left, self._words.language))
         )
 
-    def time(self, at: Millis | None, form: Literal["short", "long", "ago", "day"] = "short") -> Markup:
+    def time(self, at: Millis | None, form: Literal["short", "long", "ago", "day", "clock"] = "short") -> Markup:
         """A `<time>` element; the exact time is its title."""
         if at is None:
             return Markup('<span class="dim">\N{EN DASH}</span>')

@@ -14,6 +14,10 @@ from goniec.web.panel.page import Page
 from goniec.web.panel.serve import answer
 from goniec.web.panel.views import (
     account,
+    contact,
+    contact_change,
+    contact_why,
+    contacts,
     deliveries,
     delivery,
     endpoint_form,
@@ -33,6 +37,10 @@ from goniec.web.reply import Receive, Scope, Send, send_reply
 
 ROOMS: Final = (
     account,
+    contact,
+    contact_change,
+    contact_why,
+    contacts,
     deliveries,
     delivery,
     endpoint_form,

@@ -287,6 +287,25 @@ async def test_a_live_question_without_sense_is_no_fault_of_ours(engine: Engine,
         assert (await ala.get(f"/deliveries/newer{query}")).status == 200
 
 
+async def test_an_endpoint_in_trouble_is_told_above_the_list(engine: Engine, sign_in: SignIn) -> None:
+    dead = await engine.rule(VISITED, "http://127.0.0.1:1/", name="Dead")
+    quiet = await paused(engine)
+    await engine.endpoint(dead, schedule=[3600])
+    for email in ("jan@example.pl", "ola@example.pl", "ela@example.pl"):
+        await engine.visit({"email": email})
+    await engine.attempted(3)
+    ala = await sign_in("viewer", "pl")
+    page = await ala.get("/deliveries")
+    assert "127.0.0.1:1: nie odpowiada mniej więcej od" in page.text
+    assert "inbox:paused: " in page.text
+    assert "Wyjdą, gdy ktoś wznowi endpoint." in page.text
+    for rule in (dead, quiet):
+        assert f"/endpoints/{await engine.endpoint(rule)}" in page.links
+    # only about what the list shows
+    assert "nie odpowiada" not in (await ala.get(f"/deliveries?rule={quiet['id']}")).text
+    assert "Wyjdą, gdy" not in (await ala.get(f"/deliveries?rule={dead['id']}")).text
+
+
 # --- many at once ----------------------------------------------------------------------------------------------------
 
 

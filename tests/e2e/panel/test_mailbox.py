@@ -4,13 +4,14 @@ import shlex
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from goniec.core.endpoint import Endpoint
-from goniec.core.model import Attempt, Failure, Status
+from goniec.core.model import Attempt, Delivery, Failure, Status
 from goniec.core.times import DAY, HOUR, parse_instant
 from goniec.web.panel.failures import FAILURES, NAMES, answer_name
 from goniec.web.panel.forms import Form
-from goniec.web.panel.mailbox import Wanted, read_wanted
+from goniec.web.panel.mailbox import Row, Wanted, read_wanted, silent
 from goniec.web.panel.sent import curl_command, request_lines, target_of
 from goniec.web.panel.words import Words
 
@@ -100,6 +101,40 @@ def test_a_day_that_is_none_is_told(day: str) -> None:
 
 def test_days_mean_nothing_without_their_period() -> None:
     assert read(from_="2026-11-27", to="nonsense") == Wanted()
+
+
+# --- endpoints in trouble -------------------------------------------------------------------------------------------
+
+
+def row(at: int, failure: Failure | None = Failure.TIMEOUT, *, pending: bool = True, end: str = "end_1") -> Row:
+    """A delivery whose last attempt was at this minute."""
+    delivery = Delivery(
+        id=f"dlv_{at}",
+        endpoint_id=end,
+        contact_id="c",
+        rule_id="rul_1",
+        event_type="page.visited",
+        seq=1,
+        body=b"{}",
+        created_at=NOW,
+        status=Status.PENDING if pending else Status.DELIVERED,
+        first_at=at - 1,
+        failure=failure,
+    )
+    attempt = Attempt(delivery_id=delivery.id, number=1, at=at, millis=1, failure=failure)
+    return Row(delivery, endpoint=replace(endpoint(), id=end), attempt=attempt)
+
+
+def test_an_endpoint_that_fails_for_several_and_for_nobody_not_is_silent() -> None:
+    failing = [row(11), row(12), row(13)]
+    assert silent(failing) == {"end_1": 10}
+    assert silent(failing[:2]) == {}
+    assert silent([*failing, row(14, None, pending=False)]) == {}
+    assert silent([*failing, row(5, None, pending=False)]) == {"end_1": 10}
+    assert silent([*failing[:2], row(13, end="end_2")]) == {}
+    assert silent([row(n, Failure.REJECTED) for n in range(9)]) == {}
+    assert silent([row(n, pending=False) for n in range(9)]) == {}
+    assert silent([replace(one, attempt=None) for one in failing]) == {}
 
 
 # --- what an attempt came to -----------------------------------------------------------------------------------------

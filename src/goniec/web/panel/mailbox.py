@@ -5,7 +5,7 @@ left out.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, TypeVar
@@ -41,6 +41,12 @@ DATES: Final = "dates"
 
 YEARS: Final = range(1970, 3000)
 """Days outside of these are typing errors."""
+
+SILENT_LEAST: Final = 3
+"""So many deliveries have to fail until a list says that their endpoint does not answer."""
+
+_ITS_OWN: Final = frozenset({None, Failure.REJECTED, Failure.INTERNAL})
+"""What says nothing about an endpoint: no failure, one of this message alone, or one of ours."""
 
 NAMES: Final = ("status", "rule", "endpoint", "contact", "period", "from", "to", "failure", "test")
 """The parameters that say which deliveries are wanted."""
@@ -180,6 +186,25 @@ def _exactly(text: str, country: str) -> list[ContactFilter]:
     phone = phone_key(text, country)
     if phone is not None:
         found.append(ContactFilter(phone=phone))
+    return found
+
+
+def silent(rows: Iterable[Row]) -> dict[str, Millis]:
+    """Give the endpoints that these rows show failing for several deliveries and nothing else since, and since when."""
+    tried: dict[str, list[tuple[Millis, Row]]] = {}
+    for row in rows:
+        if row.attempt is not None and row.endpoint is not None:
+            tried.setdefault(row.endpoint.id, []).append((row.attempt.at, row))
+    found: dict[str, Millis] = {}
+    for id, attempts in tried.items():
+        worked = max((at for at, row in attempts if row.attempt and row.attempt.failure is None), default=0)
+        failed = [
+            row.delivery.first_at or at
+            for at, row in attempts
+            if at > worked and row.delivery.status is Status.PENDING and row.delivery.failure not in _ITS_OWN
+        ]
+        if len(failed) >= SILENT_LEAST:
+            found[id] = max(min(failed), worked)
     return found
 
 

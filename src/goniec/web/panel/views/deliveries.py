@@ -4,28 +4,46 @@ What stands on the page of one delivery is in `delivery`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from goniec.core.endpoint import Endpoint
 from goniec.core.model import Delivery, Status
+from goniec.core.times import HOUR
 from goniec.flow.configure import Conflict, Outside, Refusal
 from goniec.flow.deliveries import cancel_delivery, resend_delivery
 from goniec.flow.testing import EXAMPLE
 from goniec.ports import Page
 from goniec.web.lists import closed, opened
+from goniec.web.panel.attention import WATCHED, Trouble, troubles
+from goniec.web.panel.concerns import trouble_words
 from goniec.web.panel.delivery_words import STATUSES, answer, moving
 from goniec.web.panel.failures import NAMES as FAILURES
 from goniec.web.panel.forms import Form, read_form
-from goniec.web.panel.mailbox import DATES, NAMES, NEWER_MOST, SIZE, Row, Wanted, looked_up, read_wanted, rows_of
+from goniec.web.panel.mailbox import (
+    DATES,
+    NAMES,
+    NEWER_MOST,
+    SIZE,
+    Row,
+    Wanted,
+    looked_up,
+    read_wanted,
+    rows_of,
+    silent,
+)
 from goniec.web.panel.page import Visit, page
 from goniec.web.panel.people import called
 from goniec.web.panel.showing import visible
+from goniec.web.panel.wording import low
 from goniec.web.reply import Reply
 
 PICKED_MOST: Final = 200
 """How many deliveries can be sent again or cancelled at once."""
+
+TROUBLES_SHOWN: Final = 3
+"""How many endpoints in trouble are told of above the list."""
 
 RULES_SHOWN: Final = 200
 """How many rules the filter offers; a rule's own page leads to its deliveries too."""
@@ -68,7 +86,7 @@ async def deliveries(visit: Visit) -> Reply:
         back=urlencode(visit.query.pairs),
         counts=counts,
         total=_total(visit, wanted, counts),
-        troubles=[],
+        troubles=await _troubles(visit, rows),
         any_filter=wanted.narrow or wanted.status is not None or bool(wanted.unknown) or bool(text),
         active=sum(bool(visit.query.text(name)) for name in FOLDED),
         about=await _about(visit, wanted),
@@ -174,6 +192,38 @@ async def _page(visit: Visit, wanted: Wanted, endpoints: Mapping[str, Endpoint])
         return rows, closed(rows[-1].delivery.id), False
     stopped = found.stopped
     return rows, None if stopped is None else closed(stopped), stopped is not None
+
+
+async def _troubles(visit: Visit, rows: Sequence[Row]) -> list[dict[str, str]]:
+    """What is wrong with the endpoints of these rows, the worst first: those that are paused or do not answer."""
+    shown = {row.endpoint.id: row.endpoint for row in rows if row.endpoint is not None}
+    if not shown:
+        return []
+    queries = visit.context.store.queries
+    queues, hours = await asyncio.gather(
+        queries.queues(visit.now), queries.sums("endpoint", list(shown), visit.now - WATCHED, visit.now, HOUR)
+    )
+    found = troubles(shown.values(), queues, hours)
+    pending = {queue.endpoint_id: queue.pending for queue in queues}
+    # sums are by the hour; what fails only now is seen in the rows
+    for id, since in silent(rows).items():
+        if id not in found or found[id].kind == "failing":
+            found[id] = Trouble("silent", None, pending.get(id, 0), 0, since)
+    told = [
+        (shown[id], one) for id, one in found.items() if one.kind == "silent" or (one.kind == "paused" and one.pending)
+    ]
+    return [
+        {
+            "id": endpoint.id,
+            "tone": one.tone,
+            "icon": "player-pause" if one.kind == "paused" else "alert-triangle",
+            "title": f"{visible(endpoint.host)}: {low(trouble_words(visit, one))}.",
+            "text": visit.say("They go out when somebody resumes the endpoint.")
+            if one.kind == "paused"
+            else visit.say("They are tried again by their schedule. None is lost."),
+        }
+        for endpoint, one in sorted(told, key=lambda pair: (pair[1].tone != "bad", -pair[1].pending))
+    ][:TROUBLES_SHOWN]
 
 
 def _total(visit: Visit, wanted: Wanted, counts: Mapping[Status, int] | None) -> str:

@@ -184,18 +184,38 @@
     last = key;
   });
 
-  // --- parts from the server: errors are said, a lost connection is shown
-  document.addEventListener("htmx:responseError", (event) => {
-    toast(event.detail.xhr.responseText.slice(0, 300) || String(event.detail.xhr.status), "bad");
+  // --- the search: arrows walk what it found
+  document.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step || !event.target.closest(".pal")) return;
+    const stops = [$(".pal input"), ...all(".pal li a")];
+    const next = stops[stops.indexOf(event.target) + step];
+    if (next) {
+      event.preventDefault();
+      next.focus();
+    }
   });
-  document.addEventListener("htmx:sendError", () => {
+
+  // --- parts from the server: errors are said, a lost connection is shown
+  let complained = "";
+  document.addEventListener("htmx:responseError", (event) => {
+    const text = event.detail.xhr.responseText.slice(0, 300) || String(event.detail.xhr.status);
+    const live = event.target.closest?.("[data-live], [data-tick]");
+    // what asks by itself every few seconds complains once
+    if (!live || text !== complained) toast(text, "bad");
+    if (live) lost();
+    complained = live ? text : "";
+  });
+  document.addEventListener("htmx:sendError", lost);
+  function lost() {
     all(".live").forEach((one) => {
       one.dataset.word ||= one.textContent;
       one.classList.add("lost");
       one.textContent = document.body.dataset.lost;
     });
-  });
-  document.addEventListener("htmx:afterOnLoad", () => {
+  }
+  document.addEventListener("htmx:afterOnLoad", (event) => {
+    if (event.detail.failed) return;
     all(".live.lost").forEach((one) => {
       one.classList.remove("lost");
       one.textContent = one.dataset.word;
@@ -205,6 +225,7 @@
   document.addEventListener("htmx:beforeRequest", (event) => {
     const live = event.target.closest?.("[data-live]");
     if (live && (document.hidden || live.dataset.paused === "1" || live.matches(":hover"))) event.preventDefault();
+    if (document.hidden && event.target.closest?.("[data-tick]")) event.preventDefault();
   });
   document.addEventListener("click", (event) => {
     const pause = event.target.closest("[data-pause]");
@@ -213,5 +234,6 @@
     const paused = live.dataset.paused !== "1";
     live.dataset.paused = paused ? "1" : "";
     pause.setAttribute("aria-pressed", String(paused));
+    $(".live", pause.parentElement)?.classList.toggle("held", paused);
   });
 })();

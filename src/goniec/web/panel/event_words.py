@@ -53,7 +53,7 @@ def event_words(event: Event, words: Words, rules: Mapping[str, str]) -> Told:  
         case "contact.owner_changed":
             return Told(name, _from_to(data, words))
         case "contact.state_changed":
-            states = [words.named(labels.STATES, str(data[key])) for key in ("old", "new") if data.get(key)]
+            states = [brief(words.named(labels.STATES, str(data[key]))) for key in ("old", "new") if data.get(key)]
             return Told(name, " → ".join(states))
         case "contact.note_added":
             return Told(name, text=_lines(str(data.get("text", ""))))
@@ -137,7 +137,7 @@ def _arrow(old: object, new: object, words: Words) -> str:
 
 def _fields(changes: object, words: Words) -> str:
     told = [
-        f"{low(words.named(labels.FIELDS, str(one.get('field'))))}: {_arrow(one.get('old'), one.get('new'), words)}"
+        f"{low(brief(words.named(labels.FIELDS, str(one.get('field')))))}: {_arrow(one.get('old'), one.get('new'), words)}"
         for one in (changes if isinstance(changes, list) else ())[:_CHANGES]
         if isinstance(one, dict)
     ]

@@ -119,11 +119,15 @@ def failing(tree: Condition, seen: Sights) -> Failing | None:
         one = seen.get(pointer)
         if isinstance(leaf, All | AnyOf | Not) or one is None:
             continue
-        above = [groups[path] for path in _above(pointer)]
-        negated = sum(isinstance(group, Not) for group in above) % 2 == 1
+        negated, alternatives = False, 1
+        for path in _above(pointer):
+            group = groups[path]
+            if isinstance(group, Not):
+                negated = not negated
+            elif isinstance(group, All if negated else AnyOf):
+                alternatives = max(alternatives, len(group.of))
         if one.holds is negated and _all_failed(pointer, groups, seen):
-            of = [len(group.of) for group in above if isinstance(group, All if negated else AnyOf)]
-            return Failing(leaf, one, negated, max(of, default=1))
+            return Failing(leaf, one, negated, alternatives)
     return None
 
 

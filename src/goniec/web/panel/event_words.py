@@ -136,11 +136,11 @@ def _arrow(old: object, new: object, words: Words) -> str:
 
 
 def _fields(changes: object, words: Words) -> str:
-    told = [
-        f"{low(brief(words.named(labels.FIELDS, str(one.get('field')))))}: {_arrow(one.get('old'), one.get('new'), words)}"
-        for one in (changes if isinstance(changes, list) else ())[:_CHANGES]
-        if isinstance(one, dict)
-    ]
+    told = []
+    for one in (changes if isinstance(changes, list) else ())[:_CHANGES]:
+        if isinstance(one, dict):
+            field = low(brief(words.named(labels.FIELDS, str(one.get("field")))))
+            told.append(f"{field}: {_arrow(one.get('old'), one.get('new'), words)}")
     return "; ".join(told)
 
 

@@ -1,10 +1,14 @@
 """In and out: the first administrator, signing in and out, sessions that end, forms from elsewhere, roles."""
 
+from pathlib import Path
+from urllib.parse import urlsplit
+
 import pytest
 
 from goniec.web.panel.routes import PAGES
 from tests.e2e.engine import Engine
-from tests.e2e.panel.client import PASSWORD, Person, SignIn, make_user
+from tests.e2e.engine import engine as running
+from tests.e2e.panel.client import PASSWORD, Person, SignIn, make_user, people
 
 FIRST = {
     "email": "ala@example.com",
@@ -182,3 +186,28 @@ async def test_every_page_is_guarded_by_its_headers(sign_in: SignIn) -> None:
     turned_away = await stranger.get("/rules")
     assert turned_away.status == 303
     assert turned_away.answer.headers["x-frame-options"] == "DENY"
+
+
+@pytest.mark.parametrize("base", ["https://crm.example.pl", "https://example.pl/goniec"])
+async def test_a59_links_and_cookies_follow_the_public_url_and_never_the_request(tmp_path: Path, base: str) -> None:
+    odd = {
+        "host": "evil.example",
+        "x-forwarded-host": "evil.example",
+        "x-forwarded-proto": "http",
+        "forwarded": "host=evil.example",
+    }
+    async with running(tmp_path, public_url=base) as engine, people(engine) as sign_in:
+        await make_user(engine, "ala@example.com", "admin")
+        ala = await sign_in(None)
+        page = await ala.get("/login", **odd)
+        path = urlsplit(base).path
+        assert f'action="{path}/login"' in page.html
+        assert "evil" not in page.html
+        ala.http.cookies.set("goniec_browser", ala.csrf)  # over http a browser would not send it back
+        entered = await ala.send("/login", {"email": "ala@example.com", "password": PASSWORD, "next": "/rules"}, **odd)
+        assert entered.location == f"{path}/rules"
+        cookies = entered.answer.headers.get_list("set-cookie")
+        assert cookies
+        for cookie in cookies:
+            assert "Secure" in cookie
+            assert f"Path={path}/;" in cookie

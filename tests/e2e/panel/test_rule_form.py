@@ -72,8 +72,9 @@ async def test_the_reference_path(engine: Engine, sign_in: SignIn) -> None:
     await eventually(delivered, "the webhook is delivered")
 
 
-async def test_a_test_send_shows_the_answer_and_that_the_rule_is_off(engine: Engine, sign_in: SignIn) -> None:
-    """A25: a test hides neither that the rule is off nor that nothing can set it off."""
+async def test_a25_a_test_send_hides_neither_that_the_rule_is_off_nor_that_nothing_sets_it_off(
+    engine: Engine, sign_in: SignIn
+) -> None:
     ala = await sign_in("editor", "pl")
     rule = await made(ala, triggers__0__type="contact.inactive")
     page = await ala.get(f"/rules/{rule}")
@@ -83,6 +84,26 @@ async def test_a_test_send_shows_the_answer_and_that_the_rule_is_off(engine: Eng
     assert "nie tworzy zdarzeń według kalendarza" in sent.text
     plain = await ala.send(f"/rules/{rule}/test", {}, page=page)
     assert plain.location.startswith("/deliveries/dlv_")
+
+
+async def test_a25_a_test_send_has_the_very_bytes_of_a_real_one(engine: Engine, sign_in: SignIn) -> None:
+    ala = await sign_in("editor")
+    contact = await engine.post(
+        "/contacts", {"email": "jan@example.pl", "phone": "600 100 200", "company": "Złoty „Kłos”"}, 201
+    )
+    rule = await made(ala, active="1", description="opis \N{SNOWMAN}", triggers__0__type="contact.note_added")
+    page = await ala.get(f"/rules/{rule}")
+    await ala.send(f"/rules/{rule}/test", {"_contact": contact["id"]}, page=page)
+    await engine.post(f"/contacts/{contact['id']}/notes", {"text": "x"})
+
+    async def both() -> bool:
+        return len((await engine.get("/deliveries", status="delivered"))["items"]) == 2
+
+    await eventually(both, "the test and the real one are delivered")
+    test, real = [await engine.get(f"/deliveries/{one['id']}") for one in (await engine.get("/deliveries"))["items"]]
+    assert test["test"]
+    assert not real["test"]
+    assert test["body"] == real["body"]
 
 
 async def test_saving_for_a_test_sends_nothing_by_itself(engine: Engine, sign_in: SignIn) -> None:
@@ -168,8 +189,8 @@ async def test_another_password_for_a_known_endpoint_asks_and_names_the_rules(en
     assert len((await engine.get("/endpoints"))["items"]) == 1
 
 
-async def test_what_is_saved_unchanged_makes_no_new_version(engine: Engine, sign_in: SignIn) -> None:
-    """A58, A24: the form sends back what it was given, whatever is in the rule."""
+async def test_a58_what_is_saved_unchanged_makes_no_new_version(engine: Engine, sign_in: SignIn) -> None:
+    """The form sends back what it was given, whatever is in the rule."""
     rich = {
         "name": "Wszystko",
         "active": True,

@@ -216,6 +216,11 @@ async def test_where_several_fit_one_is_asked_for(engine: Engine, sign_in: SignI
     assert "Kowalski <Jan>" in page.text
     for one in (jan, ala):
         assert any(f"contact={one['id']}" in link and "status=failed" in link for link in page.links)
+    for n in range(25):
+        await engine.contact(email=f"p{n}@many.example")
+    page = await person.get("/deliveries?q=many.example")
+    assert "pierwsze 20 pasujących do „many.example”" in page.text
+    assert sum("contact=" in link for link in page.links) == 20
 
 
 async def test_what_nobody_has_is_told_and_stays_in_the_field(engine: Engine, sign_in: SignIn) -> None:

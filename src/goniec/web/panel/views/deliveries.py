@@ -22,6 +22,7 @@ from goniec.web.panel.delivery_words import STATUSES, answer, moving
 from goniec.web.panel.failures import NAMES as FAILURES
 from goniec.web.panel.forms import Form, read_form
 from goniec.web.panel.mailbox import (
+    CANDIDATES,
     DATES,
     NAMES,
     NEWER_MOST,
@@ -76,6 +77,8 @@ async def deliveries(visit: Visit) -> Reply:
         "deliveries.html",
         text=text,
         found=found,
+        candidates=CANDIDATES,
+        title=lambda contact: called(contact, visit.words),
         wanted=wanted,
         rows=rows,
         next_cursor=following,

@@ -8,7 +8,7 @@ from goniec.core.decide import Call
 from goniec.core.model import Status
 from goniec.flow import deliver
 from tests.core.build import happened
-from tests.flow.workshop import Workshop, email, held
+from tests.flow.workshop import Workshop, email, failing, held, ok
 
 
 def visit(address: str = "jan@x.pl") -> Call:
@@ -53,3 +53,20 @@ async def test_what_finds_room_again_does_not_overtake_what_found_none(
     await shop.record(visit())
     gate.set()
     await in_order(shop)
+
+
+async def test_who_waits_in_memory_behind_a_head_that_fails_goes_back_to_the_table_and_overtakes_nobody(
+    shop: Workshop,
+) -> None:
+    await shop.poll()
+    await shop.rule()
+    gate = asyncio.Event()
+    shop.sender.script = held(gate, lambda _: failing() if len(shop.sender.sent) == 1 else ok(_))
+    await shop.record(visit(), visit())
+    await shop.until(lambda: shop.sender.flying == 1)
+    gate.set()
+    for _ in range(10):
+        await shop.later(10_000)
+    first, second = await shop.deliveries()
+    assert (first.status, second.status) == (Status.DELIVERED, Status.DELIVERED)
+    assert shop.sender.ids() == [first.id, first.id, second.id]

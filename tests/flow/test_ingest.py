@@ -248,3 +248,24 @@ def test_the_slow_way_comes_to_the_same(given_events: list[Any]) -> None:
     slow = ingest._intake(apart, ORIGIN, single=single)
     assert (quick.calls, quick.places) == (slow.calls, slow.places)
     assert quick.refused.keys() == slow.refused.keys()
+
+
+@pytest.mark.parametrize("pointer", ["/contact", "/events"])
+def test_one_call_brings_only_so_many_changes(monkeypatch: pytest.MonkeyPatch, pointer: str) -> None:
+    monkeypatch.setattr(ingest, "CHANGES_LIMIT", 3)
+    event = {
+        "type": "page.visited",
+        "contact": {"email": "a@x.pl", "tags": ["A", "B"]},
+        "data": {"url": "https://x.pl/"},
+    }
+    read(event)
+    more = (
+        {**event, "contact": {"email": "b@x.pl", "tags": ["A", "B", "C", "D"]}}
+        if pointer == "/contact"
+        else {"events": [event, event]}
+    )
+    with pytest.raises(Invalid) as refused:
+        read(more)
+    (problem,) = refused.value.problems
+    assert problem.pointer == pointer
+    assert "at most 3 changes of contacts in one call, and this asks for 4" in problem.detail

@@ -22,7 +22,7 @@ WORDS: Final = {
         "delivered": "Dostarczona",
         "saved": "Zapisano regułę",
         "answer": "Odpowiedź",
-        "resend": "Wyślij ponownie",
+        "again": "Wyślij teraz",
         "failed": "Nieudana",
         "pending": "Oczekująca",
         "template": "Segment dodany do kontaktu",
@@ -37,7 +37,7 @@ WORDS: Final = {
         "delivered": "Delivered",
         "saved": "Saved",
         "answer": "Response",
-        "resend": "Resend",
+        "again": "Send now",
         "failed": "Failed",
         "pending": "Pending",
         "template": "Segment added to a contact",
@@ -127,7 +127,7 @@ async def test_a_delivery_is_sent_again_after_an_outage(
 ) -> None:
     words = WORDS[language]
     with running(tmp_path, "receive", "--port", "0", "--status", "503,200") as process:
-        address = re.search(r"http://[\d.:]+", line_with(process.stdout, "http://"))
+        address = re.search(r"http://[\d.:]+", line_with(process.stderr, "Listening"))
         assert address is not None
         await engine.rule({"type": "contact.created"}, f"{address[0]}/hook")
         await engine.post("/contacts", {"email": "jan@example.pl", "name": "Jan Próbny"}, 201)
@@ -138,7 +138,7 @@ async def test_a_delivery_is_sent_again_after_an_outage(
             row = page.locator("tbody tr", has_text="Jan Próbny")
             await expect(row).to_contain_text("503")
             await row.locator("a").first.click()
-            await page.click(f"button:has-text('{words['resend']}')")
+            await page.click(f"button:has-text('{words['again']}')")
             await eventually(lambda: has(engine, "delivered", 1), "it is sent again")
             await page.reload()
             await expect(page.locator("main")).to_contain_text(words["delivered"])

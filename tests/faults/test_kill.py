@@ -205,7 +205,7 @@ async def test_killed_while_retention_takes_old_events_away(tmp_path: Path) -> N
         while any(event["contactId"] in old for event in await one.engine.everything("/events")):
             deaths += 1
             await one.live(while_recovering)
-        assert deaths > 1
+        assert deaths, "all of it was gone before anybody died"
         assert not [one for one in await one.engine.everything("/deliveries") if one["contactId"] in old]
         await survived(one, town)
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from goniec.core.decide import Call
-from goniec.core.endpoint import Pause
+from goniec.core.endpoint import Endpoint, Pause
 from goniec.core.model import Delivery, Failure, Status
 from goniec.core.signing import verify
 from goniec.core.times import DAY, HOUR, MINUTE, SECOND
@@ -493,3 +493,32 @@ class TestTrouble:
 
 async def _requeued(delivery_id: str, tx: Tx) -> None:
     await tx.requeue(delivery_id, NOW)
+
+
+async def test_an_endpoint_that_is_saved_while_it_is_read_is_read_again(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the read gives may be what was before; kept, it would sign with the secret before until the next start."""
+    await shop.rule()
+    queries = shop.store.queries
+    read, gate, reading = queries.endpoint, asyncio.Event(), asyncio.Event()
+
+    async def slow(endpoint_id: str) -> Endpoint | None:
+        found = await read(endpoint_id)
+        reading.set()
+        await gate.wait()
+        return found
+
+    with monkeypatch.context() as slowly:
+        slowly.setattr(queries, "endpoint", slow)
+        await shop.record(email("jan@x.pl", happenings=(happened(),)))
+        polling = asyncio.create_task(shop.poll())
+        await reading.wait()
+        before = await read("end_1")
+        assert before is not None
+        await shop.endpoint("end_1", url="https://elsewhere.example/hook")
+        slowly.setattr(queries, "endpoint", read)
+        gate.set()
+        await polling
+    await shop.until(lambda: bool(shop.sender.sent))
+    assert shop.sender.sent[0].url == "https://elsewhere.example/hook"

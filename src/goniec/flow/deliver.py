@@ -190,6 +190,7 @@ class Deliverer:
     def _forget(self, endpoint_id: str) -> None:
         box = self._box(endpoint_id)
         box.endpoint = None
+        box.changes += 1
         self._drop(box)
         self._look(endpoint_id)
 
@@ -229,8 +230,9 @@ class Deliverer:
 
     async def _open(self, box: Outbox) -> None:
         """Read the endpoint and open its secrets."""
+        changes = box.changes
         endpoint = await self._store.queries.endpoint(box.id)
-        if endpoint is None:
+        if endpoint is None or box.changes != changes:  # saved while we read: what we have may be what was before
             return
         box.endpoint = endpoint
         box.host = endpoint.host

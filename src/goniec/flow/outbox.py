@@ -36,10 +36,12 @@ class Lane:
 class Outbox:
     """An endpoint with what is held for it.
 
-    `flying` counts its requests under way, `held` all its deliveries in memory.
+    `flying` counts its requests under way, `held` all its deliveries in memory, `changes` how often its settings were
+    saved.
     """
 
     __slots__ = (
+        "changes",
         "credentials",
         "endpoint",
         "flying",
@@ -61,6 +63,7 @@ class Outbox:
         self.held_until: Millis = 0
         self.last_success: Millis = 0
         self.more = False
+        self.changes = 0
         self.flying = 0
         self.held = 0
         self.ready: deque[Delivery] = deque()

@@ -167,13 +167,13 @@ async def series(folder: Path, seed: int, deaths: list[Death]) -> None:
         await survived(one, town)
 
 
-async def survived(one: Lives, town: Town) -> None:
-    """A last life that ends well."""
+async def survived(one: Lives, town: Town, least: int = 100) -> None:
+    """A last life that ends well; so many events at least were taken in all lives together."""
     await one.load.go()
     await one.some_time(0.2)
     await one.load.end()
     count = await town.check(one.load.account)
-    assert count >= len(one.load.account.recorded) > 100
+    assert count >= len(one.load.account.recorded) > least
     assert await one.engine.stop() == 0
 
 
@@ -207,7 +207,7 @@ async def test_killed_while_retention_takes_old_events_away(tmp_path: Path) -> N
             deaths += 1
             await one.live(while_recovering)
         assert not [one for one in await one.engine.everything("/deliveries") if one["contactId"] in old]
-        await survived(one, town)
+        await survived(one, town, least=20)
 
 
 async def old_events(engine: Engine, count: int) -> set[str]:

@@ -120,8 +120,9 @@ async def contact_page(  # noqa: PLR0913 - its forms come back for many reasons
         "name": called(contact, visit.words),
         "stretch": stretch,
         "show": _show(visit),
-        "gained": _gained(visit, contact, stretch),
-        "spark": _spark(contact, stretch),
+        # an older part of the timeline does not tell how the score came to what it is
+        "gained": None if visit.query.get("before") else _gained(visit, contact, stretch),
+        "spark": "" if visit.query.get("before") else _spark(contact, stretch),
         "tags": sorted(contact.tags.items(), key=lambda one: (-one[1].score, one[0])),
         "tags_shown": TAGS_SHOWN,
         "details": sorted(contact.details.items()),

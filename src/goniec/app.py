@@ -41,7 +41,7 @@ from goniec.store.sqlite import open_store
 from goniec.store.vault import open_vault
 from goniec.web.context import ApiContext
 from goniec.web.dispatch import create_app
-from goniec.web.protocol import Protocol
+from goniec.web.protocol import protocol
 
 AGENT: Final = f"Goniec/{__version__}"
 
@@ -210,7 +210,7 @@ def _web(parts: Running) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(context),
         loop="none",
-        http=Protocol,
+        http=protocol(parts.dice),
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from goniec.app import KEEP_ALIVE_SECONDS
 from goniec.cli import COMMANDS, app
 from goniec.core.drafts import read_draft
 from goniec.core.events import DATA_LIMIT, KINDS
@@ -30,6 +31,7 @@ from goniec.web.api import OPERATIONS
 from goniec.web.api.events import BODY_LIMIT as EVENTS_BODY
 from goniec.web.operation import BODY_LIMIT
 from goniec.web.problems import CODES
+from goniec.web.protocol import FIELDS, OVERHEAD, Protocol
 from tests.conftest import REPO
 from tests.docs import words
 from tests.docs.tables import BLOCK, DOCS, READ_ONLY, TABLES, head_of, pages, renewed, sent
@@ -149,6 +151,10 @@ def test_limits_are_those_of_the_code() -> None:
         f"{EVENTS_BODY // MIB} MiB and {EVENTS_LIMIT:,} events; any other: {BODY_LIMIT // MIB} MiB",
         f"An event's data: {DATA_LIMIT // 1024} KiB. A contact: {CONTACT_BYTES // 1024} KiB",
         f"{WAITING_CALLS:,} calls or {WAITING_BYTES // MIB} MiB may wait",
+        f"has {OVERHEAD // 1024} KiB, and a head or trailers have {FIELDS:,} lines",
+        f"A head has {Protocol.head_seconds:.0f} s to arrive; a body may stand still for {Protocol.still_seconds:.0f} s",
+        f"has {Protocol.body_seconds // 60:.0f} min in all",
+        f"silent for {KEEP_ALIVE_SECONDS} s, and leave an answer unread for {Protocol.still_seconds:.0f} s",
         f"has {PASSWORD_MIN} to {PASSWORD_MAX:,} characters",
         f"argon2id, {MEMORY_KIB // 1024} MiB and {PASSES} passes, {AT_A_TIME} at a time",
         f"{IDLE // HOUR} hours after the last request and {LIFE // DAY} days after signing in",

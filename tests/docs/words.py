@@ -110,7 +110,7 @@ POLICY: Final = {
 }
 
 CODES: Final = {
-    "badRequest": (400, "a header that makes no sense"),
+    "badRequest": (400, "a header that makes no sense, or no request in HTTP/1.1 at all"),
     "malformed": (400, "the body is no JSON"),
     "invalid": (
         422,
@@ -123,6 +123,7 @@ CODES: Final = {
     "forbidden": (403, "any other 403"),
     "notFound": (404, "nothing has this id, or stands at this path"),
     "methodNotAllowed": (405, "`Allow` names the methods of this path"),
+    "requestTimeout": (408, "the request did not arrive in time; the connection is closed"),
     "conflict": (409, "two keys name two contacts; `contacts` has both ids"),
     "ambiguousPhone": (409, "several contacts have this phone, and no other key was given"),
     "credentialsDiffer": (409, "another password for a known URL and user; `rules` use it"),
@@ -148,6 +149,7 @@ CODES: Final = {
     "contactTooLarge": (422, "the contact would grow above 256 KiB"),
     "idempotencyKeyReused": (422, "this `Idempotency-Key` was used for another request"),
     "nothingTaken": (422, "all events of a list were refused"),
+    "headTooLarge": (431, "too much head, or too much that is not the body; the connection is closed"),
     "internalError": (500, "a fault in Goniec; its log has more under the `requestId`"),
     "notReady": (503, "`/readyz`: `detail` says why"),
     "overloaded": (503, "too much waits to be recorded"),

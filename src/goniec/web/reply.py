@@ -42,19 +42,20 @@ class Reply(Struct, frozen=True):
 async def send_reply(reply: Reply, send: Send) -> None:
     """Send it. What fails in the middle of a body that goes out in pieces can only be told by breaking off."""
     if isinstance(reply.content, AsyncIterator):
-        await send({"type": "http.response.start", "status": reply.status, "headers": _headers(reply)})
+        await send({"type": "http.response.start", "status": reply.status, "headers": fields(reply)})
         async for piece in reply.content:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return
     body = reply.body()
-    headers = _headers(reply)
+    headers = fields(reply)
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _headers(reply: Reply) -> list[tuple[bytes, bytes]]:
+def fields(reply: Reply) -> list[tuple[bytes, bytes]]:
+    """Give its header fields, but for the length of its body."""
     headers = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
     if reply.content is not None:
         headers.append((b"content-type", reply.media_type.encode()))

@@ -161,6 +161,31 @@ async def test_a_stranger_who_goes_on_after_the_answer_is_cut_off(engine: Engine
     assert quiet(engine)
 
 
+async def test_an_offer_of_another_protocol_is_passed_over(engine: Engine) -> None:
+    """As clients in Java send with each request. What follows is the request's body, and then the next request."""
+    key = (await engine.key("ingest")).encode()
+    stream, head, body = b"", b"", b""
+    for number, offer in enumerate((b"h2c", b"websocket", b"HTTP/2.0")):
+        head = POST.replace(b"KEY", key) + b"connection: Upgrade, HTTP2-Settings\r\nupgrade: " + offer + b"\r\n"
+        body = json.dumps({**VISIT, "contact": {"email": f"k{number}@example.pl"}}).encode()
+        chunk = b"%x\r\n%s\r\n" % (len(body), body)
+        stream += head + b"content-length: %d\r\n\r\n%s" % (len(body), body)
+        stream += head + b"transfer-encoding: chunked\r\n\r\n" + chunk + b"0\r\n\r\n"
+        stream += ALIVE + head + b"content-length: 0\r\n\r\n"
+    for cut in (len(stream), 700, 50, 1):
+        async with Client(engine.url, "") as client:
+            for start in range(0, len(stream), cut):
+                assert await client.write(stream[start : start + cut])
+            answers = [await client.answer() for _ in range(12)]
+            assert [one and one.status for one in answers] == [202, 202, 200, 400] * 3
+            # and one that comes alone, in one read
+            got = await said(client, head + b"content-length: %d\r\n\r\n%s" % (len(body), body))
+            assert (got and got.status) == 202
+    emails = [contact["email"] for contact in await engine.everything("/contacts")]
+    assert emails == [f"k{number}@example.pl" for number in range(3)]
+    assert quiet(engine)
+
+
 async def test_small_chunks_are_nothing_wrong(engine: Engine) -> None:
     event = json.dumps(
         {**VISIT, "contact": {"email": "jan@example.pl", "name": "x" * 900}, "data": {"url": "u"}}

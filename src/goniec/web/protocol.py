@@ -11,7 +11,8 @@ import fcntl
 import sys
 import termios
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import httptools
@@ -39,6 +40,14 @@ PIECE: Final = 1024
 """What is no longer is parsed in one go, without looking for heads in it: it cannot hold many."""
 
 _EMPTY_LINE: Final = b"\r\n\r\n"
+_FOUND: Final = (
+    "on_message_begin",
+    "on_url",
+    "on_header",
+    "on_headers_complete",
+    "on_body",
+    "on_message_complete",
+)
 
 
 class Protocol(HttpToolsProtocol):
@@ -76,6 +85,7 @@ class Protocol(HttpToolsProtocol):
         self._data = b""  # what has come, and how far it has been read
         self._at = 0
         self._overhead = 0
+        self._framing = b""  # of a body behind a head that offers another protocol
         self._receiving = False
         self._asked: RequestResponseCycle | None = None  # the request being received, from the end of its head on
         self._running: RequestResponseCycle | None = None
@@ -137,8 +147,8 @@ class Protocol(HttpToolsProtocol):
         self._overhead += len(piece)
         try:
             self.parser.feed_data(piece)
-        except httptools.HttpParserUpgrade:
-            pass  # nobody can upgrade here: it is answered as if nobody had asked
+        except httptools.HttpParserUpgrade as upgrade:
+            self._carry_on(piece[upgrade.args[0] :])
         except httptools.HttpParserCallbackError:
             self._refuse(self._fault or Fault(400, "the target of the request, or its head, makes no sense"))
         except httptools.HttpParserError as error:
@@ -146,6 +156,22 @@ class Protocol(HttpToolsProtocol):
         else:
             if self._too_much():
                 self._refuse(_too_large())
+
+    def _carry_on(self, rest: bytes) -> None:
+        """Read on behind a head that offers another protocol, which is answered as if it had not.
+
+        The parser takes what follows such a head for the other protocol, so a body needs a parser that has seen a head
+        without the offer.
+        """
+        if self._framing:
+            passing = _Passing(self)
+            self.parser = httptools.HttpRequestParser(passing)
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n%s\r\n\r\n" % self._framing)
+            passing.on = True
+            self._framing = b""
+        if rest:
+            self._overhead -= len(rest)
+            self._parse(rest)
 
     @override
     def on_message_begin(self) -> None:
@@ -167,6 +193,8 @@ class Protocol(HttpToolsProtocol):
         if not self.pipeline:
             self._running = self.cycle
         self._moved = self.loop.time()
+        if self.parser.should_upgrade():
+            self._framing = _framing(self.headers)
         self.headers = []  # trailers would join the head, which has been judged
 
     @override
@@ -181,6 +209,8 @@ class Protocol(HttpToolsProtocol):
         if len(self.headers) > FIELDS:
             self._fault = _too_large()
             raise self._fault
+        if self._framing:
+            return
         self._receiving = False
         self._overhead = 0
         super().on_message_complete()
@@ -319,6 +349,27 @@ class _Flow(FlowControl):
     def resume_reading(self) -> None:
         if not self._waiting:
             super().resume_reading()
+
+
+class _Passing:
+    """Passes what a parser finds on to a connection, when it is `on`."""
+
+    def __init__(self, connection: Protocol) -> None:
+        self.on = False
+        for name in _FOUND:
+            setattr(self, name, partial(self._pass, getattr(connection, name)))
+
+    def _pass(self, found: Callable[..., None], *arguments: bytes) -> None:
+        if self.on:
+            found(*arguments)
+
+
+def _framing(head: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Give the field of a head that says how long its body is; empty where there is none."""
+    for name, value in head:
+        if name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0")):
+            return b"%s: %s" % (name, value)
+    return b""
 
 
 def _wire(reply: Reply, default: Sequence[tuple[bytes, bytes]]) -> bytes:

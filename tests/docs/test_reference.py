@@ -9,6 +9,7 @@ import pytest
 
 from goniec.app import KEEP_ALIVE_SECONDS
 from goniec.cli import COMMANDS, app
+from goniec.core.checks import MATCHES_LIMIT
 from goniec.core.drafts import read_draft
 from goniec.core.events import DATA_LIMIT, KINDS
 from goniec.core.identity import Code
@@ -21,7 +22,7 @@ from goniec.core.wire import Credentials, headers
 from goniec.flow import gate
 from goniec.flow.batch import CONTACT_BYTES
 from goniec.flow.deliver import FLYING, MEMORY, MEMORY_EACH
-from goniec.flow.ingest import EVENTS_LIMIT
+from goniec.flow.ingest import CHANGES_LIMIT, EVENTS_LIMIT
 from goniec.flow.record import WAITING_BYTES, WAITING_CALLS
 from goniec.flow.users import IDLE, IDLE_REMEMBERED, LIFE, LIFE_REMEMBERED, PASSWORD_MAX, PASSWORD_MIN
 from goniec.send.transfer import BODY_KEPT, READ_MAX
@@ -151,6 +152,8 @@ def test_limits_are_those_of_the_code() -> None:
         f"{EVENTS_BODY // MIB} MiB and {EVENTS_LIMIT:,} events; any other: {BODY_LIMIT // MIB} MiB",
         f"An event's data: {DATA_LIMIT // 1024} KiB. A contact: {CONTACT_BYTES // 1024} KiB",
         f"{WAITING_CALLS:,} calls or {WAITING_BYTES // MIB} MiB may wait",
+        f"contacts of one request may bring {CHANGES_LIMIT:,} changes",
+        f"a rule at most {MATCHES_LIMIT} patterns (`matches`)",
         f"has {OVERHEAD // 1024} KiB, and a head or trailers have {FIELDS:,} lines",
         f"A head has {Protocol.head_seconds:.0f} s to arrive; a body may stand still for {Protocol.still_seconds:.0f} s",
         f"has {Protocol.body_seconds // 60:.0f} min in all",

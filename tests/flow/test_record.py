@@ -14,6 +14,7 @@ from goniec.core.text import phone_key
 from goniec.flow import record
 from goniec.flow.batch import CONTACT_BYTES, Batch, Duplicate, Raced, Recorded
 from goniec.flow.record import Answering, Overloaded
+from goniec.observe import counters
 from goniec.ports import ContactFilter, EventFilter, Page, Remembered, RunFilter, Tx, Unavailable
 from tests.core.build import NOW, happened
 from tests.flow.workshop import Workshop, email, failing, held
@@ -322,6 +323,15 @@ class TestOverload:
         big = shop.record(*(email(f"z{k}@x.pl") for k in range(5)))
         results = await asyncio.gather(*jobs, big)
         assert [len(group) for group in results] == [2, 2, 2, 5]
+
+    async def test_a_commit_takes_only_so_many_changes(self, shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(record, "BATCH_CALLS", 50)
+        before = counters.batches["commits"]
+        tags = tuple(a.AddTag(f"T{n}") for n in range(400))
+        heavy = [shop.record(email(f"{n}@x.pl", changes=tags)) for n in range(6)]
+        results = await asyncio.gather(*heavy, *(shop.record(email(f"light{n}@x.pl")) for n in range(8)))
+        assert len(results) == 14
+        assert counters.batches["commits"] - before == 3, "two of the heavy ones weigh as much as a commit may"
 
     async def test_after_stop_nothing_is_taken(self, shop: Workshop) -> None:
         shop.recorder.stop()

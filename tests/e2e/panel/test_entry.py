@@ -212,3 +212,24 @@ async def test_a59_links_and_cookies_follow_the_public_url_and_never_the_request
         for cookie in cookies:
             assert "Secure" in cookie
             assert f"Path={path}/;" in cookie
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+    ],
+)
+async def test_what_another_site_has_filled_in_is_not_offered_to_be_sent_on(
+    sign_in: SignIn, head: dict[str, str]
+) -> None:
+    """Its form comes without our cookie, as one of ours does whose session has ended."""
+    await sign_in("admin")
+    stranger = await sign_in(None)
+    await stranger.get("/login")
+    sent = await stranger.send("/users/new", {"email": "evil@example.com", "role": "admin"}, **head)
+    assert sent.location == "/login"
+    assert "evil@example.com" not in sent.html

@@ -32,6 +32,8 @@ FORM_LIMIT: Final = 4 * 1024 * 1024
 
 CSRF_FIELD: Final = "_csrf"
 _CHANGING: Final = frozenset({"POST"})
+_OWN_SITES: Final = frozenset({None, b"same-origin", b"none"})
+"""What `Sec-Fetch-Site` says of our own pages; a browser that does not send it says nothing."""
 
 
 async def answer(
@@ -79,12 +81,24 @@ async def _sign_in_first(visit: Visit) -> Reply:
     if visit.htmx:
         message = visit.say("Your session has ended. Sign in again in another tab; what you typed stays here.")
         return Reply(401, message.encode(), PAGE_HEADERS, "text/plain; charset=utf-8")
+    if visit.method == "POST" and _from_elsewhere(visit):
+        # what another site has filled in is not what this user typed, and must not be offered to be sent on
+        return visit.go("/login")
     if visit.method == "POST":
         kept = [(name, value) for name, value in visit.form.pairs if name != CSRF_FIELD]
         return visit.page("sign_in.html", status=401, ended=True, kept=kept, next=visit.path, email="", problem=None)
     if not await visit.context.store.queries.users():
         return visit.go("/first-run")
     return visit.go("/login", next=visit.path + _query(visit))
+
+
+def _from_elsewhere(visit: Visit) -> bool:
+    """Say whether a form stood on another site; without a session there is no secret of ours that would tell."""
+    site, source = visit.headers.get(b"sec-fetch-site"), visit.headers.get(b"origin")
+    if site is not None or source is None:
+        return site not in _OWN_SITES
+    own = {visit.headers.get(b"host", b"").decode("latin-1"), urlsplit(visit.context.public_url).netloc}
+    return source.decode("latin-1").partition("://")[2] not in own
 
 
 def _query(visit: Visit) -> str:
@@ -94,8 +108,7 @@ def _query(visit: Visit) -> str:
 
 
 def _check_origin(visit: Visit) -> None:
-    site = visit.headers.get(b"sec-fetch-site")
-    foreign = site is not None and site not in {b"same-origin", b"none"}
+    foreign = visit.headers.get(b"sec-fetch-site") not in _OWN_SITES
     given = visit.form.get(CSRF_FIELD) or visit.headers.get(b"x-csrf-token", b"").decode("latin-1")
     if foreign or not visit.csrf or not compare_digest(given.encode(), visit.csrf.encode()):
         raise Fault(

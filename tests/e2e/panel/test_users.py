@@ -225,3 +225,19 @@ async def test_a_session_that_ends_while_typing_keeps_what_was_typed_but_no_pass
     done = await ala.send("/users/new", {}, page=entered)
     assert done.status in {200, 303}
     assert "jan@example.com" in (await ala.get("/users")).text
+
+
+async def test_what_another_site_sends_while_nobody_is_signed_in_is_not_kept(engine: Engine, sign_in: SignIn) -> None:
+    """Else a form of theirs would wait behind the sign-in page, and one click would send it with the right secret."""
+    await make_user(engine, "admin@example.com", "admin")
+    ala = await sign_in(None)
+    for header, value in (("sec-fetch-site", "cross-site"), ("origin", "https://evil.example"), ("origin", "null")):
+        ala.http.headers[header] = value
+        sent = await ala.send("/users/new", {**JAN, "role": "admin"})
+        assert (sent.status, sent.location) == (303, "/login"), header
+        del ala.http.headers[header]
+    for header, value in (("sec-fetch-site", "same-origin"), ("origin", engine.url)):
+        ala.http.headers[header] = value
+        sent = await ala.send("/users/new", JAN)
+        assert (sent.status, sent.fields["kept:name"]) == (401, ["Jan Kowalski"]), header
+        del ala.http.headers[header]

@@ -221,6 +221,7 @@ WRONG = [
     ({"url": "http://10.0.0.7/hook"}, {"url"}),
     ({"url": ""}, {"url"}),
     ({"schedule": "5 s, soon"}, {"schedule"}),
+    ({"schedule": "soon", "timeout": "99", "header/0/name": "webhook-id"}, {"schedule", "timeout", "header/0/name"}),
     ({"schedule": "0"}, {"schedule"}),
     ({"schedule": ", ".join(["1 s"] * 51)}, {"schedule"}),
     ({"timeout": "31"}, {"timeout"}),

@@ -13,6 +13,7 @@ from goniec.core.labels import Label
 from goniec.core.model import Attempt, Delivery, Status
 from goniec.core.times import SECOND, Millis
 from goniec.ports import Queue, Sum
+from goniec.web.panel.attention import Trouble
 from goniec.web.panel.failures import answer_name, failure_words
 from goniec.web.panel.formats import Times, duration
 from goniec.web.panel.words import Words
@@ -46,15 +47,10 @@ PAUSES: Final[dict[Pause, Label]] = {
 
 
 class Seen(Struct, frozen=True):
-    """A delivery with its attempts, the first one first."""
+    """A delivery, and its last attempt if it was tried."""
 
     delivery: Delivery
-    attempts: Sequence[Attempt] = ()
-
-    @property
-    def last(self) -> Attempt | None:
-        """The latest attempt."""
-        return self.attempts[-1] if self.attempts else None
+    last: Attempt | None = None
 
 
 class Health(Struct, frozen=True):
@@ -65,18 +61,19 @@ class Health(Struct, frozen=True):
     text: str
 
 
-def state_of(endpoint: Endpoint, queue: Queue | None, week: Sum | None, now: Millis) -> State:
+def state_of(endpoint: Endpoint, queue: Queue | None, week: Sum | None, trouble: Trouble | None, now: Millis) -> State:
     """Say how an endpoint is, from what a list can know; `week` is what happened there in the last days."""
     if endpoint.paused is not None:
         return "paused"
     if endpoint.held_until is not None and endpoint.held_until > now:
         return "rests"
-    dead = week is not None and week.attempts > 0 and week.failed_attempts == week.attempts
+    if trouble is not None and trouble.kind == "silent":
+        return "fails"
     if queue is not None and queue.pending and not _under_way(queue, now):
-        return "fails" if dead else "waits"
+        return "waits"
     if week is None or not week.attempts:
         return "quiet"
-    return "fails" if dead else "works"
+    return "works" if week.failed_attempts < week.attempts else "fails"
 
 
 def health(  # noqa: PLR0913 - it looks at all that is known of an endpoint

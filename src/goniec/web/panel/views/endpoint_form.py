@@ -50,7 +50,7 @@ async def edit(visit: Visit, id: str) -> Reply:
         return await _form(visit, found, reshaped(fields, visit.form.get("do")))
     wanted, problems = draft(fields, visit.words)
     if problems:
-        return await _form(visit, found, fields, problems, status=422)
+        return await _form(visit, found, fields, await _also(visit, id, wanted) | problems, status=422)
     moved = await _moved(visit, found, fields.url)
     if moved and found.username is not None and found.password is not None:
         password = visit.form.get("password")
@@ -141,6 +141,15 @@ async def rotate(visit: Visit, id: str) -> Reply:
 def _expected(visit: Visit) -> frozenset[str] | None:
     tag = visit.form.get("tag")
     return frozenset({tag}) if tag else None
+
+
+async def _also(visit: Visit, id: str, wanted: EndpointDraft) -> dict[str, str]:
+    """What else is wrong, beside fields that could not even be read: no endpoint has this version, so none is saved."""
+    try:
+        await change_endpoint(visit.context.outside, id, wanted, frozenset({"none"}))
+    except Invalid as invalid:
+        return visit.told(invalid)
+    return {}
 
 
 async def _moved(visit: Visit, found: Endpoint, url: str) -> bool:

@@ -10,15 +10,18 @@ from msgspec import Struct
 
 from goniec.core.endpoint import Endpoint
 from goniec.core.labels import Label
-from goniec.core.model import Contact, Delivery, Status
-from goniec.core.times import DAY, SECOND
+from goniec.core.model import Delivery, Status
+from goniec.core.times import DAY, HOUR, SECOND
 from goniec.flow.configure import Conflict, Missing, Named, Refusal, Stale, usage
 from goniec.flow.endpoints import EndpointSaved, delete_endpoint, endpoint_tag, pause_endpoint, resume_endpoint
 from goniec.ports import DeliveryFilter, Page, Queries, Queue, Sum
 from goniec.web.lists import closed, opened
+from goniec.web.panel.attention import WATCHED, troubles
+from goniec.web.panel.delivery_words import STATUSES
 from goniec.web.panel.failures import answer_name
 from goniec.web.panel.health import STATES, Seen, State, health, state_of
 from goniec.web.panel.page import Visit, page
+from goniec.web.panel.people import called, people
 from goniec.web.panel.spans import span_text, spans_text
 from goniec.web.panel.verifying import SNIPPETS, snippet
 from goniec.web.problems import missing
@@ -28,15 +31,6 @@ from goniec.web.reply import Reply
 ROWS: Final = 50
 DAYS: Final = 7
 """Of which the list tells the success."""
-
-STATUSES: Final[dict[Status, tuple[Label, str, str]]] = {
-    Status.PENDING: (Label("Oczekująca", "Pending"), "wait", "clock"),
-    Status.HELD: (Label("Wstrzymana", "Held"), "try", "test-pipe"),
-    Status.DELIVERED: (Label("Dostarczona", "Delivered"), "ok", "circle-check"),
-    Status.FAILED: (Label("Nieudana", "Failed"), "bad", "circle-x"),
-    Status.CANCELLED: (Label("Anulowana", "Cancelled"), "", "ban"),
-}
-"""How a delivery stands: the word, its tone, its icon."""
 
 TABS: Final = {
     "": Label("Wszystkie", "All"),
@@ -64,24 +58,15 @@ class Sent(Struct, frozen=True):
     """A delivery on an endpoint's page: about whom, and what its last attempt came to."""
 
     seen: Seen
-    contact: Contact | None
+    who: str
     answer: str
 
 
 @page("GET", "/endpoints", role="viewer")
 async def endpoints(visit: Visit) -> Reply:
     """List endpoints, the newest first."""
-    queries = visit.context.store.queries
-    queues = {queue.endpoint_id: queue for queue in await queries.queues(visit.now)}
-    used = usage(await queries.rules())
-    sums = await queries.sums("endpoint", None, visit.now - DAYS * DAY, visit.now + DAY, (DAYS + 1) * DAY)
-    weeks = {one.subject: one for one in sums}
-    known = await queries.endpoints()
-    rows = []
-    for one in known:
-        queue, week = queues.get(one.id), weeks.get(one.id)
-        state = state_of(one, queue, week, visit.now)
-        rows.append(Row(one, state, queue, week, len(used.get(("endpoint", one.id), []))))
+    known = await visit.context.store.queries.endpoints()
+    rows = await _rows(visit, known)
     wanted = visit.query.text("q").casefold()
     rows = [row for row in rows if wanted in f"{row.endpoint.url} {row.endpoint.username or ''}".casefold()]
     tabs = {tab: _count(rows, tab) if tab else len(rows) for tab in TABS}
@@ -113,8 +98,8 @@ async def endpoint(visit: Visit, id: str) -> Reply:
     queue = await _queue(visit, id)
     latest = await queries.deliveries(DeliveryFilter(endpoint_id=id), Page(RECENT, newest=True))
     pending = await queries.deliveries(DeliveryFilter(endpoint_id=id, status=Status.PENDING), Page(1))
-    recent = [await _seen(queries, one) for one in latest]
-    oldest = await _seen(queries, pending[0]) if pending else None
+    recent = await _seen(queries, latest)
+    oldest = next(iter(await _seen(queries, pending)), None)
     policy = found.policy
     return visit.page(
         "endpoint.html",
@@ -124,7 +109,7 @@ async def endpoint(visit: Visit, id: str) -> Reply:
         statuses=STATUSES,
         queue=queue,
         health=health(found, queue, recent, oldest, words=visit.words, times=visit.times, now=visit.now),
-        sent=[await _sent(visit, one) for one in recent],
+        sent=await _sent(visit, recent),
         rules=await rules_of(visit, id),
         attempts=len(policy.schedule) + 1,
         schedule=spans_text(policy.schedule),
@@ -183,6 +168,23 @@ async def rules_of(visit: Visit, id: str) -> list[Named]:
     return usage(await visit.context.store.queries.rules()).get(("endpoint", id), [])
 
 
+async def _rows(visit: Visit, known: Sequence[Endpoint]) -> list[Row]:
+    queries, now = visit.context.store.queries, visit.now
+    queues = {queue.endpoint_id: queue for queue in await queries.queues(now)}
+    used = usage(await queries.rules())
+    # the hour that has begun counts too
+    weeks = await queries.sums("endpoint", None, now - DAYS * DAY, now + HOUR, DAYS * DAY + 2 * HOUR)
+    hours = await queries.sums("endpoint", None, now - WATCHED, now + HOUR, HOUR)
+    by_week = {one.subject: one for one in weeks}
+    found = troubles(known, queues.values(), hours)
+    rows = []
+    for one in known:
+        queue, week = queues.get(one.id), by_week.get(one.id)
+        state = state_of(one, queue, week, found.get(one.id), now)
+        rows.append(Row(one, state, queue, week, len(used.get(("endpoint", one.id), []))))
+    return rows
+
+
 def _tab(state: State) -> str:
     """Those that rest wait too."""
     return "waits" if state == "rests" else state
@@ -197,14 +199,21 @@ async def _queue(visit: Visit, id: str) -> Queue | None:
     return next((queue for queue in queues if queue.endpoint_id == id), None)
 
 
-async def _seen(queries: Queries, delivery: Delivery) -> Seen:
-    found = await queries.delivery(delivery.id)
-    return Seen(delivery) if found is None else Seen(*found)
+async def _seen(queries: Queries, deliveries: Sequence[Delivery]) -> list[Seen]:
+    last = await queries.last_attempts([one.id for one in deliveries])
+    return [Seen(one, last.get(one.id)) for one in deliveries]
 
 
-async def _sent(visit: Visit, seen: Seen) -> Sent:
-    contact = await visit.context.store.queries.contact(seen.delivery.contact_id)
-    return Sent(seen, contact, "" if seen.last is None else answer_name(seen.last, visit.words))
+async def _sent(visit: Visit, recent: Sequence[Seen]) -> list[Sent]:
+    known = await people(visit.context.store.queries, (one.delivery.contact_id for one in recent))
+    return [
+        Sent(
+            one,
+            called(known.get(one.delivery.contact_id), visit.words),
+            "" if one.last is None else answer_name(one.last, visit.words),
+        )
+        for one in recent
+    ]
 
 
 def _after(visit: Visit, id: str, done: EndpointSaved | Refusal, said: str) -> Reply:

@@ -76,7 +76,7 @@ async def test_what_is_too_short_or_too_much_is_left_to_reading(
     monkeypatch.setattr(search, "FOUND", 8)
     assert search.search(db, "kowalski") is None
     rows = await store.queries.contacts(ContactFilter(q="kowalski"), Page(limit=5, most=2))
-    assert (ids(rows), rows.stopped) == (["c0"], "c0")
+    assert (ids(rows), rows.stopped) == (["c0", "c1", "c2", "c3"], "c3")
     monkeypatch.setattr(search, "UNSEEN", 1)
     assert search.search(db, "kowalski 3") == ["c3"]
     for n in range(9, 11):

@@ -10,10 +10,14 @@ from typing import Final
 import apsw
 
 from goniec.store.sqlite import rows
+from goniec.store.sqlite.seeking import Bounds
 from goniec.store.sqlite.sql import CArray, fetch, texts
 
 CODE: Final = "substr({}, 5, 26)"
 """The part of an id that names its event."""
+
+COST: Final = 4
+"""Going to the event before, and looking at what it is or led to, costs as much as looking up so many rows."""
 
 _CHAIN: Final = """
 WITH RECURSIVE chain (id, previous) AS (
@@ -47,25 +51,28 @@ def walk(db: apsw.Connection, start: Sequence[str], size: int) -> tuple[list[row
     return found, _further(start, found, size, 6)
 
 
-def ids(db: apsw.Connection, contact_id: str, *, newest: bool, after: str | None, size: int = 500) -> Iterator[str]:
-    """The ids of a contact's events, from one end or the other; what lies before `after`, one of them, may be left out.
+def ids(
+    db: apsw.Connection, contact_id: str, within: Bounds, start: str | None = None, size: int = 500
+) -> Iterator[str]:
+    """The ids of a contact's events within bounds, from one end or the other.
 
-    From the oldest on the whole chain has to be walked first.
+    `start` is the event that such a walk may begin with, if it is one of the contact's: what is newer is left out. From
+    the oldest on, the whole chain has to be walked first.
     """
-    back = _back(db, contact_id, after if newest else None, size)
-    return back if newest else iter(list(back)[::-1])
+    back = _back(db, resolved(db, contact_id), start if within.newest else None, size)
+    found = back if within.newest else reversed(list(back))
+    return (id for id in found if within.low < id < within.high)
 
 
-def _back(db: apsw.Connection, contact_id: str, after: str | None, size: int) -> Iterator[str]:
-    contact_id = resolved(db, contact_id)
-    start = heads(db, contact_id)
-    if after is not None and len(start) == 1:
-        whose = db.execute("SELECT contact_id FROM events WHERE id = ?", (after,)).get
-        start = [after] if whose == contact_id else start
-    while start:
-        found = fetch(db, _IDS, (texts(start), size))
+def _back(db: apsw.Connection, contact_id: str, start: str | None, size: int) -> Iterator[str]:
+    begin = heads(db, contact_id)
+    if start is not None and len(begin) == 1:
+        whose = db.execute("SELECT contact_id FROM events WHERE id = ?", (start,)).get
+        begin = [start] if whose == contact_id else begin
+    while begin:
+        found = fetch(db, _IDS, (texts(begin), size))
         yield from (id for id, _ in found)
-        start = _further(start, found, size, 1)
+        begin = _further(begin, found, size, 1)
 
 
 def _further(start: Sequence[str], found: Sequence[rows.Row], size: int, previous: int) -> list[str]:

@@ -1,12 +1,12 @@
 """Lists of contacts. Called by `queries`, on a reader's connection."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import apsw
 
 from goniec.core.identity import email_owner_key, external_owner_key
-from goniec.core.model import Contact
+from goniec.core.model import Contact, State
 from goniec.core.times import Millis
 from goniec.ports import ContactFilter, Page, Rows
 from goniec.store.sqlite import rows
@@ -15,8 +15,15 @@ from goniec.store.sqlite.search import search
 from goniec.store.sqlite.seeking import Bounds, Way, Where, indexed, listed, merged, seek, windows
 from goniec.store.sqlite.sql import fetch, texts
 
+UNKNOWN: Final[State] = "UNKNOWN"
+
 _SELECT: Final = "SELECT c.id, c.doc FROM contacts c"
-_UNKNOWN: Final = "json_extract(CAST(c.doc AS TEXT), '$.state') IS NULL"
+_UNKNOWN: Final = (
+    "NOT EXISTS (SELECT 1 FROM contact_facets o WHERE o.kind = 'state'"
+    f" AND o.value IN ({', '.join(repr(state) for state in get_args(State) if state != UNKNOWN)})"
+    " AND o.contact_id = c.id)"
+)
+"""Those in no known state have no row."""
 _CREATED: Final = "json_extract(CAST(c.doc AS TEXT), '$.created_at')"
 _TEXT: Final = "EXISTS (SELECT 1 FROM contact_texts o WHERE o.contact_id = c.id AND instr(o.folded, ?) > 0)"
 
@@ -43,7 +50,7 @@ class _Search:
             self._where.add(f"EXISTS (SELECT 1 FROM {table} o WHERE o.contact_id = c.id AND {match})", *values)
         if self._folded is not None:
             self._where.add(_TEXT, self._folded)
-        if wanted.state == "UNKNOWN":
+        if wanted.state == UNKNOWN:
             self._where.add(_UNKNOWN)
         if wanted.since is not None:
             self._where.add(f"{_CREATED} >= ?", wanted.since)
@@ -59,7 +66,7 @@ class _Search:
             yield windows(self._db, "contact_texts", "contact_id", self._read_through)
             yield self._searched(self._folded)
         elif not self._sources:
-            yield windows(self._db, "contacts", "id", self._within)
+            yield windows(self._db, "contacts", "id", self._within, pace=1)
 
     def _read_through(self, within: Bounds) -> list[Row]:
         key = "s.contact_id"
@@ -106,7 +113,7 @@ def _sources(wanted: ContactFilter) -> Iterator[tuple[str, str, tuple[Any, ...]]
         yield "phones", "o.number = ?", (wanted.phone,)
     if wanted.stage is not None:
         yield "contact_facets", "o.kind = ? AND o.value = ?", rows.stage_facet(*wanted.stage)
-    if wanted.state is not None and wanted.state != "UNKNOWN":
+    if wanted.state is not None and wanted.state != UNKNOWN:
         yield "contact_facets", "o.kind = ? AND o.value = ?", rows.state_facet(wanted.state)
     if wanted.tag is not None:
         yield "contact_tags", "o.tag = ?", (wanted.tag,)

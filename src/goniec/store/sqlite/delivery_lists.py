@@ -5,7 +5,7 @@ off, whatever failed last) is rare and has indexes of its own, which cost nothin
 are found by its runs, those of a contact by its chain of events; test sends have neither, but two small indexes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Final
 
@@ -48,7 +48,8 @@ def deliveries(db: apsw.Connection, wanted: DeliveryFilter, page: Page) -> Rows[
     if not statuses:
         return Rows()
     within = bounds(db, DELIVERY, wanted.since, wanted.until, page)
-    search = _Search(db, wanted, statuses, _conditions(wanted, statuses), page)
+    whose = () if wanted.contact_id is None else with_merged(db, wanted.contact_id)
+    search = _Search(db, wanted, statuses, whose, page)
     found, stopped = seek(list(search.ways()), within, page)
     return Rows(map(rows.delivery_of_row, found), stopped)
 
@@ -83,42 +84,46 @@ def _statuses(wanted: DeliveryFilter) -> frozenset[Status]:
     return found if wanted.status is None else found & {wanted.status}
 
 
-def _conditions(wanted: DeliveryFilter, statuses: frozenset[Status]) -> Where:
-    """What each row is asked, whichever way it was found."""
+def _conditions(wanted: DeliveryFilter, statuses: frozenset[Status], whose: Sequence[str]) -> Where:
+    """What each row is asked, whichever way it was found; the plus signs keep SQLite from another way of its own."""
     where = Where()
     for column, value in (
-        ("d.created_at >=", wanted.since),
-        ("d.created_at <", wanted.until),
-        ("d.rule_id =", wanted.rule_id),
-        ("d.endpoint_id =", wanted.endpoint_id),
-        ("d.failure =", None if wanted.failure is None else wanted.failure.value),
-        ("d.test =", wanted.test),
+        ("+d.created_at >=", wanted.since),
+        ("+d.created_at <", wanted.until),
+        ("+d.rule_id =", wanted.rule_id),
+        ("+d.endpoint_id =", wanted.endpoint_id),
+        ("+d.failure =", None if wanted.failure is None else wanted.failure.value),
+        ("+d.test =", wanted.test),
     ):
         if value is not None:
             where.add(f"{column} ?", value)
+    if whose:
+        where.add(f"+d.contact_id IN ({', '.join('?' * len(whose))})", *whose)
     if len(statuses) < len(Status):
-        where.add(f"d.status IN ({', '.join('?' * len(statuses))})", *sorted(status.value for status in statuses))
+        where.add(f"+d.status IN ({', '.join('?' * len(statuses))})", *sorted(status.value for status in statuses))
     return where
+
+
+_Events = Callable[[Bounds, int], tuple[list[str], str | None]]
+"""Looks at so many events: gives the codes of those within bounds, and of the last; None: there are no more."""
 
 
 class _Search:
     """The ways to what one filter asks for."""
 
     def __init__(
-        self, db: apsw.Connection, wanted: DeliveryFilter, statuses: frozenset[Status], where: Where, page: Page
+        self, db: apsw.Connection, wanted: DeliveryFilter, statuses: frozenset[Status], whose: Sequence[str], page: Page
     ) -> None:
         self._db = db
         self._wanted = wanted
         self._statuses = statuses
-        self._where = where
+        self._whose = whose
+        self._where = _conditions(wanted, statuses, whose)
         self._page = page
 
     def ways(self) -> Iterator[Way]:
         """Those that name all that can match, the narrow ones first."""
         wanted = self._wanted
-        if wanted.contact_id is not None:
-            yield self._by_contact(wanted.contact_id)
-            return
         if wanted.test:
             yield merged([self._tests()], self._load)
             return
@@ -126,6 +131,9 @@ class _Search:
         if wanted.failure is not None or self._statuses <= {*RARE, Status.PENDING}:
             narrow = True
             yield merged(self._rare(), self._load)
+        if wanted.contact_id is not None:
+            yield self._by_contact(wanted.contact_id)
+            return
         if wanted.rule_id is not None:
             narrow = True
             yield self._by_rule(wanted.rule_id)
@@ -182,25 +190,30 @@ class _Search:
         where = " AND r.rule_id = ? AND r.outcome = ?"
         streams = [indexed(db, source, "r.id", where, (rule_id, outcome.value)) for outcome in FIRED]
 
-        def events(within: Bounds, size: int) -> list[str]:
+        def events(within: Bounds, size: int) -> tuple[list[str], str | None]:
             of_runs = Bounds(*_of_events(RUN, within), within.newest)
             found = chain.from_iterable(stream(of_runs, size) for stream in streams)
-            return sorted((id[_CODE] for id in found), reverse=within.newest)[:size]
+            follow = sorted((id[_CODE] for id in found), reverse=within.newest)[:size]
+            return follow, follow[-1] if len(follow) == size else None
 
         return self._by_codes(events, "rule", (rule_id,))
 
     def _by_contact(self, contact_id: str) -> Way:
         db, after = self._db, self._page.after
-        event = None if after is None else EVENT + after[_CODE]
-        events = chains.ids(db, contact_id, newest=self._page.newest, after=event)
+        rest, start = Bounds(DELIVERY, DELIVERY + "~", self._page.newest), None
+        if after is not None:
+            rest, start = rest.beyond(after), EVENT + after[_CODE]
+        events = chains.ids(db, contact_id, Bounds(*_of_events(EVENT, rest), self._page.newest), start)
 
-        def next_events(within: Bounds, size: int) -> list[str]:
+        def next_events(within: Bounds, size: int) -> tuple[list[str], str | None]:
             low, high = _of_events(EVENT, within)
-            return [id[_CODE] for id in islice((id for id in events if low < id < high), size)]
+            looked = list(islice(events, size))
+            over = len(looked) < size or (looked[-1] < low if within.newest else looked[-1] > high)
+            return [id[_CODE] for id in looked if low < id < high], None if over else looked[-1][_CODE]
 
-        return self._by_codes(next_events, "contact", with_merged(db, contact_id))
+        return self._by_codes(next_events, "contact", self._whose)
 
-    def _by_codes(self, events: Stream, whose: str, ids: Sequence[str]) -> Way:
+    def _by_codes(self, events: _Events, whose: str, ids: Sequence[str]) -> Way:
         """Way along events, whose test sends are put between."""
         db, where = self._db, self._where
         tests = f"{_SELECT.replace(' d ', f' d INDEXED BY ix_deliveries_tests_{whose} ', 1)}"
@@ -210,12 +223,13 @@ class _Search:
             found: dict[str, Row] = {}
             last = None
             part = within
-            if follow := events(within, size):
-                sql = f"{_OF_CODES} WHERE {within.between('d.id')}{where.text()} {within.order('d.id')} LIMIT ?"
+            follow, code = events(within, max(1, size // chains.COST))
+            if follow:
+                sql = f"{_OF_CODES} WHERE {within.between('+d.id')}{where.text()} {within.order('d.id')} LIMIT ?"
                 values = (texts(follow), within.low, within.high, *where.values, self._page.limit)
                 found = {row[0]: row for row in db.execute(sql, values)}
-            if len(follow) == size:
-                last = DELIVERY + follow[-1] + ("" if within.newest else _LAST)
+            if code is not None:
+                last = DELIVERY + code + ("" if within.newest else _LAST)
                 part = within._replace(low=max(within.low, last)) if within.newest else within._replace(high=last)
             sql = f"{tests} WHERE {part.between('d.id')}{mine}{where.text()} {part.order('d.id')} LIMIT ?"
             values = (part.low, part.high, texts(ids), *where.values, self._page.limit)

@@ -381,6 +381,8 @@ CREATE INDEX ix_deliveries_tests_contact ON deliveries (contact_id, id) WHERE te
 
 INSERT INTO counters (name, value) SELECT 'ahead', 86400000 FROM (SELECT 1) AS one WHERE EXISTS (SELECT 1 FROM events);
 
+CREATE INDEX ix_events_type ON events (type, id) WHERE type <> 'page.visited';
+
 DROP INDEX ix_runs_rule_id;
 
 CREATE INDEX ix_runs_rule_outcome ON runs (rule_id, outcome, id);

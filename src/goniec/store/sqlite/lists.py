@@ -18,6 +18,9 @@ from goniec.store.sqlite.rows import Row
 from goniec.store.sqlite.seeking import Bounds, Way, Where, bounds, indexed, merged, seek, windows
 from goniec.store.sqlite.sql import fetch, texts
 
+EVERYWHERE: Final = "page.visited"
+"""The type that events mostly have: the index of types leaves it out."""
+_EVENTS: Final = "events e INDEXED BY ix_events_type"
 _RUNS: Final = "runs r INDEXED BY ix_runs_rule_outcome"
 _LAST_RUNS: Final = (
     "SELECT rule.value, (SELECT max(r.id) FROM runs r INDEXED BY ix_runs_rule_outcome"
@@ -33,29 +36,37 @@ def events(db: apsw.Connection, wanted: EventFilter, page: Page) -> Rows[Event]:
     """Events that match."""
     where = Where()
     for condition, value in (
-        ("e.received_at >= ?", wanted.since),
-        ("e.received_at < ?", wanted.until),
-        ("e.type = ?", wanted.type),
+        ("+e.received_at >= ?", wanted.since),
+        ("+e.received_at < ?", wanted.until),
+        ("+e.type = ?", wanted.type),
     ):
         if value is not None:
             where.add(condition, value)
     within = bounds(db, EVENT, wanted.since, wanted.until, page)
-    if wanted.contact_id is None:
-        way = _windows(db, f"SELECT {rows.EVENT} FROM events e", "events", "e.id", where, page)
+    select = f"SELECT {rows.EVENT} FROM events e"
+    if wanted.contact_id is not None:
+        way = _of_contact(db, wanted.contact_id, _loading(db, select, "e.id", where, page), page)
+    elif wanted.type not in {None, EVERYWHERE}:
+        stream = indexed(db, _EVENTS, "e.id", f" AND e.type <> '{EVERYWHERE}' AND e.type = ?", (wanted.type,))
+        way = merged([stream], _loading(db, select, "e.id", where, page))
     else:
-        way = _of_contact(db, wanted.contact_id, where, page)
+        way = _windows(db, select, "events", "e.id", where, page)
     found, stopped = seek([way], within, page)
     return Rows(map(rows.event_of_row, found), stopped)
 
 
-def _of_contact(db: apsw.Connection, contact_id: str, where: Where, page: Page) -> Way:
+def _of_contact(db: apsw.Connection, contact_id: str, load: Callable[[list[str]], list[Row]], page: Page) -> Way:
     """Along its chain."""
-    ids = chain.ids(db, contact_id, newest=page.newest, after=page.after)
+    rest = Bounds(EVENT, EVENT + "~", page.newest)
+    ids = chain.ids(db, contact_id, rest if page.after is None else rest.beyond(page.after), page.after)
 
-    def stream(within: Bounds, size: int) -> list[str]:
-        return list(islice((id for id in ids if within.low < id < within.high), size))
+    def way(within: Bounds, size: int) -> tuple[list[Row], str | None]:
+        looked = list(islice(ids, size := max(1, size // chain.COST)))
+        over = len(looked) < size or (looked[-1] < within.low if within.newest else looked[-1] > within.high)
+        found = [id for id in looked if within.low < id < within.high]
+        return load(found) if found else [], None if over else looked[-1]
 
-    return merged([stream], _loading(db, f"SELECT {rows.EVENT} FROM events e", "e.id", where, page))
+    return way
 
 
 # --- runs -----------------------------------------------------------------------------------------------------------
@@ -65,15 +76,15 @@ def runs(db: apsw.Connection, wanted: RunFilter, page: Page) -> Rows[Run]:
     """Runs that match."""
     where = Where()
     for condition, value in (
-        ("r.at >= ?", wanted.since),
-        ("r.at < ?", wanted.until),
-        ("r.rule_id = ?", wanted.rule_id),
+        ("+r.at >= ?", wanted.since),
+        ("+r.at < ?", wanted.until),
+        ("+r.rule_id = ?", wanted.rule_id),
     ):
         if value is not None:
             where.add(condition, value)
     if wanted.outcomes:
         where.add(
-            f"r.outcome IN ({', '.join('?' * len(wanted.outcomes))})", *(outcome.value for outcome in wanted.outcomes)
+            f"+r.outcome IN ({', '.join('?' * len(wanted.outcomes))})", *(outcome.value for outcome in wanted.outcomes)
         )
     select = f"SELECT {rows.RUN} FROM runs r"
     if wanted.rule_id is None:

@@ -15,9 +15,13 @@ from goniec.store.sqlite.sql import ManyRows, fetch, numbers, texts
 
 LETTERS: Final = 3
 """Shorter texts cannot be found by trigrams."""
-_MOST_TRIGRAMS: Final = 40
 
-FOUND: Final = 5_000
+SAMPLE: Final = 100
+"""Of so many texts, the newest, it is counted which trigrams are rare: those that are everywhere only cost time."""
+_LEAST, _MOST = 3, 8
+"""How many trigrams are asked for: the rarest, and others that one text in ten has at most."""
+
+FOUND: Final = 10_000
 """More contacts than so many are no rarity: reading through the texts finds a page of them sooner."""
 UNSEEN: Final = 50_000
 """So many texts that are not in the index yet are read through."""
@@ -59,8 +63,7 @@ def search(db: apsw.Connection, folded: str) -> list[str] | None:
     """The ids of all contacts whose texts have this part, in no order; None: too many to say, or it is too short."""
     if len(folded) < LETTERS or "\0" in folded:
         return None
-    trigrams = {folded[n : n + LETTERS] for n in range(min(len(folded) - LETTERS + 1, _MOST_TRIGRAMS))}
-    asked = " AND ".join('"{}"'.format(trigram.replace('"', '""')) for trigram in sorted(trigrams))
+    asked = " AND ".join('"{}"'.format(trigram.replace('"', '""')) for trigram in _rarest(db, folded))
     found = fetch(db, "SELECT rowid FROM contact_trigrams WHERE contact_trigrams MATCH ? LIMIT ?", (asked, FOUND + 1))
     if len(found) > FOUND or db.execute(_NEW_COUNT, (UNSEEN + 1,)).get > UNSEEN:
         return None
@@ -69,3 +72,12 @@ def search(db: apsw.Connection, folded: str) -> list[str] | None:
         known = db.execute(_KNOWN_ONES, (numbers(n for (n,) in found), folded))
         ids += [id for (id,) in known]
     return ids
+
+
+def _rarest(db: apsw.Connection, folded: str) -> list[str]:
+    """Some trigrams of a text that few have."""
+    trigrams = sorted({folded[n : n + LETTERS] for n in range(len(folded) - LETTERS + 1)})
+    sample = fetch(db, "SELECT folded FROM contact_texts ORDER BY contact_id DESC LIMIT ?", (SAMPLE,))
+    frequency = {trigram: sum(trigram in text for (text,) in sample) for trigram in trigrams}
+    rising = sorted(trigrams, key=frequency.__getitem__)
+    return [trigram for n, trigram in enumerate(rising[:_MOST]) if n < _LEAST or frequency[trigram] * 10 <= len(sample)]

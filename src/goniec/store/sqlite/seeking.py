@@ -1,9 +1,9 @@
 """Searching a list for a page: by one way or another, in the order of ids, and never for longer than is bearable.
 
 A way knows a tree that names all rows that can match (an index, a contact's chain, the table itself), and gives the
-matches among the next so many of them. The ways to a page are tried one after the other, each with a share of what may
-be looked at: the first that fills the page or comes to the end of the list has the answer, and when none does, the one
-that came furthest, with the place to go on from. So no statistics are needed to choose between them, and no filter is
+matches among the next so many of them. The ways to a page take turns, in bites that grow: the first that fills the page
+or comes to the end of the list has the answer. When as much has been looked at as is bearable, the one that came
+furthest has it, with the place to go on from. So no statistics are needed to choose between them, and no filter is
 hopeless. Called by the rooms of the lists.
 """
 
@@ -20,6 +20,9 @@ from goniec.store.sqlite.sql import fetch
 
 FIRST_BITE: Final = 200
 GROWTH: Final = 4
+
+PACE: Final = 4
+"""Reading on in a table, so many rows cost what one costs that is looked up."""
 
 AHEAD: Final = "ahead"
 """The counter of milliseconds by which ids have run ahead of the clock, because that was set back."""
@@ -84,37 +87,52 @@ def bounds(db: apsw.Connection, prefix: str, since: Millis | None, until: Millis
 
 def seek(ways: Sequence[Way], within: Bounds, page: Page) -> tuple[list[Row], str | None]:
     """A page, and where the search stopped if it has neither filled it nor come to the end."""
-    best: tuple[list[Row], str | None] | None = None
-    for way in ways:
-        found, stopped = _walk(way, within, page, max(1, page.most // len(ways)))
-        if stopped is None:
-            return found, None
-        if best is None or best[1] is None or (stopped < best[1] if page.newest else stopped > best[1]):
-            best = found, stopped
-    return best or ([], None)
-
-
-def _walk(way: Way, within: Bounds, page: Page, most: int) -> tuple[list[Row], str | None]:
-    found: list[Row] = []
+    walks = [_Walk(way, within) for way in ways]
+    left = max(page.most, len(walks))
     size = max(page.limit, FIRST_BITE)
-    while True:
-        rows, last = way(within, min(size, most))
-        found += rows
-        if len(found) >= page.limit:
-            return found[: page.limit], None
-        most -= size
-        if last is None or most <= 0:
-            return found, last
-        within = within.beyond(last)
+    while left > 0:
+        size = min(size, max(1, left // len(walks)))
+        for walk in walks:
+            walk.go(size)
+            if len(walk.found) >= page.limit:
+                return walk.found[: page.limit], None
+            if walk.stopped is None:
+                return walk.found, None
+        left -= size * len(walks)
         size *= GROWTH
+    best = min(walks, key=_stopped) if page.newest else max(walks, key=_stopped)
+    return best.found, best.stopped
 
 
-def windows(db: apsw.Connection, table: str, key: str, load: Callable[[Bounds], list[Row]]) -> Way:
+class _Walk:
+    """How far one of the ways has led."""
+
+    __slots__ = ("_way", "_within", "found", "stopped")
+
+    def __init__(self, way: Way, within: Bounds) -> None:
+        self._way = way
+        self._within = within
+        self.found: list[Row] = []
+        self.stopped: str | None = None
+
+    def go(self, size: int) -> None:
+        """Look at so many rows more."""
+        rows, self.stopped = self._way(self._within, size)
+        self.found += rows
+        if self.stopped is not None:
+            self._within = self._within.beyond(self.stopped)
+
+
+def _stopped(walk: _Walk) -> str:
+    return walk.stopped or ""
+
+
+def windows(db: apsw.Connection, table: str, key: str, load: Callable[[Bounds], list[Row]], *, pace: int = PACE) -> Way:
     """Way through a table itself; `load` gives the matches within bounds, at most a page of them."""
 
     def way(within: Bounds, size: int) -> tuple[list[Row], str | None]:
         sql = f"SELECT {key} FROM {table} WHERE {within.between(key)} {within.order(key)} LIMIT 1 OFFSET ?"
-        last = db.execute(sql, (within.low, within.high, size - 1)).get
+        last = db.execute(sql, (within.low, within.high, pace * size - 1)).get
         if last is None:
             return load(within), None
         return load(_through(within, last)), last

@@ -125,6 +125,14 @@ def _order_lists() -> None:
         "INSERT INTO counters (name, value) SELECT 'ahead', 86400000 FROM (SELECT 1) AS one"
         " WHERE EXISTS (SELECT 1 FROM events)"
     )
+    op.create_index(
+        "ix_events_type",
+        "events",
+        ["type", "id"],
+        unique=False,
+        sqlite_where=sa.text("type <> 'page.visited'"),
+        postgresql_where=sa.text("type <> 'page.visited'"),
+    )
     op.drop_index("ix_runs_rule_id", "runs")
     op.create_index("ix_runs_rule_outcome", "runs", ["rule_id", "outcome", "id"], unique=False)
 

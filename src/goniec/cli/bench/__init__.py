@@ -15,16 +15,18 @@ import uvloop
 from cyclopts import Parameter
 
 from goniec.cli.bench import rows
+from goniec.cli.bench.lists import lists
 from goniec.cli.bench.machine import machine
 from goniec.cli.bench.processes import sink
 from goniec.cli.bench.report import Report, save, shown
-from goniec.cli.bench.rows import Plan, Row
+from goniec.cli.bench.rows import Plan, Rates, Row
 from goniec.cli.terminal import USAGE, CommandError, say
 
 SECONDS: Final = 20.0
 SMALL: Final = 20_000
 CONTACTS, EVENTS = 500_000, 2_000_000
 FULL_CONTACTS, FULL_EVENTS = 5_000_000, 20_000_000
+FULL_LIST_CONTACTS, FULL_LIST_EVENTS = 1_000_000, 5_000_000
 RULES: Final = 10_000
 
 QUICK_SECONDS: Final = 0.5
@@ -38,10 +40,17 @@ def bench(  # noqa: PLR0913 - its options
         str | None, Parameter(name="--rows", help=f"only these, separated by commas: {', '.join(rows.NAMES)}")
     ] = None,
     seconds: Annotated[float | None, Parameter(help="how long each load lasts")] = None,
-    contacts: Annotated[int | None, Parameter(help="contacts in the large file of the row contacts")] = None,
-    events: Annotated[int | None, Parameter(help="events in it")] = None,
+    contacts: Annotated[
+        int | None, Parameter(help="contacts in the large files of the rows contacts and lists")
+    ] = None,
+    events: Annotated[int | None, Parameter(help="events in them")] = None,
     full: Annotated[
-        bool, Parameter(name="--full", negative=(), help="5 million contacts, 20 million events: 20 GB and an hour")
+        bool,
+        Parameter(
+            name="--full",
+            negative=(),
+            help="5 million contacts, 20 million events: 20 GB and an hour; for lists 1 and 5 million: 10 GB",
+        ),
     ] = False,
     quick: Annotated[
         bool, Parameter(name="--quick", negative=(), help="half a second each: shows that it works, measures nothing")
@@ -55,10 +64,11 @@ def bench(  # noqa: PLR0913 - its options
     if not where.is_dir():
         raise CommandError(f"there is no folder {where}", USAGE)
     people, past = (FULL_CONTACTS, FULL_EVENTS) if full else (CONTACTS, EVENTS)
+    listed = (FULL_LIST_CONTACTS, FULL_LIST_EVENTS) if full else (CONTACTS, EVENTS)
     if quick:
-        people, past = QUICK_CONTACTS, QUICK_EVENTS
+        people, past = listed = QUICK_CONTACTS, QUICK_EVENTS
     lasting = seconds or (QUICK_SECONDS if quick else SECONDS)
-    sizes = (contacts or people, events or past)
+    sizes = (contacts or people, events or past), (contacts or listed[0], events or listed[1])
     measured = uvloop.run(_measure(wanted, where, lasting, sizes, quick=quick))
     command = shlex.join(["goniec", *sys.argv[1:]])
     at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -77,7 +87,12 @@ def _wanted(only: str | None) -> frozenset[str]:
 
 
 async def _measure(
-    wanted: frozenset[str], folder: Path, seconds: float, sizes: tuple[int, int], *, quick: bool
+    wanted: frozenset[str],
+    folder: Path,
+    seconds: float,
+    sizes: tuple[tuple[int, int], tuple[int, int]],
+    *,
+    quick: bool,
 ) -> list[Row]:
     """Measure the wanted rows, one after the other."""
     measured: list[Row] = []
@@ -87,12 +102,16 @@ async def _measure(
             sink=receiver,
             seconds=seconds,
             small=QUICK_CONTACTS if quick else SMALL,
-            contacts=sizes[0],
-            events=sizes[1],
+            contacts=sizes[0][0],
+            events=sizes[0][1],
+            list_contacts=sizes[1][0],
+            list_events=sizes[1][1],
             rules=QUICK_RULES if quick else RULES,
         )
-        say("finding out how fast this machine is …")
-        speed = await rows.rates(plan)
+        speed = Rates(0, 0)
+        if wanted - {"lists"}:
+            say("finding out how fast this machine is …")
+            speed = await rows.rates(plan)
         if wanted & {"batches", "sustained"}:
             say("batches, sustained …")
             measured += [row for row in await rows.batches(plan, speed) if row.row in wanted]
@@ -108,4 +127,7 @@ async def _measure(
         if "contacts" in wanted:
             say("contacts …")
             measured += await rows.contacts(plan, speed)
+        if "lists" in wanted:
+            say("lists …")
+            measured += await lists(plan)
     return sorted(measured, key=lambda row: rows.NAMES.index(row.row))

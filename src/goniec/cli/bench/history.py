@@ -174,7 +174,7 @@ def _contact(past: Past, number: int) -> Contact:
         last_event=event_id(past, last) if seq else None,
         last_activity_at=past.at(last) if seq else None,
         email=email(number),
-        phone=f"+48{500_000_000 + number}",
+        phone=mix.phone(number),
         name=name,
         company=company,
         language="pl",

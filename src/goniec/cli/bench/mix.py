@@ -29,7 +29,8 @@ _FAILURES: Final = (
     Failure.TLS_EXPIRED,
 )
 ONCE: Final = Failure.GONE
-"""What one delivery failed with."""
+"""What one delivery failed with, that of the event with this number."""
+ONCE_AT: Final = 3 * COMMON
 
 _TYPES: Final = (*("page.visited",) * 80, *("email.opened",) * 12, *("external_event.added",) * 8)
 RARE_TYPE: Final = "form.submitted"
@@ -59,7 +60,7 @@ def fate(n: int) -> tuple[Status, Failure | None]:
         return (Status.CANCELLED, None) if turn % 500 == 7 else (Status.DELIVERED, None)  # noqa: PLR2004 - one in so many
     match turn % 40:
         case 3 | 4 | 5 | 6 | 7 | 8:
-            return Status.FAILED, ONCE if turn == 3 else _FAILURES[turn // 40 % len(_FAILURES)]  # noqa: PLR2004 - the first one
+            return Status.FAILED, ONCE if n == ONCE_AT else _FAILURES[turn // 40 % len(_FAILURES)]
         case 9 if turn % 400 == 9:  # noqa: PLR2004 - one in so many
             return Status.HELD, None
         case _:
@@ -88,3 +89,8 @@ def stage(number: int) -> str | None:
     """The stage of a contact, if it is in one."""
     turn, rest = divmod(number, 20)
     return None if rest else STAGES[2 if turn % 1000 == 0 else turn % 2]
+
+
+def phone(number: int) -> str:
+    """The number of a contact."""
+    return f"+48{500_000_000 + number}"

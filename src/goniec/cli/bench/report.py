@@ -53,7 +53,13 @@ def _cells(row: Row) -> Sequence[str]:
 
 
 def _extras(rows: Sequence[Row]) -> Sequence[str]:
-    return [
+    of_lists = [
+        f"{row.row}: {name} p50 {one['p50']:g} ms, p95 {one['p95']:g} ms, p99 {one['p99']:g} ms, "
+        f"slowest {one['max']:g} ms; {one['pages']:,} pages, {one['short']:,} of them short"
+        for row in rows
+        for name, one in row.detail.get("lists", {}).items()
+    ]
+    return of_lists + [
         f"{row.row}: p50 {row.detail['p50']:g} ms, p99 {row.detail['p99']:g} ms, p99.9 {row.detail['p999']:g} ms, "
         f"slowest {row.detail['max']:g} ms"
         for row in rows

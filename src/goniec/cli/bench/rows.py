@@ -19,7 +19,7 @@ from goniec.cli.bench.stage import PAGES, Cost, Stage, stage
 from goniec.cli.opened import Machine
 from goniec.core.times import SECOND
 
-NAMES: Final = ("batches", "single", "sustained", "latency", "rules", "contacts")
+NAMES: Final = ("batches", "single", "sustained", "latency", "rules", "contacts", "lists")
 
 BATCH: Final = 100
 BATCH_CONNECTIONS: Final = 8
@@ -46,7 +46,8 @@ FILL_ROWS: Final = 30_000
 class Plan(Struct, frozen=True):
     """What the user wants: seconds of load for each figure, and how large the files are.
 
-    `small` are the contacts of the usual file, `contacts` and `events` those of the large one.
+    `small` are the contacts of the usual file, `contacts` and `events` those of the large one, `list_contacts` and
+    `list_events` those of the one whose lists are read.
     """
 
     folder: Path
@@ -55,6 +56,8 @@ class Plan(Struct, frozen=True):
     small: int
     contacts: int
     events: int
+    list_contacts: int
+    list_events: int
     rules: int
 
     @property

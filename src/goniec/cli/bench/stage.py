@@ -120,7 +120,7 @@ class Stage:
 @asynccontextmanager
 async def stage(folder: Path, sink: Sink, past: Past, *, pages: int = PAGES, rules: int = 0) -> AsyncIterator[Stage]:
     """Set one up in an empty folder. Each of the pages has an active rule; so many `rules` are active in all."""
-    key = await _database(folder, past)
+    key = await database(folder, past)
     async with engine(folder) as running:
         made = [await order(running.port, key, "/rules", _rule(sink.port, page)) for page in range(pages)]
         await _copies(folder / DATABASE, rules - len(made))
@@ -131,7 +131,7 @@ async def stage(folder: Path, sink: Sink, past: Past, *, pages: int = PAGES, rul
             load.close()
 
 
-async def _database(folder: Path, past: Past) -> str:
+async def database(folder: Path, past: Past) -> str:
     """Make the file; give an API key to it."""
     machine = Machine()
     store = open_store(folder / DATABASE, server=False)

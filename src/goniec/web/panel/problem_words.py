@@ -132,6 +132,9 @@ POLISH: Final[dict[str, str]] = {
     "a text is needed, and not an empty one": "potrzebny jest niepusty tekst",
     "not an RE2 pattern: {}": "to nie jest wzorzec RE2: {}",
     "at most {} conditions and groups": "najwyżej tyle warunków i grup: {}",
+    "at most {} conditions and filters with matches, and this rule has {}": (
+        "najwyżej tyle warunków i filtrów z wzorcem: {}, a ta reguła ma ich {}"
+    ),
     "not takes exactly one part: put several into an all or any group inside it": (
         "NIE obejmuje dokładnie jeden warunek: kilka połącz w grupę"
     ),

@@ -5,13 +5,14 @@ run the same operations, so they answer alike. `app` serves what `create_app` gi
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from litestar import Litestar, Request, Response
 from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp as LitestarApp
+from typing_extensions import override
 
 from goniec.web.api import OPERATIONS
 from goniec.web.auth import Keys
@@ -21,7 +22,7 @@ from goniec.web.pages import page_handlers
 from goniec.web.panel.routes import panel_handlers
 from goniec.web.panel.serve import lost
 from goniec.web.problems import problem
-from goniec.web.reply import ASGIApp, Receive, Scope, Send
+from goniec.web.reply import ASGIApp, Receive, Reply, Scope, Send, send_reply
 
 BASE: Final = "/api/v1"
 HOT: Final = frozenset({("POST", "/events")})
@@ -81,14 +82,29 @@ def _by_path() -> dict[str, list[Operation]]:
     return found
 
 
+class _Later(Response[bytes]):
+    """A response that is made when it is sent, as Litestar's handlers of exceptions cannot wait for anything."""
+
+    def __init__(self, make: Callable[[], Awaitable[Reply]]) -> None:
+        super().__init__(b"")
+        self._make = make
+
+    @override
+    def to_asgi_response(self, *_: Any, **__: Any) -> Any:
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - called by name
+            await send_reply(await self._make(), send)
+
+        return serve
+
+
 def _exceptions(context: ApiContext) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:
     def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-        if is_a_page(request.url.path, request.headers.get("accept", "")):
-            reply = lost(context, request.scope, error)  # type: ignore[arg-type] # its types are narrower than ASGI
-        else:
-            reply = problem(error, context.dice, request.method, request.url.path)
-        headers = dict(reply.headers) | {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-        return Response(reply.body(), status_code=reply.status, headers=headers, media_type=reply.media_type)
+        async def make() -> Reply:
+            if is_a_page(request.url.path, request.headers.get("accept", "")):
+                return await lost(context, request.scope, error)  # type: ignore[arg-type] # narrower than ASGI
+            return problem(error, context.dice, request.method, request.url.path)
+
+        return _Later(make)
 
     return answer
 

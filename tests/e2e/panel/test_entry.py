@@ -1,11 +1,17 @@
 """In and out: the first administrator, signing in and out, sessions that end, forms from elsewhere, roles."""
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import apsw
 import pytest
+from msgspec.structs import replace
 
+from goniec.store.sqlite.rows import decode_session, encode
+from goniec.web import panel
 from goniec.web.panel.routes import PAGES
+from goniec.web.panel.serve import BY_THEMSELVES
 from tests.e2e.engine import Engine
 from tests.e2e.engine import engine as running
 from tests.e2e.panel.client import PASSWORD, Person, SignIn, make_user, people
@@ -95,6 +101,109 @@ async def test_a_form_without_the_sessions_secret_changes_nothing(sign_in: SignI
     assert (await ala.get("/")).status == 200
 
 
+OURS = {"sec-fetch-site": "same-origin"}
+
+
+@pytest.mark.parametrize("head", [OURS, {"origin": "ENGINE"}])
+async def test_a_form_of_an_earlier_session_is_shown_and_goes_on_in_this_one(
+    engine: Engine, sign_in: SignIn, head: dict[str, str]
+) -> None:
+    """Its session ended, and somebody signed in again in another tab before it was sent."""
+    head = {name: value.replace("ENGINE", engine.url) for name, value in head.items()}
+    ala = await sign_in("admin")
+    typed = {
+        "email": "jan@example.com",
+        "name": "Jan <b>Kowalski</b>",
+        "role": "editor",
+        "password": "ten little words",
+    }
+    first = ala.csrf
+    ala.http.cookies.delete("goniec_session")
+    await ala.get("/login")
+    await ala.send("/login", {"email": "admin@example.com", "password": PASSWORD})
+    shown = await ala.send("/users/new", {**typed, "_csrf": first}, **head)
+    assert shown.status == 403
+    assert "Jan <b>Kowalski</b>" in shown.text
+    assert "admin@example.com" in shown.text
+    assert "Users /users/new" in shown.text
+    assert "ten little words" not in shown.text
+    assert "Jan" not in (await ala.get("/users")).text
+    saved = await ala.send("/users/new", page=shown, **head)
+    assert saved.status == 303, saved.text
+    assert "Jan <b>Kowalski</b>" in (await ala.get("/users")).text
+
+
+@pytest.mark.parametrize("head", [{}, {"sec-fetch-site": "same-site"}, {"origin": "https://evil.example"}])
+async def test_a_form_with_a_wrong_secret_is_not_shown_unless_its_browser_vouches_for_it(
+    sign_in: SignIn, head: dict[str, str]
+) -> None:
+    ala = await sign_in("admin")
+    refused = await ala.send("/users/new", {"name": "Eve", "_csrf": "0" * 32}, **head)
+    assert refused.status == 403
+    assert "Eve" not in refused.html
+
+
+async def test_a_viewer_is_not_offered_to_go_on_with_what_editors_do(sign_in: SignIn) -> None:
+    jan = await sign_in("viewer")
+    refused = await jan.send("/rules/new", {"name": "VIP", "_csrf": "0" * 32}, **OURS)
+    assert refused.status == 403
+    assert "VIP" not in refused.html
+
+
+async def test_a_second_door_lets_in_too_and_shuts_the_first(engine: Engine, sign_in: SignIn) -> None:
+    """Two tabs asked to sign in; the second is older than the session that the first has opened."""
+    await make_user(engine, "ala@example.com", "admin")
+    ala = await sign_in(None)
+    await ala.get("/login")
+    secret = ala.csrf
+    entry = {"email": "ala@example.com", "password": PASSWORD, "_csrf": secret}
+    assert (await ala.send("/login", entry)).status == 303
+    first = ala.http.cookies["goniec_session"]
+    assert (await ala.get("/")).status == 200
+    assert (await ala.send("/login", entry)).status == 303
+    assert (await ala.get("/")).status == 200
+    ala.http.cookies.clear()
+    ala.http.cookies.set("goniec_session", first)
+    assert (await ala.get("/")).location.startswith("/login")
+
+
+async def test_signing_out_twice_ends_at_the_door(sign_in: SignIn) -> None:
+    ala = await sign_in("admin")
+    assert (await ala.send("/logout")).location == "/login"
+    assert (await ala.send("/logout")).location == "/login"
+
+
+def test_every_part_that_asks_by_itself_is_known() -> None:
+    asking = re.compile(r'id="(\w+)"[^>]*hx-trigger="every')
+    templates = Path(panel.__file__).with_name("templates")
+    found = {one for path in templates.glob("*.html") for one in asking.findall(path.read_text())}
+    every = sum(path.read_text().count('hx-trigger="every') for path in templates.glob("*.html"))
+    assert found == {one.decode() for one in BY_THEMSELVES}
+    assert every == len(found)
+
+
+@pytest.mark.parametrize(("head", "moved"), [({}, True), ({"hx-request": "true", "hx-trigger": "figures"}, False)])
+async def test_a_page_that_asks_by_itself_keeps_no_session_alive(
+    engine: Engine, sign_in: SignIn, head: dict[str, str], *, moved: bool
+) -> None:
+    ala = await sign_in("admin")
+    db = apsw.Connection(str(engine.folder / "goniec.db"))
+    try:
+        db.set_busy_timeout(10_000)
+        ((digest, doc),) = db.execute("SELECT digest, doc FROM sessions").fetchall()
+        hour = 3_600_000
+        session = decode_session(doc)
+        earlier = replace(session, seen_at=session.seen_at - hour, expires_at=session.expires_at - hour)
+        row = (encode(earlier), earlier.expires_at, digest)
+        db.execute("UPDATE sessions SET doc = ?, expires_at = ? WHERE digest = ?", row)
+        (before,) = db.execute("SELECT expires_at FROM sessions").fetchone()
+        assert (await ala.get("/overview/now", **head)).status == 200
+        (after,) = db.execute("SELECT expires_at FROM sessions").fetchone()
+    finally:
+        db.close()
+    assert (after > before) == moved
+
+
 async def test_a_form_from_another_site_changes_nothing(sign_in: SignIn) -> None:
     ala = await sign_in("admin")
     sent = await ala.send("/logout", **{"sec-fetch-site": "cross-site"})
@@ -129,21 +238,60 @@ async def test_what_was_typed_outlives_the_session(sign_in: SignIn) -> None:
     assert "Nowy <b>klient</b>" in (await ala.follow(saved)).fields["name"]
 
 
-RANK = {None: 0, "viewer": 1, "editor": 2, "admin": 3}
+OPEN_TO = {
+    "viewer": """
+        GET /
+        GET /account  POST /account  POST /account/password  POST /account/sign-out  POST /account/sign-out-everywhere
+        GET /contacts  GET /contacts/{id}  GET /contacts/{id}/events/{event}  GET /contacts/{id}/export
+        GET /contacts/{id}/news  GET /contacts/{id}/why
+        GET /deliveries  GET /deliveries/newer  GET /deliveries/{id}  GET /deliveries/{id}/state
+        GET /endpoints  GET /endpoints/{id}
+        POST /logout
+        GET /overview/feed  GET /overview/now
+        GET /rules  POST /rules/preview  GET /rules/{id}  GET /rules/{id}/runs
+        GET /search  GET /welcome
+    """,
+    "editor": """
+        GET /contacts/new  POST /contacts/new  POST /contacts/{id}  GET /contacts/{id}/edit  POST /contacts/{id}/edit
+        GET /contacts/{id}/erase  POST /contacts/{id}/erase
+        POST /deliveries/cancel  POST /deliveries/resend  POST /deliveries/{id}/cancel  POST /deliveries/{id}/resend
+        GET /rules/new  POST /rules/new  POST /rules/{id}  GET /rules/{id}/delete  POST /rules/{id}/delete
+        POST /rules/{id}/switch  GET /rules/{id}/test  POST /rules/{id}/test
+        POST /welcome
+    """,
+    "admin": """
+        GET /endpoints/{id}/delete  POST /endpoints/{id}/delete  GET /endpoints/{id}/edit  POST /endpoints/{id}/edit
+        GET /endpoints/{id}/password  POST /endpoints/{id}/password  POST /endpoints/{id}/pause
+        POST /endpoints/{id}/resume  GET /endpoints/{id}/secret  POST /endpoints/{id}/secret
+        GET /keys  GET /keys/new  POST /keys/new  GET /keys/{id}/revoke  POST /keys/{id}/revoke
+        GET /users  GET /users/new  POST /users/new  GET /users/{id}  POST /users/{id}  POST /users/{id}/password
+        GET /users/{id}/remove  POST /users/{id}/remove
+    """,
+}
+"""The least role that may open a page, written out, so that a page that is opened further is seen here."""
+
+LEAST = {
+    (words[n], words[n + 1]): role
+    for role, table in OPEN_TO.items()
+    for words in [table.split()]
+    for n in range(0, len(words), 2)
+}
+RANKED = ["viewer", "editor", "admin"]
 PROTECTED = [one for one in PAGES if one.role is not None]
 
 
-@pytest.mark.parametrize("role", ["viewer", "editor", "admin"])
+@pytest.mark.parametrize("role", RANKED)
 async def test_a_page_opens_to_its_role_and_those_above(sign_in: SignIn, role: str) -> None:
-    """A table of roles and pages; every page has a role, or is one of those that are there for strangers."""
+    """A table of roles and pages."""
+    assert {(one.method, one.path) for one in PROTECTED} == set(LEAST)
     somebody: Person = await sign_in(role)
-    for n, one in enumerate(PROTECTED):
-        path = one.path.replace("{id}", "x_1").replace("{name}", "x")
-        opened = await (somebody.get(path) if one.method == "GET" else somebody.send(path))
-        allowed = RANK[role] >= RANK[one.role]
-        assert (opened.status != 403) == allowed, f"{role}: {one.method} {path} is {opened.status}"
-        assert opened.status < 500, f"{role}: {one.method} {path} is {opened.status}"
-        if one.method == "POST" and path.startswith(("/logout", "/account")):
+    for n, ((method, place), least) in enumerate(LEAST.items()):
+        path = place.replace("{id}", "x_1").replace("{name}", "x")
+        opened = await (somebody.get(path) if method == "GET" else somebody.send(path))
+        allowed = RANKED.index(role) >= RANKED.index(least)
+        assert (opened.status != 403) == allowed, f"{role}: {method} {path} is {opened.status}"
+        assert opened.status < 500, f"{role}: {method} {path} is {opened.status}"
+        if method == "POST" and path.startswith(("/logout", "/account")):
             # the session may have ended by it
             somebody = await sign_in(role, email=f"{role}{n}@example.com")
 
@@ -172,6 +320,22 @@ def test_pages_for_strangers_are_few() -> None:
 async def test_what_is_not_there_has_a_page_that_says_so(sign_in: SignIn, path: str) -> None:
     ala = await sign_in("admin")
     assert (await ala.get(path)).status == 404
+
+
+async def test_who_is_signed_in_stays_so_where_nothing_is(sign_in: SignIn) -> None:
+    ala = await sign_in("admin")
+    page = await ala.get("/nothing")
+    assert page.status == 404
+    assert "/account" in page.links
+    assert "/account" not in (await (await sign_in(None)).get("/nothing")).links
+
+
+async def test_what_is_wrong_with_a_request_is_told_in_polish(sign_in: SignIn) -> None:
+    ala = await sign_in("admin", "pl")
+    assert "otwórz listę" in (await ala.get("/contacts?cursor=nonsense!")).text
+    sent = await ala.send("/account", {"name": "x"}, **{"content-type": "text/plain"})
+    assert sent.status == 415
+    assert "formularz" in sent.text.lower()
 
 
 async def test_every_page_is_guarded_by_its_headers(sign_in: SignIn) -> None:

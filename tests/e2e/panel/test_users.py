@@ -96,7 +96,7 @@ async def test_a_user_is_changed_and_kept_out(engine: Engine, sign_in: SignIn) -
     page = await ala.get(path)
     assert page.fields["active"] == ["1"]
     saved = await ala.send(path, form(page, role="editor", name="Jan Nowak", timezone="Asia/Tokyo", language="en"))
-    assert "Saved: Jan Nowak." in (await ala.follow(saved)).text
+    assert "User saved: Jan Nowak." in (await ala.follow(saved)).text
     assert (await jan.get("/account")).status == 200, "another role ends no session"
     assert "editor" in (await jan.get("/account")).text
     # somebody with the old page is told

@@ -333,6 +333,32 @@ POLISH: Final[dict[str, str]] = {
     "an address with a zone": "adres ze strefą",
     "no public address": "adres, który nie jest publiczny",
     "the NAT64 form of {}, {}": "postać NAT64 adresu {}, {}",
+    # requests that are no use
+    "send the form as application/x-www-form-urlencoded": "formularz wysyła się jako application/x-www-form-urlencoded",
+    "the form is percent-encoded UTF-8": "formularz ma być w UTF-8, w kodowaniu procentowym",
+    "a form has at most {} fields": "najwyżej tyle pól w jednym formularzu: {}",
+    "the query is percent-encoded UTF-8": "zapytanie ma być w UTF-8, w kodowaniu procentowym",
+    "the query has at most {} bytes": "zapytanie może mieć najwyżej {} B",
+    "the body may have {} ({} bytes)": "treść może mieć najwyżej {} ({} B)",
+    "no cursor of this list; send a nextCursor as it came": "ten adres strony listy jest uszkodzony; otwórz listę od początku",
+    "there is nothing at this path": "pod tym adresem nic nie ma",
+    "there is no {} with this id": "nie ma tu niczego o tym identyfikatorze ({})",
+    "this path does not take that method; the header Allow names those it takes": (
+        "ten adres nie przyjmuje takiej metody; przyjmowane wymienia nagłówek Allow"
+    ),
+    "too much waits to be recorded; nothing of this request was taken; try again later": (
+        "zbyt wiele czeka na zapis; z tego żądania nic nie przyjęto, spróbuj ponownie za chwilę"
+    ),
+    "nothing of this request was written: {}; try again later": (
+        "z tego żądania nic nie zapisano: {}; spróbuj ponownie za chwilę"
+    ),
+    "the store is closed": "baza danych jest zamknięta",
+    "the database file is locked by another program ({})": "plik bazy danych blokuje inny program ({})",
+    "the database file cannot be opened ({})": "pliku bazy danych nie da się otworzyć ({})",
+    "the database file is damaged: restore a backup ({})": "plik bazy danych jest uszkodzony: odtwórz kopię zapasową ({})",
+    "the disk is full ({})": "dysk jest pełny ({})",
+    "the database file cannot be read or written ({})": "pliku bazy danych nie da się odczytać lub zapisać ({})",
+    "the database file is read-only ({})": "plik bazy danych jest tylko do odczytu ({})",
     # words inside sentences
     " (did you mean {}?)": " (czy chodziło o {}?)",
     "text": "tekst",

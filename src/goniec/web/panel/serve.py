@@ -1,10 +1,11 @@
 """What happens around every page: session, role, CSRF, errors, and the way back after a session that ended.
 
 `dispatch` routes a path to `answer` here; nothing else calls a page. A change is refused unless it carries the secret
-of its session (of its browser, before there is a session) and comes from our own pages.
+of its session (of its browser, before there is a session) and comes from our own pages. One that comes from our own
+pages with the secret of an earlier session is shown to its user, to be sent again or left.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hmac import compare_digest
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
@@ -16,6 +17,7 @@ from goniec.observe import log
 from goniec.web.context import ApiContext
 from goniec.web.panel.forms import Form, read_form
 from goniec.web.panel.page import HTML, PAGE_HEADERS, Page, Visit
+from goniec.web.panel.told import told
 from goniec.web.panel.words import Words, chosen
 from goniec.web.peer import peer
 from goniec.web.problems import Fault, fault_of
@@ -34,6 +36,9 @@ CSRF_FIELD: Final = "_csrf"
 _CHANGING: Final = frozenset({"POST"})
 _OWN_SITES: Final = frozenset({None, b"same-origin", b"none"})
 """What `Sec-Fetch-Site` says of our own pages; a browser that does not send it says nothing."""
+
+BY_THEMSELVES: Final = frozenset({b"arrival", b"feed", b"figures", b"news", b"newer", b"state"})
+"""The parts of pages that ask again while nobody does anything, by their id: htmx names it in `HX-Trigger`."""
 
 
 async def answer(
@@ -61,17 +66,24 @@ async def answer(
     await send_reply(reply, send)
 
 
-def lost(context: ApiContext, scope: Scope, error: Exception) -> Reply:
+async def lost(context: ApiContext, scope: Scope, error: Exception) -> Reply:
     """The page for an address that leads nowhere."""
-    return _failed(_stranger(context, scope["method"], scope), error)
+    try:
+        found = await _session(context, dict(scope["headers"]))
+    except Exception:  # noqa: BLE001 - without the store it is still a page
+        found = None
+    return _failed(_stranger(context, scope["method"], scope, found), error)
 
 
 async def _page(visit: Visit, page: Page, names: Mapping[str, str]) -> Reply:
     if page.role is not None and visit.user is None:
         return await _sign_in_first(visit)
-    if page.method in _CHANGING:
-        _check_origin(visit)
-    if page.role is not None and not visit.may(page.role):
+    allowed = page.role is None or visit.may(page.role)
+    if page.method in _CHANGING and not _of_this_session(visit, page):
+        if allowed and visit.user is not None and page.role is not None and _ours(visit) and not visit.htmx:
+            return resume(visit, _typed(visit), visit.path, who=visit.user.email, status=403)
+        raise Fault(403, visit.say("This form is out of date. Reload the page and try again."), code="forbidden")
+    if not allowed:
         raise Fault(403, visit.say("Your role does not allow this. Ask an administrator."), code="forbidden")
     return await page.handler(visit, **{name: names[name] for name in page.names})
 
@@ -81,19 +93,31 @@ async def _sign_in_first(visit: Visit) -> Reply:
     if visit.htmx:
         message = visit.say("Your session has ended. Sign in again in another tab; what you typed stays here.")
         return Reply(401, message.encode(), PAGE_HEADERS, "text/plain; charset=utf-8")
-    if visit.method == "POST" and _from_elsewhere(visit):
+    if visit.method == "POST" and (_from_elsewhere(visit) or visit.path == "/logout"):
         # what another site has filled in is not what this user typed, and must not be offered to be sent on
         return visit.go("/login")
     if visit.method == "POST":
-        kept = [(name, value) for name, value in visit.form.pairs if name != CSRF_FIELD]
-        return visit.page("sign_in.html", status=401, ended=True, kept=kept, next=visit.path, email="", problem=None)
+        return visit.page(
+            "sign_in.html", status=401, ended=True, kept=_typed(visit), next=visit.path, email="", problem=None
+        )
     if not await visit.context.store.queries.users():
         return visit.go("/first-run")
     return visit.go("/login", next=visit.path + _query(visit))
 
 
+def resume(visit: Visit, kept: Sequence[tuple[str, str]], path: str, *, who: str, status: int = 200) -> Reply:
+    """Show what was sent with a session that is over, for it to be sent again in the one of `who`."""
+    # what a form keeps for itself begins with a sign
+    filled = [(name, value) for name, value in kept if value and name != "do" and name[0].isalpha()]
+    return visit.page("resume.html", status=status, kept=kept, filled=filled, next=path, who=who)
+
+
+def _typed(visit: Visit) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in visit.form.pairs if name != CSRF_FIELD]
+
+
 def _from_elsewhere(visit: Visit) -> bool:
-    """Say whether a form stood on another site; without a session there is no secret of ours that would tell."""
+    """Say whether a form stood on another site, as far as its browser tells."""
     site, source = visit.headers.get(b"sec-fetch-site"), visit.headers.get(b"origin")
     if site is not None or source is None:
         return site not in _OWN_SITES
@@ -107,13 +131,17 @@ def _query(visit: Visit) -> str:
     return "?" + urlencode(visit.query.pairs) if visit.query.pairs else ""
 
 
-def _check_origin(visit: Visit) -> None:
-    foreign = visit.headers.get(b"sec-fetch-site") not in _OWN_SITES
+def _ours(visit: Visit) -> bool:
+    """Say whether its browser vouches for it that a form stood on a page of ours."""
+    return not _from_elsewhere(visit) and (b"sec-fetch-site" in visit.headers or b"origin" in visit.headers)
+
+
+def _of_this_session(visit: Visit, page: Page) -> bool:
+    """Say whether a form carries the secret; a page that is open to everybody may be older than the session."""
     given = visit.form.get(CSRF_FIELD) or visit.headers.get(b"x-csrf-token", b"").decode("latin-1")
-    if foreign or not visit.csrf or not compare_digest(given.encode(), visit.csrf.encode()):
-        raise Fault(
-            403, visit.say("This form has grown old. Go back, reload the page and try again."), code="forbidden"
-        )
+    known = [visit.csrf, visit.cookies.get(BROWSER_COOKIE, "") if page.role is None else ""]
+    fits = any(one and compare_digest(given.encode(), one.encode()) for one in known)
+    return fits and visit.headers.get(b"sec-fetch-site") in _OWN_SITES
 
 
 async def _visit(context: ApiContext, method: str, scope: Scope, receive: Receive) -> Visit:
@@ -126,7 +154,10 @@ async def _visit(context: ApiContext, method: str, scope: Scope, receive: Receiv
             raise Fault(415, "send the form as application/x-www-form-urlencoded")
         form = read_form(raw)
     query = _query_of(scope)
-    return _made(context, method, scope, (query, form), await _session(context, headers))
+    found = await _session(context, headers)
+    if found is not None and headers.get(b"hx-trigger") not in BY_THEMSELVES:
+        await touched(context.outside, found[0], context.clock.now())
+    return _made(context, method, scope, (query, form), found)
 
 
 async def _session(context: ApiContext, headers: Mapping[bytes, bytes]) -> tuple[Session, User] | None:
@@ -134,11 +165,7 @@ async def _session(context: ApiContext, headers: Mapping[bytes, bytes]) -> tuple
     if not token:
         return None
     found = await context.store.queries.session(session_digest(token))
-    now = context.clock.now()
-    if found is None or not still_open(found[0], found[1], now):
-        return None
-    await touched(context.outside, found[0], now)
-    return found
+    return found if found is not None and still_open(found[0], found[1], context.clock.now()) else None
 
 
 def _query_of(scope: Scope) -> Form:
@@ -146,13 +173,13 @@ def _query_of(scope: Scope) -> Form:
     return read_form(text) if len(text) <= QUERY_LIMIT else Form()
 
 
-def _stranger(context: ApiContext, method: str, scope: Scope) -> Visit:
+def _stranger(context: ApiContext, method: str, scope: Scope, found: tuple[Session, User] | None = None) -> Visit:
     """A visit that can always be made, for saying what was wrong with the request."""
     try:
         query = _query_of(scope)
     except Fault:
         query = Form()
-    return _made(context, method, scope, (query, Form()), None)
+    return _made(context, method, scope, (query, Form()), found)
 
 
 def _made(
@@ -211,9 +238,10 @@ def _failed(visit: Visit, error: Exception) -> Reply:
         log.exception("request.failed", request_id=request_id, method=visit.method, path=visit.path)
         fault = Fault(500, visit.say("Something went wrong in Goniec itself. Its log says more under this number."))
     headers = (*PAGE_HEADERS, *fault.headers, ("x-request-id", request_id))
+    detail = " ".join(told(one, visit.words) for one in fault.errors) or visit.hint(fault.detail)
     if visit.htmx:
-        return Reply(fault.status, fault.detail.encode(), headers, "text/plain; charset=utf-8")
-    reply = visit.page("error.html", status=fault.status, fault=fault, request_id=request_id)
+        return Reply(fault.status, detail.encode(), headers, "text/plain; charset=utf-8")
+    reply = visit.page("error.html", status=fault.status, fault=fault, detail=detail, request_id=request_id)
     return Reply(fault.status, reply.content, (*headers, *_own(reply)), HTML)
 
 

@@ -66,7 +66,7 @@ async def edit(visit: Visit, id: str) -> Reply:
         return await _form(visit, found, fields, told, moved=moved, status=422)
     match saved:
         case EndpointSaved():
-            return visit.go(f"/endpoints/{id}", note=visit.say("Saved: %(name)s.", name=saved.endpoint.host))
+            return visit.go(f"/endpoints/{id}", note=visit.say("Endpoint saved: %(name)s.", name=saved.endpoint.host))
         case Stale():
             return await _form(visit, await load(visit, id), fields, stale=True, status=412)
         case Conflict():

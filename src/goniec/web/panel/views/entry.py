@@ -8,7 +8,7 @@ from goniec.flow.configure import Conflict
 from goniec.flow.users import LIFE_REMEMBERED, SignedIn, Throttled, add_user, open_session, sign_in, sign_out
 from goniec.web.panel.forms import Form
 from goniec.web.panel.page import Visit, page
-from goniec.web.panel.serve import SESSION_COOKIE, local_target
+from goniec.web.panel.serve import SESSION_COOKIE, local_target, resume
 from goniec.web.panel.words import chosen
 from goniec.web.reply import Reply
 
@@ -45,13 +45,15 @@ async def signed_in(visit: Visit) -> Reply:
             wait = visit.many("Wait %(n)s second and try again.", "Wait %(n)s seconds and try again.", seconds)
             return _asked(visit, target, email, (visit.say("Too many tries."), wait), status=429)
         case SignedIn():
+            if visit.session is not None:
+                await sign_out(visit.context.outside, visit.session)
             _let_in(visit, result)
         case _:
             hint = visit.say("After some failed tries you will have to wait a little.")
             return _asked(visit, target, email, (visit.say("E-mail address or password is wrong."), hint), status=401)
     kept = _kept(visit.form)
     if visit.form.get("ended"):
-        return visit.page("resume.html", kept=kept, next=target)
+        return resume(visit, kept, target, who=result.user.email)
     return visit.go(target)
 
 

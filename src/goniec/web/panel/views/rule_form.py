@@ -136,7 +136,7 @@ async def _save(visit: Visit, found: RuleSaved | None, fields: ruleform.Fields, 
         case RuleSaved():
             if test:
                 return visit.go(f"/rules/{saved.rule.id}/test", contact=visit.form.get("_contact"))
-            note = visit.say("Saved: %(name)s.", name=saved.rule.name)
+            note = visit.say("Rule saved: %(name)s.", name=saved.rule.name)
             return visit.go(f"/rules/{saved.rule.id}", note=note)
         case Conflict("credentialsDiffer"):
             return await _form(visit, found, fields, conflict=saved, status=409, changed=True)

@@ -133,7 +133,7 @@ async def change(visit: Visit, id: str) -> Reply:
         return _form(visit, found, fields, visit.told(invalid), status=422)
     match saved:
         case User():
-            note = visit.say("Saved: %(name)s.", name=saved.name or saved.email)
+            note = visit.say("User saved: %(name)s.", name=saved.name or saved.email)
             return visit.go("/users" if visit.user is None or visit.user.id != id else "/account", note=note)
         case Stale():
             return _form(visit, await _load(visit, id), fields, stale=True, status=412)

@@ -215,7 +215,7 @@ class Visit:
             "visit": self,
             "user": self.user,
             "language": self.language,
-            "csrf": self.csrf,
+            "csrf": masked(self.csrf, self.context.dice.bits(128)),
             "u": self.url,
             "here": self.here,
             "times": self.times,
@@ -223,6 +223,23 @@ class Visit:
             "many": self.many,
             "now": self.now,
         }
+
+
+def masked(secret: str, chance: int) -> str:
+    """Give a secret (32 hexadecimal digits) as it stands in one page.
+
+    It differs from page to page, so that the length of a packed page tells nothing of it (BREACH).
+    """
+    return f"{chance:032x}{chance ^ int(secret, 16):032x}"
+
+
+def unmasked(text: str) -> str:
+    """Give the secret that stood in a page; what was none of ours is an empty text."""
+    try:
+        chance, mixed = int(text[:32], 16), int(text[32:64], 16)
+    except ValueError:
+        return ""
+    return f"{chance ^ mixed:032x}" if len(text) == 64 else ""  # noqa: PLR2004 - two halves of 32
 
 
 def _note(text: str | None) -> str | None:

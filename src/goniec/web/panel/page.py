@@ -215,6 +215,7 @@ class Visit:
             "visit": self,
             "user": self.user,
             "language": self.language,
+            "once": f"{self.context.dice.bits(64):016x}",
             "csrf": masked(self.csrf, self.context.dice.bits(128)),
             "u": self.url,
             "here": self.here,

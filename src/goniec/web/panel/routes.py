@@ -10,6 +10,7 @@ from litestar.types import ASGIApp as LitestarApp
 
 from goniec.web.context import ApiContext
 from goniec.web.panel.assets import asset
+from goniec.web.panel.doubles import Doubles
 from goniec.web.panel.page import Page
 from goniec.web.panel.serve import answer
 from goniec.web.panel.views import (
@@ -65,15 +66,16 @@ def panel_handlers(context: ApiContext) -> list[HTTPRouteHandler]:
     by_path: dict[str, dict[str, Page]] = {}
     for one in PAGES:
         by_path.setdefault(one.path, {})[one.method] = one
-    return [_files(context), *(_handler(context, path, pages) for path, pages in by_path.items())]
+    doubles = Doubles()
+    return [_files(context), *(_handler(context, doubles, path, pages) for path, pages in by_path.items())]
 
 
-def _handler(context: ApiContext, path: str, pages: dict[str, Page]) -> HTTPRouteHandler:
+def _handler(context: ApiContext, doubles: Doubles, path: str, pages: dict[str, Page]) -> HTTPRouteHandler:
     async def found(request: Request[Any, Any, Any]) -> LitestarApp:
         names: dict[str, str] = request.path_params
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            await answer(context, pages, names, scope, receive, send)
+            await answer(context, doubles, pages, names, scope, receive, send)
 
         return serve  # type: ignore[return-value] # its types are narrower than ASGI
 

@@ -18,6 +18,7 @@ from goniec.core.model import Session, User
 from goniec.flow.users import session_digest, still_open, touched
 from goniec.observe import log
 from goniec.web.context import ApiContext
+from goniec.web.panel.doubles import Doubles
 from goniec.web.panel.forms import Form, read_form
 from goniec.web.panel.page import HTML, PAGE_HEADERS, Page, Visit, unmasked
 from goniec.web.panel.told import told
@@ -49,8 +50,9 @@ BY_THEMSELVES: Final = frozenset({b"arrival", b"feed", b"figures", b"news", b"ne
 """The parts of pages that ask again while nobody does anything, by their id: htmx names it in `HX-Trigger`."""
 
 
-async def answer(
+async def answer(  # noqa: PLR0913, PLR0917 - the request of ASGI, and what is known of its path
     context: ApiContext,
+    doubles: Doubles,
     pages: Mapping[str, Page],
     names: Mapping[str, str],
     scope: Scope,
@@ -68,7 +70,7 @@ async def answer(
         await send_reply(_packed(visit, _failed(visit, error)), send)
         return
     try:
-        reply = await _page(visit, pages[method], names)
+        reply = await _page(visit, pages[method], names, doubles)
     except Exception as error:  # noqa: BLE001 - every one becomes a page; what is not expected is logged there
         reply = _failed(visit, error)
     await send_reply(_packed(visit, reply), send)
@@ -94,7 +96,7 @@ def _packed(visit: Visit, reply: Reply) -> Reply:
     return replace(reply, content=content, headers=(*headers, ("content-encoding", "gzip")))
 
 
-async def _page(visit: Visit, page: Page, names: Mapping[str, str]) -> Reply:
+async def _page(visit: Visit, page: Page, names: Mapping[str, str], doubles: Doubles) -> Reply:
     if page.role is not None and visit.user is None:
         return await _sign_in_first(visit)
     allowed = page.role is None or visit.may(page.role)
@@ -104,7 +106,8 @@ async def _page(visit: Visit, page: Page, names: Mapping[str, str]) -> Reply:
         raise Fault(403, visit.say("This form is out of date. Reload the page and try again."), code="forbidden")
     if not allowed:
         raise Fault(403, visit.say("Your role does not allow this. Ask an administrator."), code="forbidden")
-    return await page.handler(visit, **{name: names[name] for name in page.names})
+    given = {name: names[name] for name in page.names}
+    return await doubles.once(visit, lambda: page.handler(visit, **given))
 
 
 async def _sign_in_first(visit: Visit) -> Reply:

@@ -50,8 +50,8 @@ EVENTS: Final[dict[str, Label]] = {
 """By type of event; a trigger is labelled as its event."""
 
 CONDITIONS: Final[dict[str, Label]] = {
-    "all": Label("Spełnione wszystkie z poniższych", "All of the following hold"),
-    "any": Label("Spełniony dowolny z poniższych", "Any of the following holds"),
+    "all": Label("Spełnione wszystkie z poniższych", "All of the following are met"),
+    "any": Label("Spełniony dowolny z poniższych", "Any of the following is met"),
     "not": Label("NIE", "NOT"),
     "hasTag": Label("Ma tag", "Has the tag"),
     "tagScore": Label("Scoring tagu", "Tag score"),

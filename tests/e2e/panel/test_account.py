@@ -41,8 +41,8 @@ async def test_another_password_wants_the_present_one_and_signs_out_elsewhere(si
     short = await here.send("/account/password", {"present": PASSWORD, "password": "short"})
     assert (short.status, short.problems) == (422, ["password"])
     done = await here.follow(await here.send("/account/password", {"present": PASSWORD, "password": ANOTHER}))
-    assert "Your password is changed. All other browsers are signed out." in done.text
-    assert "Where you are signed in 1" in done.text
+    assert "Your password has been changed. All other browsers are signed out." in done.text
+    assert "Active sessions 1" in done.text
     assert (await elsewhere.get("/account")).location.startswith("/login")
     await elsewhere.get("/login")
     old = await elsewhere.send("/login", {"email": "viewer@example.com", "password": PASSWORD})
@@ -68,7 +68,7 @@ async def test_browsers_are_listed_and_signed_out_one_by_one(sign_in: SignIn) ->
     await here.send("/login", {"email": "viewer@example.com", "password": PASSWORD})
     page = await here.get("/account")
     assert "Firefox, Linux this browser signed in" in page.text
-    assert "Where you are signed in 2" in page.text
+    assert "Active sessions 2" in page.text
     own, other = page.fields["session"]
     # nobody ends the sessions of others
     assert (await stranger.send("/account/sign-out", {"session": other})).status == 303

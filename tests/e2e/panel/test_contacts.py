@@ -74,7 +74,7 @@ async def test_the_list_takes_any_address(engine: Engine, sign_in: SignIn) -> No
     jan = (await engine.contact(**ALL))["id"]
     viewer = await sign_in("viewer")
     nothing = await viewer.get(f"/contacts?{httpx.QueryParams(q=HOSTILE)}")
-    assert "No contact fits" in nothing.text
+    assert "No matching contacts" in nothing.text
     assert "<script>alert" not in nothing.html
     assert (await viewer.get("/contacts?tag=%21%21")).status == 200
     assert rows(await viewer.get("/contacts?state=NONSENSE&funnel=only")) == [jan]
@@ -179,7 +179,7 @@ async def test_a_contact_that_is_known_is_only_changed_when_asked(engine: Engine
     form = await editor.get("/contacts/new")
     back = await editor.send("/contacts/new", {"email": "JAN@example.pl", "name": "Janek", "tags": "vip"}, page=form)
     assert back.status == 409
-    assert "This contact is known already." in back.text
+    assert "This contact already exists." in back.text
     assert f"/contacts/{jan}" in back.links
     assert back.problems == ["email"]
     assert (await engine.get(f"/contacts/{jan}"))["name"] == "Jan"
@@ -256,7 +256,7 @@ async def test_of_two_people_the_second_is_told_and_loses_nothing(engine: Engine
     await ola.follow(await ola.send(path, {"company": "Lewiatan", "phone": "700 000 000"}, page=theirs))
     told = await ala.send(path, {"company": "Biedronka", "name": "Janek"}, page=hers)
     assert told.status == 412
-    assert "Somebody else has changed this contact meanwhile." in told.text
+    assert "Someone else has changed this contact in the meantime." in told.text
     assert "Company Lewiatan Biedronka" in told.text
     assert "Phone 700 000 000 700 000 000" in told.text
     assert told.fields["company"] == ["Biedronka"]
@@ -397,7 +397,7 @@ async def test_an_overload_keeps_what_was_typed(tmp_path: Path) -> None:
         back = await ala.send(f"/contacts/{jan}", {"do": "note", "text": "Call back."})
         assert back.status == 503
         assert back.fields["text"] == ["Call back."]
-        assert "Goniec cannot save just now" in back.text
+        assert "Goniec cannot save right now" in back.text
 
 
 async def _signed_in(app: Any, inside: Any) -> Person:

@@ -161,7 +161,7 @@ async def test_a_changed_or_deleted_endpoint_is_told(engine: Engine, sign_in: Si
     await engine.post(f"/endpoints/{one['endpointId']}/rotateSecret", {})
     page = await ala.get(f"/deliveries/{one['id']}")
     assert "The endpoint was changed after this attempt" in page.text
-    assert "webhook-signature: cannot be known any more" in page.text
+    assert "webhook-signature: can no longer be known" in page.text
     await engine.ask("DELETE", f"/rules/{rule['id']}", 204)
     await engine.ask("DELETE", f"/endpoints/{one['endpointId']}", 204)
     page = await ala.get(f"/deliveries/{one['id']}")
@@ -286,13 +286,13 @@ async def test_cancelling_and_sending_again_from_the_page(engine: Engine, sign_i
         assert "Cancelled. You can send it again at any time." in told.text
         assert "The last attempt: 503 Service Unavailable." in told.text
         told = await ala.follow(await ala.send(f"{path}/cancel"))
-        assert "It was not pending any more, so nothing was cancelled." in told.text
+        assert "It was no longer pending, so nothing was cancelled." in told.text
         await ala.send(f"{path}/resend")
         await engine.attempted(2)
         await engine.quiet()
         page = await ala.get(path)
         assert "Sent again and delivered just now." in page.text
-        assert "Asked for by hand." in page.text
+        assert "Requested by hand." in page.text
         assert "goniec-resend: true" in page.text
         assert "goniec-resend" not in (await ala.get(f"{path}?attempt=1")).text
         await ala.send(f"{path}/resend")

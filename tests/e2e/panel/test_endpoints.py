@@ -58,7 +58,7 @@ async def test_the_list_says_how_each_endpoint_is_and_which_rules_use_it(engine:
     found = await ala.get("/endpoints?q=HURT.example")
     assert "hurt.example" in found.text
     assert "127.0.0.1:9" not in found.text
-    assert "No endpoint fits" in (await ala.get("/endpoints?q=nothing")).text
+    assert "No matching endpoints" in (await ala.get("/endpoints?q=nothing")).text
 
 
 async def test_an_empty_list_says_how_endpoints_come_about(sign_in: SignIn) -> None:
@@ -89,7 +89,7 @@ async def test_a_page_says_first_how_the_endpoint_is(engine: Engine, sign_in: Si
     assert "The next attempt is due" in page.text
     await engine.post(f"/endpoints/{dead}/pause", {})
     page = await ala.get(f"/endpoints/{dead}")
-    assert "Paused by hand. 1 delivery waits, and goes out when somebody resumes it." in page.text
+    assert "Paused by hand. 1 delivery waits, and is sent when someone resumes it." in page.text
 
 
 async def test_a_receiver_that_asked_for_a_break_gets_one(engine: Engine, sign_in: SignIn) -> None:
@@ -165,7 +165,7 @@ async def test_pausing_and_resuming(engine: Engine, sign_in: SignIn) -> None:
     endpoint = await made(engine)
     ala = await sign_in("admin")
     page = await ala.follow(await ala.send(f"/endpoints/{endpoint}/pause"))
-    assert "Paused. What is for this endpoint waits until you resume it." in page.text
+    assert "Paused. Deliveries to this endpoint wait until you resume it." in page.text
     assert "Nothing waits now." in page.text
     await engine.contact(email="jan@example.com")
     assert "1 delivery waits" in (await ala.get(f"/endpoints/{endpoint}")).text
@@ -348,7 +348,7 @@ async def test_a_password_is_changed_for_the_rules_that_are_named(engine: Engine
     path = f"/endpoints/{endpoint}/password"
     ala = await sign_in("admin")
     page = await ala.get(path)
-    assert "It will hold for 2 rules Nowy kontakt → CRM , Druga reguła" in page.text
+    assert "It will apply to 2 rules Nowy kontakt → CRM , Druga reguła" in page.text
     assert BASIC["password"] not in page.html
     # left empty, the saved one stays
     assert (await ala.send(path, form(page))).status == 303
@@ -420,13 +420,13 @@ async def test_one_that_is_used_stays_and_the_page_says_by_what(engine: Engine, 
     path = f"/endpoints/{endpoint}/delete"
     ala = await sign_in("admin")
     page = await ala.get(path)
-    assert "1 rule uses it, so it stays." in page.text
+    assert "1 rule uses it." in page.text
     assert f"/rules/{rule['id']}" in page.links
     assert (await ala.send(path, {})).status == 409
     await tried(engine, 1)
     await engine.ask("DELETE", f"/rules/{rule['id']}", 204)
     page = await ala.get(path)
-    assert "1 delivery waits for it, so it stays." in page.text
+    assert "1 delivery is waiting for it." in page.text
     assert f"/deliveries?status=pending&endpoint={endpoint}" in page.links
     assert (await ala.send(path, {})).status == 409
     (delivery,) = await engine.everything("/deliveries")

@@ -144,7 +144,7 @@ ACTIONS: list[tuple[dict[str, Any], str, str]] = [
     ({"type": "setField", "field": "phone", "value": None}, "Wyczyść pole: telefon", "Clear the field: phone"),
     ({"type": "setState", "state": "CUSTOMER"}, "Zmień stan kontaktu: Klient", "Change state: Customer"),
     ({"type": "setOwner", "owner": "Jakub"}, "Zmień właściciela: Jakub", "Change owner: Jakub"),
-    ({"type": "setOwner", "owner": None}, "Usuń właściciela", "Take the owner away"),
+    ({"type": "setOwner", "owner": None}, "Usuń właściciela", "Remove the owner"),
     ({"type": "moveToStage", "funnel": "S", "stage": "Oferta"}, "Przenieś do etapu lejka: Oferta (lejek S)", "Move to stage: Oferta (funnel S)"),
     ({"type": "removeFromFunnel", "funnel": "S"}, "Usuń z lejka S", "Remove from funnel S"),
     ({"type": "addNote", "text": "Zadzwonić"}, "Dodaj notatkę: „Zadzwonić”", "Add note: “Zadzwonić”"),

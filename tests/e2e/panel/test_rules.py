@@ -304,7 +304,7 @@ async def test_a_rule_that_was_changed_meanwhile_is_not_deleted_unseen(engine: E
     await engine.post(f"{path}/deactivate", {})
     answer = await ala.send(f"{path}/delete", page=page)
     assert answer.status == 409
-    assert "Somebody has changed this rule meanwhile." in answer.text
+    assert "Someone has changed this rule in the meantime." in answer.text
     assert (await ala.send(f"{path}/delete", page=answer)).status == 303
     await engine.get(path, 404)
 

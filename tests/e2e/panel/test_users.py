@@ -102,7 +102,7 @@ async def test_a_user_is_changed_and_kept_out(engine: Engine, sign_in: SignIn) -
     # somebody with the old page is told
     told = await ala.send(path, form(page, role="viewer"))
     assert told.status == 412
-    assert "Somebody else has changed this user meanwhile." in told.text
+    assert "Someone else has changed this user in the meantime." in told.text
     page = await ala.get(path)
     await ala.send(path, form(page, active=None))
     assert (await jan.get("/account")).location.startswith("/login"), "who may not sign in is out at once"
@@ -136,7 +136,7 @@ async def test_the_last_administrator_stays_one(sign_in: SignIn) -> None:
     # one's own rights are not taken by the way
     asked = await ala.send(path, form(page, role="viewer"))
     assert asked.status == 422
-    assert "You would take rights from yourself." in asked.text
+    assert "You would be taking rights away from yourself." in asked.text
     told = await ala.send(path, form(page, role="viewer", sure="1"))
     assert told.status == 409
     assert "This is the last administrator" in told.text

@@ -49,7 +49,7 @@ BECAUSE: list[tuple[dict[str, Any], Seen, str, str]] = [
     ({"type": "hasTag", "tags": ["A", "B"], "mode": "all"}, no('["A"]'), "kontakt ma tylko tagi A, a reguła wymaga: wszystkie: A, B", "the contact has only the tags A, and the rule needs all of: A, B"),
     ({"type": "detail", "name": "branża", "op": "contains", "value": "piek"}, no("sklep"), "szczegół branża: było sklep, a reguła wymaga: zawiera „piek”", "detail branża: it was sklep, and the rule needs contains “piek”"),
     ({"type": "detail", "name": "branża", "op": "eq", "value": "x"}, no(None, "no value"), "kontakt nie ma szczegółu branża", "the contact has no detail branża"),
-    ({"type": "detail", "name": "wiek", "op": "gt", "value": 18}, no("stary", "no number"), "szczegół wiek: było stary (to nie jest liczba), a reguła wymaga: więcej niż 18", "detail wiek: it was stary (is no number), and the rule needs more than 18"),
+    ({"type": "detail", "name": "wiek", "op": "gt", "value": 18}, no("stary", "no number"), "szczegół wiek: było stary (to nie jest liczba), a reguła wymaga: więcej niż 18", "detail wiek: it was stary (not a number), and the rule needs more than 18"),
     ({"type": "field", "field": "company", "op": "eq", "value": "Żabka"}, no(None, "no value"), "to pole jest puste: firma", "this field is empty: company"),
     ({"type": "field", "field": "company", "op": "eq", "value": "Żabka"}, no("Lidl"), "firma: było Lidl, a reguła wymaga: dokładnie „Żabka”", "company: it was Lidl, and the rule needs exactly “Żabka”"),
     ({"type": "state", "op": "in", "value": ["CUSTOMER", "PARTNER"]}, no("PROSPECT"), "stan kontaktu: było Potencjalny, a reguła wymaga: Klient lub Partner", "contact's state: it was Prospect, and the rule needs Customer or Partner"),
@@ -67,9 +67,9 @@ BECAUSE: list[tuple[dict[str, Any], Seen, str, str]] = [
 ]  # fmt: skip
 
 NEGATED: list[tuple[dict[str, Any], Seen, str, str]] = [
-    ({"type": "hasTag", "tags": ["VIP"]}, yes('["VIP"]'), "reguła to wyklucza: ma tag VIP (było: VIP)", "the rule rules this out: has the tag VIP (it was: VIP)"),
-    ({"type": "score", "op": "lt", "value": 5}, yes(3), "reguła to wyklucza: scoring mniej niż 5 (było: 3)", "the rule rules this out: score less than 5 (it was: 3)"),
-    ({"type": "hasEmail"}, yes("jan@example.pl"), "reguła to wyklucza: ma adres e-mail (było: jan@example.pl)", "the rule rules this out: has an e-mail address (it was: jan@example.pl)"),
+    ({"type": "hasTag", "tags": ["VIP"]}, yes('["VIP"]'), "reguła to wyklucza: ma tag VIP (było: VIP)", "the rule excludes this: has the tag VIP (it was: VIP)"),
+    ({"type": "score", "op": "lt", "value": 5}, yes(3), "reguła to wyklucza: scoring mniej niż 5 (było: 3)", "the rule excludes this: score less than 5 (it was: 3)"),
+    ({"type": "hasEmail"}, yes("jan@example.pl"), "reguła to wyklucza: ma adres e-mail (było: jan@example.pl)", "the rule excludes this: has an e-mail address (it was: jan@example.pl)"),
 ]  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def test_a_condition_that_should_not_have_held_is_told(
 
 
 @pytest.mark.parametrize(("read", "shown"), [
-    ("number 9", " (read as 9)"), ("no number", " (is no number)"), ("no time", " (is no date)"), ("no text", " (is no text)"),
+    ("number 9", " (read as 9)"), ("no number", " (not a number)"), ("no time", " (not a date)"), ("no text", " (not text)"),
     (None, ""),
 ])  # fmt: skip
 def test_how_a_value_was_read_is_told(read: str | None, shown: str) -> None:
@@ -203,8 +203,8 @@ def test_a_rule_that_leans_on_what_is_gone(actions: Any, detail: str | None, pol
 @pytest.mark.parametrize(
     ("ancestors", "english"),
     [
-        ((Ancestor("rul_1", NOW),), "it would have gone round in a circle: the event came from a run of its own"),
-        (tuple(Ancestor(f"rul_{n}", NOW) for n in range(2, 12)), "too many rules stood one behind the other: 10"),
+        ((Ancestor("rul_1", NOW),), "it would have caused a loop: the event came from a run of the same rule"),
+        (tuple(Ancestor(f"rul_{n}", NOW) for n in range(2, 12)), "too many rules triggered one another: 10"),
         ((), "too many events followed from one call"),
     ],
 )
@@ -264,21 +264,21 @@ async def test_every_outcome_has_its_answer(engine: Engine, sign_in: SignIn) -> 
     for name, english, polish in (
         ("fires", "It fired.", "Zadziałała."),
         ("fails", "It did not fire, because score was 93, and the rule needs at least 100.", "Nie zadziałała, bo scoring wynosił 93, a reguła wymaga co najmniej 100."),
-        ("otherwise", "It did what stands under “otherwise”, because score was 93, and the rule needs at least 100.", "Zadziałała gałąź „w przeciwnym razie”, bo scoring wynosił 93, a reguła wymaga co najmniej 100."),
+        ("otherwise", "It ran the “otherwise” actions, because score was 93, and the rule needs at least 100.", "Zadziałała gałąź „w przeciwnym razie”, bo scoring wynosił 93, a reguła wymaga co najmniej 100."),
         ("once", "It did not fire, because the limit for one contact was used up: 1 run.", "Nie zadziałała, bo dla tego kontaktu wykorzystano już limit: 1 uruchomienie."),
-        ("weekly", "It did not fire, because the least time after its last run was not over: 7 days.", "Nie zadziałała, bo od poprzedniego uruchomienia nie minął jeszcze wymagany odstęp: 7 dni."),
+        ("weekly", "It did not fire, because the minimum time between runs had not passed: 7 days.", "Nie zadziałała, bo od poprzedniego uruchomienia nie minął jeszcze wymagany odstęp: 7 dni."),
         ("later", "It did not fire, because it was not valid yet: only from 1 January 2099, 01:00.", "Nie zadziałała, bo jeszcze nie obowiązywała: ważna dopiero od 1 stycznia 2099, 01:00."),
-        ("before", "It did not fire, because it was not valid any more: only until 1 January 2020, 01:00.", "Nie zadziałała, bo już nie obowiązywała: ważna tylko do 1 stycznia 2020, 01:00."),
+        ("before", "It did not fire, because it was no longer valid: only until 1 January 2020, 01:00.", "Nie zadziałała, bo już nie obowiązywała: ważna tylko do 1 stycznia 2020, 01:00."),
         ("fresh", "It did not fire, because the event was older than the rule allows: 1 hour.", "Nie zadziałała, bo zdarzenie było starsze, niż dopuszcza reguła: 1 godzina."),
-        ("tags", "It did not fire, because no event that sets it off has happened since it was made.", "Nie zadziałała, bo od jej utworzenia nie wystąpiło żadne zdarzenie, które ją uruchamia."),
-        ("off", "It did not fire, because it is off. No event sets it off.", "Nie zadziałała, bo jest wyłączona. Nie uruchomi jej żadne zdarzenie."),
-        ("deaf", "It did not fire, because it was off, or another one, when a fitting event happened: contact visited a URL.", "Nie zadziałała, bo gdy wystąpiło pasujące zdarzenie (kontakt odwiedził adres URL), była wyłączona albo miała inne ustawienia."),
-        ("loop", "It did not fire, because it would have gone round in a circle: the event came from a run of its own.", "Nie zadziałała, bo powstałaby pętla: zdarzenie wywołała ta sama reguła."),
+        ("tags", "It did not fire, because no event that triggers it has happened since it was created.", "Nie zadziałała, bo od jej utworzenia nie wystąpiło żadne zdarzenie, które ją uruchamia."),
+        ("off", "It did not fire, because it is off. No event triggers it.", "Nie zadziałała, bo jest wyłączona. Nie uruchomi jej żadne zdarzenie."),
+        ("deaf", "It did not fire, because it was off or different when a matching event happened: contact visited a URL.", "Nie zadziałała, bo gdy wystąpiło pasujące zdarzenie (kontakt odwiedził adres URL), była wyłączona albo miała inne ustawienia."),
+        ("loop", "It did not fire, because it would have caused a loop: the event came from a run of the same rule.", "Nie zadziałała, bo powstałaby pętla: zdarzenie wywołała ta sama reguła."),
     ):  # fmt: skip
         assert english in (await why(viewers["en"], jan, made[name])).text, name
         assert polish in (await why(viewers["pl"], jan, made[name])).text, name
     assert (
-        "because nothing has happened to the contact since the rule was made"
+        "because nothing has happened to the contact since the rule was created"
         in (await why(viewers["en"], jan, young)).text
     )
     told = (await why(viewers["en"], jan, made["off"])).text
@@ -291,7 +291,7 @@ async def test_an_import_is_told(engine: Engine, sign_in: SignIn) -> None:
     rule = await engine.rule({"type": "contact.created"})
     jan = (await engine.contact(email="jan@example.pl", fireEvents=False))["id"]
     viewer = await sign_in("viewer")
-    assert "because the events since then came by an import" in (await why(viewer, jan, rule)).text
+    assert "because the events since then came from an import" in (await why(viewer, jan, rule)).text
 
 
 async def test_other_conditions_than_the_failing_one_show_what_they_saw(engine: Engine, sign_in: SignIn) -> None:
@@ -308,13 +308,13 @@ async def test_other_conditions_than_the_failing_one_show_what_they_saw(engine: 
     viewer = await sign_in("viewer")
     proof, _, now = (await why(viewer, jan, rule)).text.partition("Latest evaluations")
     assert "because score was 93, and the rule needs at least 100" in proof
-    assert "Does not hold: Contact's score was: 93 wanted: at least 100" in proof
-    assert "Does not hold: Company was: Lidl wanted: exactly “Żabka”" in proof
-    assert "Holds: Has a phone number was: 600 100 200 wanted: has one" in proof
-    assert "Holds: Does not have the tag VIP was: none of them" in proof
-    assert "2 of 4 do not hold" in proof
-    assert "Holds: Contact's score was: 500 wanted: at least 100" in now
-    assert "Does not hold: Has a phone number was: no value" in now
+    assert "Not met: Contact's score was: 93 wanted: at least 100" in proof
+    assert "Not met: Company was: Lidl wanted: exactly “Żabka”" in proof
+    assert "Met: Has a phone number was: 600 100 200 wanted: has one" in proof
+    assert "Met: Does not have the tag VIP was: none of them" in proof
+    assert "2 of 4 are not met" in proof
+    assert "Met: Contact's score was: 500 wanted: at least 100" in now
+    assert "Not met: Has a phone number was: no value" in now
 
 
 async def test_a_derived_event_is_explained_from_its_own_moment(engine: Engine, sign_in: SignIn) -> None:
@@ -325,7 +325,7 @@ async def test_a_derived_event_is_explained_from_its_own_moment(engine: Engine, 
     await engine.post(f"/contacts/{jan}/tags", {"add": ["A"]})
     text = (await why(await sign_in("viewer"), jan, rule)).text
     assert "because score was 10, and the rule needs at least 100" in text
-    assert "Holds: Has the tag was: B wanted: B" in text
+    assert "Met: Has the tag was: B wanted: B" in text
 
 
 async def test_a_merged_contact_is_explained(engine: Engine, sign_in: SignIn) -> None:

@@ -31,10 +31,10 @@ def concerns(visit: Visit, seen: Picture, rule: Rule) -> list[Concern]:
     found: list[Concern] = []
     path = f"/rules/{rule.id}"
     if rule.version == 0:
-        text = visit.say("Its row in the database is damaged. Restore a backup, or delete the rule and make it anew.")
+        text = visit.say("Its row in the database is damaged. Restore a backup, or delete the rule and make it again.")
         found.append(Concern("bad", "alert-triangle", visit.say("Cannot be read"), text, path))
     if seen.lost(rule):
-        text = visit.say("The endpoint that it names does not exist any more. Open the rule and enter the address.")
+        text = visit.say("The endpoint it refers to no longer exists. Open the rule and enter the address.")
         found.append(Concern("bad", "alert-triangle", visit.say("No endpoint"), text, path))
     if (hit := worst(rule, seen.troubles)) is not None:
         found.append(_of_endpoint(visit, seen.endpoints[hit[0]], hit[1]))
@@ -97,7 +97,7 @@ def _of_pace(visit: Visit, rule: Rule, change: Pace) -> Concern:
         badge = visit.many("Silent for %(n)s day", "Silent for %(n)s days", change.days)
         habit = visit.many("usually %(n)s run a day", "usually %(n)s runs a day", usual)
         return Concern("wait", "zzz", badge, f"{badge}, {habit}", path)
-    badge = visit.many("%(n)s time its normal", "%(n)s times its normal", change.times)
+    badge = visit.many("%(n)s time its usual rate", "%(n)s times its usual rate", change.times)
     runs = visit.many("%(n)s run in the last day", "%(n)s runs in the last day", change.last)
     today = visit.say("%(runs)s instead of about %(usual)s", runs=runs, usual=usual)
     return Concern("wait", "trending-up", badge, f"{badge}: {today}", path)

@@ -150,7 +150,7 @@ def _pending(
     parts = []
     if delivery.delivered_at is not None:
         title = visit.say("Is being sent again.")
-        parts.append(visit.say("It arrived %(when)s already.", when=visit.times.ago(delivery.delivered_at)))
+        parts.append(visit.say("It already arrived %(when)s.", when=visit.times.ago(delivery.delivered_at)))
     elif last is None:
         title = visit.say("Has not been sent yet.")
     elif last.failure is not None:
@@ -164,7 +164,7 @@ def _pending(
 def _coming(visit: Visit, delivery: Delivery, endpoint: Endpoint | None, *, behind: bool) -> str:
     """The next attempt, or what it waits for, as a sentence."""
     if endpoint is not None and endpoint.paused is not None:
-        return visit.say("The endpoint is paused; it goes out when somebody resumes it.")
+        return visit.say("The endpoint is paused; it is sent when someone resumes it.")
     if endpoint is not None and (endpoint.held_until or 0) > visit.now:
         until = visit.times.short(endpoint.held_until or 0)
         return visit.say("The receiver asked for a break, until %(time)s.", time=until)
@@ -173,7 +173,7 @@ def _coming(visit: Visit, delivery: Delivery, endpoint: Endpoint | None, *, behi
         return visit.say("Next attempt %(when)s.", when=visit.times.until(due))
     if behind:
         return visit.say("An earlier delivery about this contact has to arrive first: they keep their order.")
-    return visit.say("It goes out as soon as there is room for it.")
+    return visit.say("It is sent as soon as its turn comes.")
 
 
 def _failed(visit: Visit, delivery: Delivery, last: Attempt | None) -> tuple[str, str]:
@@ -208,7 +208,7 @@ def _reason(visit: Visit, last: Attempt) -> str:
         case Failure.SERVER:
             return visit.say("Something failed at the receiver.")
         case Failure.BUSY:
-            return visit.say("The receiver gets too much at once.")
+            return visit.say("The receiver is getting too much at once.")
         case _:
             return failure_words(last, visit.words)
 
@@ -226,10 +226,10 @@ def note_words(visit: Visit, attempt: Attempt) -> str:
         case "answerLong":
             return visit.say("The response was longer than 64 KiB; the rest was not read.")
         case "answerCut":
-            return visit.say("The body of the response broke off. That changes nothing: its head says delivered.")
+            return visit.say("The body of the response broke off. That changes nothing: its headers say delivered.")
         case "timeout":
             return visit.say(
-                "The body of the response did not end in time. That changes nothing: its head says delivered."
+                "The body of the response did not end in time. That changes nothing: its headers say delivered."
             )
         case other:
             return visible(other)

@@ -141,7 +141,7 @@ def _schedule(text: str, words: Words, problems: dict[str, str]) -> tuple[int, .
         return read_spans(text)
     except ValueError as error:
         problems["schedule"] = words.say(
-            "“%(text)s” is no span of time. Write them like this: 5 s, 1 min, 2 h.", text=str(error).strip()[:40]
+            "“%(text)s” is not a length of time. Write it like this: 5 s, 1 min, 2 h.", text=str(error).strip()[:40]
         )
         return ()
 
@@ -150,21 +150,21 @@ def _hold(text: str, words: Words, problems: dict[str, str]) -> int:
     try:
         return read_span(text or "0")
     except ValueError:
-        problems["orderHold"] = words.say("Write a span of time, such as 30 min, or 0.")
+        problems["orderHold"] = words.say("Enter a length of time, such as 30 min, or 0.")
         return 0
 
 
 def _seconds(text: str, name: str, words: Words, problems: dict[str, str]) -> float:
     if _DECIMAL.fullmatch(text):
         return float(text.replace(",", "."))
-    problems[name] = words.say("Write a number of seconds.")
+    problems[name] = words.say("Enter a number of seconds.")
     return 1
 
 
 def _whole(text: str, words: Words, problems: dict[str, str]) -> int:
     if _WHOLE.fullmatch(text):
         return int(text)
-    problems["concurrency"] = words.say("Write a whole number.")
+    problems["concurrency"] = words.say("Enter a whole number.")
     return 1
 
 

@@ -116,7 +116,7 @@ def _backlog(oldest: Seen, pending: int, words: Words, times: Times) -> Health:
     last = oldest.last
     if last is None or last.failure is None:
         title = words.many("%(n)s delivery waits for its turn.", "%(n)s deliveries wait for their turn.", pending)
-        return Health("waits", title, words.say("They go out one after the other."))
+        return Health("waits", title, words.say("They are sent one after the other."))
     title = words.say("The receiver does not take deliveries: %(answer)s.", answer=answer_name(last, words))
     parts = [failure_words(last, words), _waiting(pending, words)]
     if oldest.delivery.due_at is not None:
@@ -127,10 +127,10 @@ def _backlog(oldest: Seen, pending: int, words: Words, times: Times) -> Health:
 
 def _when_paused(pending: int, words: Words) -> str:
     if not pending:
-        return words.say("Nothing waits now. What comes up waits until somebody resumes it.")
+        return words.say("Nothing is waiting now. New deliveries wait until someone resumes it.")
     return words.many(
-        "%(n)s delivery waits, and goes out when somebody resumes it.",
-        "%(n)s deliveries wait, and go out when somebody resumes it.",
+        "%(n)s delivery waits, and is sent when someone resumes it.",
+        "%(n)s deliveries wait, and are sent when someone resumes it.",
         pending,
     )
 

@@ -100,7 +100,7 @@ def because(leaf: v.Leaf, one: Seen, words: Words, *, negated: bool) -> str:
     say, was = words.say, saw(leaf, one, words)
     if negated:
         return say(
-            "the rule rules this out: %(condition)s (it was: %(was)s)", condition=leaf_words(leaf, words), was=was
+            "the rule excludes this: %(condition)s (it was: %(was)s)", condition=leaf_words(leaf, words), was=was
         )
     need = wanted(leaf, words)
     missing = one.value is None or (isinstance(leaf, v.HasTag) and not _list(one.value))
@@ -160,10 +160,10 @@ def _read(one: Seen, words: Words) -> str:
         case None | "no value":
             return ""
         case "no number":
-            return " " + words.say("(is no number)")
+            return " " + words.say("(not a number)")
         case "no time":
-            return " " + words.say("(is no date)")
+            return " " + words.say("(not a date)")
         case "no text":
-            return " " + words.say("(is no text)")
+            return " " + words.say("(not text)")
         case read:
             return " " + words.say("(read as %(value)s)", value=brief(read.partition(" ")[2]))

@@ -353,7 +353,7 @@ def action_words(action: a.Action, endpoints: Mapping[str, Endpoint], words: Wor
         case a.SetState(state=state):
             return f"{name}: {words.named(labels.STATES, state)}"
         case a.SetOwner(owner=None):
-            return words.say("Take the owner away")
+            return words.say("Remove the owner")
         case a.SetOwner(owner=owner):
             return f"{name}: {brief(str(owner))}"
         case a.MoveToStage(funnel=funnel, stage=stage):

@@ -59,7 +59,7 @@ def _untold(name: str, endpoint: Endpoint, words: Words, *, sent: bool) -> Marku
             user = words.say("hidden (user: %(name)s)", name=visible(endpoint.username or ""))
             return Markup("Basic ") + _UNTOLD.format(user)
         case "webhook-signature" | "webhook-timestamp":
-            return _UNTOLD.format(words.say("cannot be known any more") if sent else words.say("set when it is sent"))
+            return _UNTOLD.format(words.say("can no longer be known") if sent else words.say("set when it is sent"))
         case _:
             return _UNTOLD.format(words.say("hidden"))
 

@@ -67,7 +67,7 @@ class Whys:
                 return Answer("ok", "bolt", say("It fired."), when)
             case Outcome.FIRED_OTHERWISE:
                 why = self._condition(rule, seen).why
-                sentence = say("It did what stands under “otherwise”, because %(why)s.", why=why)
+                sentence = say("It ran the “otherwise” actions, because %(why)s.", why=why)
                 return Answer("note", "git-branch", sentence, when)
             case _:
                 reason = self._reason(one, ran, rule, seen)
@@ -78,7 +78,7 @@ class Whys:
         say = self._words.say
         rule, waits = found.rule, self.waits_for(found.rule)
         if found.now.broken is not None:
-            sentence = say("It cannot fire: its settings are damaged. Open it and save it anew.")
+            sentence = say("It cannot fire: its settings are damaged. Open it and save it again.")
             return Answer("bad", "alert-triangle", sentence)
         late = [
             low(self._words.named(labels.EVENTS, kind)) for why, kind in found.silences if why is Silence.NOT_LISTENING
@@ -86,23 +86,23 @@ class Whys:
         if late:
             events = either(late, self._words)
             sentence = say(
-                "It did not fire, because it was off, or another one, when a fitting event happened: %(events)s.",
+                "It did not fire, because it was off or different when a matching event happened: %(events)s.",
                 events=events,
             )
             return Answer("wait", "history", sentence, waits)
         if not rule.active:
             return Answer(
-                "wait", "player-pause", say("It did not fire, because it is off. No event sets it off."), waits
+                "wait", "player-pause", say("It did not fire, because it is off. No event triggers it."), waits
             )
         if any(why is Silence.UNFIRED for why, _ in found.silences):
             sentence = say(
-                "It did not fire, because the events since then came by an import, or by a call that runs no rules."
+                "It did not fire, because the events since then came from an import, or from a call that runs no rules."
             )
             return Answer("", "download", sentence, waits)
         if found.looked_at == 0:
-            sentence = say("It did not fire, because nothing has happened to the contact since the rule was made.")
+            sentence = say("It did not fire, because nothing has happened to the contact since the rule was created.")
             return Answer("", "zzz", sentence, waits)
-        sentence = say("It did not fire, because no event that sets it off has happened since it was made.")
+        sentence = say("It did not fire, because no event that triggers it has happened since it was created.")
         return Answer("", "ban", sentence, waits)
 
     def event(self, event: Event) -> str:
@@ -129,7 +129,7 @@ class Whys:
                 times = self._words.many("%(n)s run", "%(n)s runs", rule.max_runs or 0)
                 return Reason(say("the limit for one contact was used up: %(times)s", times=times))
             case Outcome.INTERVAL:
-                why = say("the least time after its last run was not over: %(span)s", span=self.span(rule.min_interval))
+                why = say("the minimum time between runs had not passed: %(span)s", span=self.span(rule.min_interval))
                 return Reason(why, "clock", "wait")
             case Outcome.OUTSIDE_VALIDITY:
                 return Reason(self._invalid(rule, one.event.received_at), "calendar", "wait")
@@ -152,12 +152,10 @@ class Whys:
         say = self._words.say
         found = failing(rule.conditions, seen)
         if found is None:
-            return Reason(say("its conditions did not hold"), "filter")
+            return Reason(say("its conditions were not met"), "filter")
         why = because(found.leaf, found.seen, self._words, negated=found.negated)
         if found.alternatives > 1:
-            why = say(
-                "none of %(n)s conditions held, of which one is enough; for one, %(why)s", n=found.alternatives, why=why
-            )
+            why = say("none of %(n)s conditions was met; for example, %(why)s", n=found.alternatives, why=why)
         return Reason(why, "filter")
 
     def _invalid(self, rule: Rule, at: Millis) -> str:
@@ -165,15 +163,15 @@ class Whys:
         if rule.valid_from is not None and at < parse_instant(rule.valid_from):
             return say("it was not valid yet: only from %(when)s", when=self.instant(rule.valid_from))
         if rule.valid_to is not None:
-            return say("it was not valid any more: only until %(when)s", when=self.instant(rule.valid_to))
+            return say("it was no longer valid: only until %(when)s", when=self.instant(rule.valid_to))
         return say("it was not valid then")
 
     def _loop(self, rule: Rule, event: Event) -> str:
         say = self._words.say
         if any(above.rule_id == rule.id for above in event.ancestors):
-            return say("it would have gone round in a circle: the event came from a run of its own")
+            return say("it would have caused a loop: the event came from a run of the same rule")
         if len(event.ancestors) >= DEPTH_MAX:
-            return say("too many rules stood one behind the other: %(n)s", n=len(event.ancestors))
+            return say("too many rules triggered one another: %(n)s", n=len(event.ancestors))
         return say("too many events followed from one call")
 
     def broken(self, ran: Run | Miss, rule: Rule) -> str:
@@ -226,11 +224,11 @@ class Whys:
     def _silence(self, silence: Silence) -> str:
         match silence:
             case Silence.NO_TRIGGER:
-                return self._words.say("does not set this rule off")
+                return self._words.say("does not trigger this rule")
             case Silence.UNFIRED:
                 return self._words.say("stored without running rules")
             case Silence.NOT_LISTENING:
-                return self._words.say("fits, but the rule was off, or another one, then")
+                return self._words.say("matches, but the rule was off or had different settings then")
             case _:
                 assert_never(silence)
 

@@ -51,7 +51,7 @@ class Steps:
     def all(self, one: Evaluation, rule: Rule, seen: Sights, fired: int) -> list[Line]:
         """Give the steps of an evaluation of this version; `fired` is how often the rule has fired for the contact."""
         say, outcome = self._words.say, one.outcome
-        lines = [Line("y", say("The event fits"), self._whys.event(one.event), self._whys.triggers(rule), leaf=True)]
+        lines = [Line("y", say("The event matches"), self._whys.event(one.event), self._whys.triggers(rule), leaf=True)]
         invalid, old = outcome is Outcome.OUTSIDE_VALIDITY, outcome is Outcome.TOO_OLD
         runs = self._words.many("%(n)s run so far", "%(n)s runs so far", fired)
         version = say("version %(version)s, %(runs)s", version=ran_of(one).version, runs=runs)
@@ -79,13 +79,13 @@ class Steps:
             # what should not hold is one line: its own answer would be the opposite of the condition's
             phrase = condition_words(node, self._words)
             within = seen.get(f"{pointer}/of/0")
-            was = self._words.say("was not looked at") if within is None else saw(node.of[0], within, self._words)
+            was = self._words.say("was not checked") if within is None else saw(node.of[0], within, self._words)
             return Line(mark, phrase[:1].upper() + phrase[1:], was, leaf=True)
         if isinstance(node, All | AnyOf | Not):
             inside = tuple(self._node(part, f"{pointer}/of/{n}", seen) for n, part in enumerate(node.of))
             kind = str(node.__struct_config__.tag)
             return Line(mark, self._words.named(labels.CONDITIONS, kind), self._count(inside, mark), "", inside)
-        was = self._words.say("was not looked at") if one is None else saw(node, one, self._words)
+        was = self._words.say("was not checked") if one is None else saw(node, one, self._words)
         return Line(mark, subject(node, self._words), was, wanted(node, self._words), leaf=True)
 
     def _count(self, inside: Sequence[Line], mark: Mark) -> str:
@@ -94,9 +94,7 @@ class Steps:
         if mark != "n" or len(inside) < _SEVERAL or not failed:
             return ""
         total = number(len(inside), self._words.language)
-        return self._words.many(
-            "%(n)s of %(total)s does not hold", "%(n)s of %(total)s do not hold", failed, total=total
-        )
+        return self._words.many("%(n)s of %(total)s is not met", "%(n)s of %(total)s are not met", failed, total=total)
 
     def _limits(self, one: Evaluation, rule: Rule) -> list[Line]:
         say, outcome = self._words.say, one.outcome
@@ -112,7 +110,7 @@ class Steps:
             need = say("at least %(times)s", times=self._whys.span(rule.min_interval))
             lines.append(Line("n" if outcome is Outcome.INTERVAL else "y", say("Time since its last run"), "", need))
         if outcome is Outcome.CONFIG_ERROR:
-            lines.append(Line("n", say("The actions can be done"), self._whys.broken(ran_of(one), rule)))
+            lines.append(Line("n", say("The actions can be carried out"), self._whys.broken(ran_of(one), rule)))
         return lines
 
     def _validity(self, rule: Rule) -> str:

@@ -70,14 +70,14 @@ async def change_password(visit: Visit) -> Reply:
         return await _shown(visit, visit.told(invalid), status=422)
     match result:
         case User():
-            note = visit.say("Your password is changed. All other browsers are signed out.")
+            note = visit.say("Your password has been changed. All other browsers are signed out.")
             return visit.go("/account", note=note)
         case Throttled(seconds):
             wait = visit.many("Wait %(n)s second and try again.", "Wait %(n)s seconds and try again.", seconds)
-            told = {"present": f"{visit.say('Too many tries.')} {wait}"}
+            told = {"present": f"{visit.say('Too many attempts.')} {wait}"}
             return await _shown(visit, told, status=429)
         case Denied():
-            return await _shown(visit, {"present": visit.say("This is not your present password.")}, status=422)
+            return await _shown(visit, {"present": visit.say("This is not your current password.")}, status=422)
         case Missing() | Stale() | Conflict():
             raise missing("user")
 

@@ -81,7 +81,7 @@ async def act(visit: Visit, id: str) -> Reply:
         return await _back(visit, contact, wish.form, problem)
     match await change(visit, contact, wish.changes):
         case Recorded(events=events):
-            note = wish.note if events else visit.say("Nothing to change: it is so already.")
+            note = wish.note if events else visit.say("Nothing to change: it is already like that.")
             return visit.go(f"/contacts/{contact.id}", note=note)
         case Refusal("unknownContact"):
             raise missing("contact")
@@ -239,7 +239,7 @@ async def _run(visit: Visit, contact: Contact) -> Reply:
             rule = await queries.rule(rule_id)
             name = brief(rule.name, 100) if rule is not None else rule_id
             if came is None:
-                return visit.go(f"/contacts/{contact.id}", note=visit.say("Rule asked for: %(name)s", name=name))
+                return visit.go(f"/contacts/{contact.id}", note=visit.say("Rule queued to run: %(name)s", name=name))
             word = visit.words.named(labels.OUTCOMES, came.outcome.value)
             return visit.go(f"/contacts/{contact.id}", note=f"{name}: {word}")
         case Later():
@@ -265,9 +265,7 @@ async def erase_contact(visit: Visit, id: str) -> Reply:
     """Erase a contact, once its e-mail address was typed."""
     contact = await load_contact(visit, id)
     if not _confirmed(visit, contact):
-        return _asked(
-            visit, contact, {"confirm": visit.say("This is something else. Type it exactly as it stands.")}, 422
-        )
+        return _asked(visit, contact, {"confirm": visit.say("That does not match. Type it exactly as shown.")}, 422)
     context = visit.context
     try:
         done = await erase(context.recorder, context.store, origin(visit), contact.id, None)

@@ -151,7 +151,7 @@ async def make_contact(visit: Visit) -> Reply:
             name, known = await _known_by(visit, fields)
             if known is None:  # it is gone again: somebody has changed or erased it just now
                 return await _form(visit, None, fields, later=True, status=503)
-            problems = {name: visit.say("Another contact has this already.")}
+            problems = {name: visit.say("Another contact already has this.")}
             clash = {name: [known]}
             return await _form(visit, None, fields, problems=problems, clash=clash, known=known, status=409)
         case Refusal() as refusal:
@@ -209,12 +209,12 @@ async def _refused(visit: Visit, contact: Contact | None, fields: Typed, refusal
     others_known = [one for one in others if one is not None]
     if contact is not None and refusal.code == "conflict":
         name = _clashing(others_known, fields)
-        problems = {name: visit.say("Another contact has this already.")}
+        problems = {name: visit.say("Another contact already has this.")}
     elif refusal.code == "conflict":
         problems = {name: visit.say("This belongs to another contact than the fields above.")}
     elif refusal.code == "ambiguousPhone":
         problems = {
-            name: visit.say("Several contacts have this phone. Enter an e-mail address or an external ID, too.")
+            name: visit.say("Several contacts share this phone number. Enter an e-mail address or external ID, too.")
         }
     else:
         problems = _told(visit, Invalid(Problem(f"/{name}", refusal.detail)))

@@ -159,7 +159,7 @@ async def cancel_many(visit: Visit) -> Reply:
     parts = [visit.many("%(n)s delivery was cancelled.", "%(n)s deliveries were cancelled.", ended)] if ended else []
     if len(done) > ended:
         rest = len(done) - ended
-        parts.append(visit.many("%(n)s was not pending any more.", "%(n)s were not pending any more.", rest))
+        parts.append(visit.many("%(n)s was no longer pending.", "%(n)s were no longer pending.", rest))
     return _back(visit, parts)
 
 
@@ -174,7 +174,7 @@ async def _each(visit: Visit, act: Act) -> list[Delivery | Refusal]:
 def _back(visit: Visit, parts: list[str]) -> Reply:
     """Go back to where the rows were chosen, and say what became of them."""
     query = read_form(visit.form.get("back").encode("ascii", "ignore"))
-    note = " ".join(parts) or visit.say("Nothing was chosen. Tick the deliveries first.")
+    note = " ".join(parts) or visit.say("Nothing is selected. Tick the deliveries first.")
     return visit.go("/deliveries", note, **_address(query), cursor=query.get("cursor"))
 
 
@@ -221,9 +221,9 @@ async def _troubles(visit: Visit, rows: Sequence[Row]) -> list[dict[str, str]]:
             "tone": one.tone,
             "icon": "player-pause" if one.kind == "paused" else "alert-triangle",
             "title": f"{visible(endpoint.host)}: {low(trouble_words(visit, one))}.",
-            "text": visit.say("They go out when somebody resumes the endpoint.")
+            "text": visit.say("They are sent when someone resumes the endpoint.")
             if one.kind == "paused"
-            else visit.say("They are tried again by their schedule. None is lost."),
+            else visit.say("They are retried on schedule. None is lost."),
         }
         for endpoint, one in sorted(told, key=lambda pair: (pair[1].tone != "bad", -pair[1].pending))
     ][:TROUBLES_SHOWN]
@@ -273,7 +273,7 @@ def _whole(endpoint: Endpoint) -> str:
 
 def _periods(visit: Visit) -> list[tuple[str, str]]:
     return [
-        ("", visit.say("All the time")),
+        ("", visit.say("All time")),
         ("hour", visit.say("the last hour")),
         ("day", visit.say("the last 24 hours")),
         ("week", visit.say("the last 7 days")),

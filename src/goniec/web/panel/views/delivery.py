@@ -47,7 +47,7 @@ async def resend(visit: Visit, id: str) -> Reply:
     found = await resend_delivery(visit.context.outside, id)
     match found:
         case Delivery():
-            note = visit.say("It goes out again now.")
+            note = visit.say("It is being sent again.")
         case Missing():
             raise missing("delivery")
         case _:
@@ -66,7 +66,7 @@ async def cancel(visit: Visit, id: str) -> Reply:
         case Delivery() if before.status is Status.PENDING:
             note = visit.say("Cancelled. You can send it again at any time.")
         case Delivery() | Conflict() | _:
-            note = visit.say("It was not pending any more, so nothing was cancelled.")
+            note = visit.say("It was no longer pending, so nothing was cancelled.")
     return visit.go(f"/deliveries/{id}", note)
 
 

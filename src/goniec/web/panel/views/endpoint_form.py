@@ -172,9 +172,7 @@ async def _taken(visit: Visit, url: str, username: str | None) -> str:
     target = await visit.context.guard.check(url)
     known = await visit.context.store.queries.endpoints()
     other = next((one.id for one in known if (one.url, one.username) == (target, username)), "")
-    return visit.say(
-        "Another endpoint has this address and user already: %(id)s. Let the rules use that one.", id=other
-    )
+    return visit.say("Another endpoint already has this address and user: %(id)s. Use that one in the rules.", id=other)
 
 
 def _tag(visit: Visit, found: Endpoint, *, stale: bool) -> str:

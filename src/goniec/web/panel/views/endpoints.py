@@ -123,7 +123,7 @@ async def endpoint(visit: Visit, id: str) -> Reply:
 async def pause(visit: Visit, id: str) -> Reply:
     """Send nothing to it until it is resumed."""
     done = await pause_endpoint(visit.context.outside, id)
-    said = visit.say("Paused. What is for this endpoint waits until you resume it.")
+    said = visit.say("Paused. Deliveries to this endpoint wait until you resume it.")
     return _after(visit, id, done, said)
 
 
@@ -131,7 +131,7 @@ async def pause(visit: Visit, id: str) -> Reply:
 async def resume(visit: Visit, id: str) -> Reply:
     """Send to it again."""
     done = await resume_endpoint(visit.context.outside, id)
-    return _after(visit, id, done, visit.say("Resumed. What waited goes out now."))
+    return _after(visit, id, done, visit.say("Resumed. Waiting deliveries are being sent."))
 
 
 @page("GET", "/endpoints/{id}/delete", role="admin")

@@ -43,14 +43,14 @@ async def signed_in(visit: Visit) -> Reply:
     match result:
         case Throttled(seconds):
             wait = visit.many("Wait %(n)s second and try again.", "Wait %(n)s seconds and try again.", seconds)
-            return _asked(visit, target, email, (visit.say("Too many tries."), wait), status=429)
+            return _asked(visit, target, email, (visit.say("Too many attempts."), wait), status=429)
         case SignedIn():
             if visit.session is not None:
                 await sign_out(visit.context.outside, visit.session)
             _let_in(visit, result)
         case _:
-            hint = visit.say("After some failed tries you will have to wait a little.")
-            return _asked(visit, target, email, (visit.say("E-mail address or password is wrong."), hint), status=401)
+            hint = visit.say("After several failed attempts you have to wait a moment.")
+            return _asked(visit, target, email, (visit.say("Wrong e-mail address or password."), hint), status=401)
     kept = _kept(visit.form)
     if visit.form.get("ended"):
         return resume(visit, kept, target, who=result.user.email)

@@ -82,7 +82,7 @@ async def make_key(visit: Visit) -> Reply:
     except Invalid as invalid:
         return _form(visit, visit.told(invalid), status=422)
     if isinstance(made, Conflict):
-        taken = visit.say("There is a key of this name already. Choose another name, or revoke that key first.")
+        taken = visit.say("There is already a key with this name. Choose another name, or revoke that key first.")
         return _form(visit, {"name": taken}, status=409)
     return visit.page("key_made.html", key=made.key, text=made.text, scopes=SCOPES)
 
@@ -94,7 +94,7 @@ async def revoking(visit: Visit, id: str) -> Reply:
     if key is None:
         raise missing("key")
     if key.revoked_at is not None:
-        return visit.go("/keys", note=visit.say("The key %(name)s is revoked already.", name=key.name))
+        return visit.go("/keys", note=visit.say("The key %(name)s is already revoked.", name=key.name))
     rules = usage(await visit.context.store.queries.rules()).get(("key", key.name), [])
     return visit.page("key_revoke.html", key=key, rules=rules, scopes=SCOPES)
 
@@ -105,7 +105,7 @@ async def revoke(visit: Visit, id: str) -> Reply:
     found = await revoke_key(visit.context.store, visit.context.clock, id)
     if isinstance(found, Missing):
         raise missing("key")
-    return visit.go("/keys", note=visit.say("Revoked: %(name)s. It opens nothing any more.", name=found.name))
+    return visit.go("/keys", note=visit.say("Revoked: %(name)s. It no longer works.", name=found.name))
 
 
 def _form(visit: Visit, problems: dict[str, str], status: int = 200) -> Reply:

@@ -386,10 +386,10 @@ def _difference(visit: Visit, found: RuleSaved, mine: Mapping[str, Any]) -> list
         "actions": visit.say("Actions"),
         "otherwise": visit.say("Otherwise"),
         "maxRuns": visit.say("Runs per contact"),
-        "minInterval": visit.say("Least time between runs for one contact"),
+        "minInterval": visit.say("Minimum time between runs for one contact"),
         "validFrom": visit.say("Valid from"),
         "validTo": visit.say("Valid to"),
-        "maxAge": visit.say("Greatest age of an event"),
+        "maxAge": visit.say("Maximum age of an event"),
         "timezone": visit.say("Time zone"),
     }
     return [

@@ -65,9 +65,9 @@ async def _groups(visit: Visit, q: str, straight: str | None) -> list[tuple[str,
     needle = folded(q)
     found = listing(rules, Wanted(q=q), (), by_id).rules
     hosts = [one for one in endpoints if needle in folded(one.url) or needle in folded(one.username or "")]
-    exact = [Hit(visit.url(straight), "arrow-right", q, visit.say("this id exactly"))] if straight else []
+    exact = [Hit(visit.url(straight), "arrow-right", q, visit.say("exactly this ID"))] if straight else []
     return [
-        (visit.say("Id"), exact),
+        (visit.say("ID"), exact),
         (visit.say("Contacts"), [_person(visit, one) for one in contacts]),
         (
             visit.say("Automation rules"),

@@ -103,7 +103,7 @@ async def add(visit: Visit) -> Reply:
     except Invalid as invalid:
         return _form(visit, None, fields, visit.told(invalid), status=422)
     if isinstance(made, Conflict):
-        taken = visit.say("There is a user with this e-mail address already.")
+        taken = visit.say("There is already a user with this e-mail address.")
         return _form(visit, None, fields, {"email": taken}, status=409)
     if not given:
         return visit.page("user_password.html", person=made, password=password, fresh=True)
@@ -239,7 +239,7 @@ def _lowers_own(visit: Visit, found: User, fields: Fields) -> bool:
 
 
 def _last(visit: Visit) -> str:
-    return visit.say("This is the last administrator who can sign in. Make another one first.")
+    return visit.say("This is the last administrator who can sign in. Give someone else the role first.")
 
 
 def _form(  # noqa: PLR0913 - a form comes back for many reasons

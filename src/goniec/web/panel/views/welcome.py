@@ -88,7 +88,7 @@ async def first_webhook(visit: Visit) -> Reply:
         draft = from_template(TEMPLATES[TEMPLATE], visit.language, Webhook(url=INBOX))
         made = await create_rule(visit.context.outside, plain_json(draft) | {"active": True})
         if not isinstance(made, RuleSaved):
-            raise Fault(409, visit.say("The rule could not be made. Make it by hand: Add new rule."))
+            raise Fault(409, visit.say("The rule could not be created. Create it by hand: Add new rule."))
     contact = await _trial_contact(visit)
     return visit.go("/welcome", contact=contact.id)
 
@@ -138,7 +138,7 @@ async def _trial_contact(visit: Visit) -> Contact:
             return result.contact
         if isinstance(result, Refusal):
             raise Fault(409, result.detail, code=result.code)
-    raise Fault(409, visit.say("There are enough trial contacts. Delete some of them."))
+    raise Fault(409, visit.say("There are too many trial contacts already. Delete some of them."))
 
 
 async def _arrival(queries: Queries, contact_id: str) -> Arrival | None:

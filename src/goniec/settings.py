@@ -177,7 +177,7 @@ def _from_options(options: Mapping[str, str], folder: Path, given: dict[str, _Gi
 
 
 def _from_file(start: Path, folder: Path, given: dict[str, _Given]) -> list[str]:
-    path = next((path for path in (start / FILE, folder / FILE) if path.is_file()), None)
+    path = next((path for path in (start / FILE, folder / FILE) if _is_there(path)), None)
     if path is None:
         return []
     try:
@@ -199,6 +199,13 @@ def _from_file(start: Path, folder: Path, given: dict[str, _Given]) -> list[str]
             given.setdefault(name, _Given(text, place, path.parent))
         seen.add(name)
     return faults
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except PermissionError:  # sudo leaves its user in a folder of somebody else
+        return False
 
 
 def _as_text(value: object) -> str | None:
@@ -378,7 +385,7 @@ SETTINGS: Final[dict[str, Setting]] = {
         Setting("host", "127.0.0.1", "address to listen on", _host),
         Setting("port", "8000", "port to listen on; 0 takes any free one", _port),
         Setting("public_url", None, "how others reach this Goniec; from host and port unless given", _public_url),
-        Setting("trusted_proxies", "", "CIDRs whose Forwarded and X-Forwarded-* are believed", _networks),
+        Setting("trusted_proxies", "", "CIDRs whose X-Forwarded-For and Forwarded are believed", _networks),
         Setting(
             "secret_key",
             None,

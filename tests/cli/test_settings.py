@@ -1,6 +1,9 @@
 """Settings: what is understood, where it may stand, and what a person is told when it is wrong."""
 
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -78,6 +81,28 @@ def test_the_file_of_the_data_folder_goes_before_that_of_the_current_one(tmp_pat
     assert read(tmp_path, data_dir="data").port == 1
     (data / "goniec.toml").write_text("port = 2\n")
     assert read(tmp_path, data_dir="data").port == 2
+
+
+@contextmanager
+def somebody_else(folder: Path) -> Iterator[None]:
+    """Be somebody who may not look into the folder."""
+    root = os.geteuid() == 0
+    folder.chmod(0o700 if root else 0)
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o700)
+
+
+def test_a_folder_that_may_not_be_looked_into_has_no_file(tmp_path: Path) -> None:
+    (tmp_path / "goniec.toml").write_text("port = 1\n")
+    with somebody_else(tmp_path):
+        settings = read(tmp_path, data_dir="/")
+    assert (settings.data_dir, settings.port) == (Path("/"), 8000)
 
 
 def test_relative_paths_in_the_file_start_from_it(tmp_path: Path) -> None:

@@ -184,9 +184,33 @@ async def test_another_password_for_a_known_endpoint_asks_and_names_the_rules(en
     assert asked.fields["actions/0/password"] == ["dwa"]
     kept = await ala.send("/rules/new", {"actions/0/password": ""}, page=asked)
     assert kept.status == 303, kept.text
-    changed = await ala.send("/rules/new", again | {"name": "Trzecia", "_replace": "1"}, page=page)
+    # what other rules use is for administrators
+    refused = await ala.send("/rules/new", again | {"name": "Trzecia", "_replace": "1"}, page=page)
+    assert refused.status == 409
+    assert "Zmienić je wszędzie może administrator." in refused.text
+    admin = await sign_in("admin", "pl")
+    page = await admin.get("/rules/new")
+    changed = await admin.send("/rules/new", again | {"name": "Trzecia", "_replace": "1"}, page=page)
     assert changed.status == 303, changed.text
     assert len((await engine.get("/endpoints"))["items"]) == 1
+
+
+async def test_an_editor_mends_the_password_of_the_own_rule(engine: Engine, sign_in: SignIn) -> None:
+    ala = await sign_in("editor")
+    saved = await make(
+        ala,
+        actions__0__url="inbox:x",
+        actions__0__auth="1",
+        actions__0__username="goniec",
+        actions__0__password="jeden",
+    )
+    path = saved.location
+    page = await ala.get(path)
+    asked = await ala.send(path, {"actions/0/password": "dwa", "do": "save"}, page=page)
+    assert asked.status == 409
+    assert "Change everywhere" in asked.text
+    mended = await ala.send(path, {"_replace": "1"}, page=asked)
+    assert mended.status == 303, mended.text
 
 
 async def test_a58_what_is_saved_unchanged_makes_no_new_version(engine: Engine, sign_in: SignIn) -> None:

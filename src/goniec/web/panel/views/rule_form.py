@@ -21,7 +21,7 @@ from goniec.core.occurring import doubts
 from goniec.core.payload import body
 from goniec.core.problems import Invalid
 from goniec.core.templates import TEMPLATES, from_template
-from goniec.flow.configure import Conflict, Missing, Stale
+from goniec.flow.configure import Conflict, Missing, Refusal, Stale
 from goniec.flow.endpoints import origin
 from goniec.flow.explain import known_to
 from goniec.flow.rules import RuleSaved, change_rule, create_rule, load_rule, rule_tag, shown
@@ -115,21 +115,17 @@ async def _sent(visit: Visit, id: str | None) -> Reply:
 
 
 async def _save(visit: Visit, found: RuleSaved | None, fields: ruleform.Fields, *, test: bool) -> Reply:
-    context = visit.context
     data = ruleform.rule_of(fields, _zone(visit, fields))
     replacing = visit.form.get("_replace") == "1"
-    tag = visit.form.get("tag")
     asked = await _webhooks_asked(visit, data)
     if asked:
         # the rest is looked at as well, so that everything is told at once
         problems = asked | await _other_problems(visit, data)
         return await _form(visit, found, fields, problems=problems, status=422, changed=True)
     try:
-        if found is None:
-            saved = await create_rule(context.outside, data, replace_passwords=replacing)
-        else:
-            expected = frozenset({tag}) if tag else None
-            saved = await change_rule(context.outside, found.rule.id, data, expected, replace_passwords=replacing)
+        saved = await _written(visit, found, data, replace=False)
+        if replacing and isinstance(saved, Conflict) and _may_replace(visit, found, saved):
+            saved = await _written(visit, found, data, replace=True)
     except Invalid as invalid:
         return await _form(visit, found, fields, problems=visit.told(invalid), status=422, changed=True)
     match saved:
@@ -147,6 +143,22 @@ async def _save(visit: Visit, found: RuleSaved | None, fields: ruleform.Fields, 
             return await _form(visit, theirs, fields, stale=current, status=412, changed=True)
         case Missing():
             raise missing("rule")
+
+
+async def _written(
+    visit: Visit, found: RuleSaved | None, data: Mapping[str, Any], *, replace: bool
+) -> RuleSaved | Refusal:
+    outside, tag = visit.context.outside, visit.form.get("tag")
+    if found is None:
+        return await create_rule(outside, data, replace_passwords=replace)
+    expected = frozenset({tag}) if tag else None
+    return await change_rule(outside, found.rule.id, data, expected, replace_passwords=replace)
+
+
+def _may_replace(visit: Visit, found: RuleSaved | None, conflict: Conflict) -> bool:
+    """Say whether this user may give an endpoint another password: what other rules use is for administrators."""
+    own = all(found is not None and one.id == found.rule.id for one in conflict.rules)
+    return conflict.code == "credentialsDiffer" and (own or visit.may("admin"))
 
 
 async def _other_problems(visit: Visit, data: Mapping[str, Any]) -> dict[str, str]:
@@ -251,6 +263,7 @@ async def _form(  # noqa: PLR0913 - a form comes back for many reasons
         "fields": fields,
         "problems": problems or {},
         "conflict": conflict,
+        "may_replace": conflict is not None and _may_replace(visit, found, conflict),
         "stale": _difference(visit, found, data) if stale and found else None,
         "changed": changed,
         "testing": testing,

@@ -162,6 +162,15 @@
       if (form) form.requestSubmit($("[data-save]", form) || undefined);
       return;
     }
+    if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
+      const way = event.key === "ArrowUp" ? "up/" : "down/";
+      const button = $(`button[name=do][value^="${way}"]`, event.target.closest?.(".act") || document.createElement("i"));
+      if (button) {
+        event.preventDefault();
+        button.click();
+      }
+      return;
+    }
     if (ctrl || event.altKey || typing(event.target)) return;
     const key = event.key.toLowerCase();
     if (key === "escape") all("details.menu[open]").forEach((menu) => { menu.open = false; $("summary", menu)?.focus(); });

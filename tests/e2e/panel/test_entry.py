@@ -414,3 +414,18 @@ async def test_what_another_site_has_filled_in_is_not_offered_to_be_sent_on(
     sent = await stranger.send("/users/new", {"email": "evil@example.com", "role": "admin"}, **head)
     assert sent.location == "/login"
     assert "evil@example.com" not in sent.html
+
+
+@pytest.mark.parametrize("planted", ["zz", "-1", "0x10", "f" * 100, "F" * 32, "1_0", "%E2%82%AC"])
+async def test_what_others_put_into_the_cookie_is_no_secret(engine: Engine, sign_in: SignIn, planted: str) -> None:
+    await make_user(engine, "ala@example.com", "admin")
+    ala = await sign_in(None)
+    ala.http.cookies.set("goniec_browser", planted)
+    page = await ala.get("/login")
+    assert page.status == 200
+    fresh = page.answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
+    assert re.fullmatch(r"[0-9a-f]{32}", fresh)
+    ala.http.cookies.clear()
+    ala.http.cookies.set("goniec_browser", fresh)
+    entered = await ala.send("/login", {"email": "ala@example.com", "password": PASSWORD, "next": "/"})
+    assert entered.status == 303

@@ -6,6 +6,7 @@ pages with the secret of an earlier session is shown to its user, to be sent aga
 """
 
 import gzip
+import re
 from collections.abc import Mapping, Sequence
 from hmac import compare_digest
 from http.cookies import CookieError, SimpleCookie
@@ -37,6 +38,8 @@ FORM_LIMIT: Final = 4 * 1024 * 1024
 """Bytes of a form: a rule of the greatest size, percent-encoded."""
 
 CSRF_FIELD: Final = "_csrf"
+_A_SECRET: Final = re.compile(r"[0-9a-f]{32}")
+"""What we put into a cookie; what anybody else put there is none."""
 
 PACKED_FROM: Final = 1_024
 """Bytes of a page below which packing saves nothing."""
@@ -223,6 +226,8 @@ def _made(
         context.language,
     )
     browser = cookies.get(BROWSER_COOKIE, "")
+    if not _A_SECRET.fullmatch(browser):
+        browser = ""
     visit = Visit(
         context,
         method=method,

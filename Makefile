@@ -36,7 +36,7 @@ help: ## this text
 	  /^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@printf '%s\n' '' \
 	  'Settings: DEMO_ARGS, SERVE_ARGS, BENCH_ARGS, PYTEST_ARGS go to the command (make demo DEMO_ARGS=--exit);' \
-	  'SKIP names what make test may leave out (receivers, browser); PYTHON chooses the interpreter (make PYTHON=python3.12 demo).'
+	  'SKIP names what make test may leave out (receivers, browser, proxy); PYTHON chooses the interpreter (make PYTHON=python3.12 demo).'
 
 .PHONY: demo
 demo: $(VENV)/run.stamp ## shop visitors become webhooks, before your eyes (DEMO_ARGS=--exit ends by itself)
@@ -81,6 +81,10 @@ screenshots: $(VENV)/dev.stamp ## look at every page of the panel, and write wha
 soak: $(VENV)/dev.stamp ## the long tests that make test leaves out
 	@$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
 
+.PHONY: attack
+attack: $(VENV)/dev.stamp $(VENV)-attack/attack.stamp ## a web scanner against the panel, signed in
+	@$(BIN)/python -m pytest -m attack tests/e2e/panel/test_attack.py $(PYTEST_ARGS)
+
 .PHONY: dev
 dev: $(VENV)/dev.stamp ## only the environment with everything for working on it
 
@@ -95,11 +99,12 @@ lock: $(VENV)/venv.stamp ## write requirements/*.lock anew (UPGRADE=--upgrade fo
 	@$(LOCK) pyproject.toml --all-extras --group build --group test --group lint -c requirements/run.lock -o requirements/dev.lock
 	@$(LOCK) --group boot -o requirements/boot.lock
 	@$(LOCK) --group receivers -o requirements/receivers.lock
+	@$(LOCK) --group attack -o requirements/attack.lock
 	@! grep -nE '://|^ *-' requirements/*.lock | grep -v ' --hash=sha256:'
 
 .PHONY: clean
 clean: ## remove the environments and caches, not your data
-	@rm -rf $(VENV) $(VENV)-receivers .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov dist
+	@rm -rf $(VENV) $(VENV)-receivers $(VENV)-attack .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov dist
 	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- the environments ------------------------------------------------------------------------------------------------
@@ -129,4 +134,10 @@ $(VENV)-receivers/receivers.stamp: requirements/receivers.lock | $(VENV)/venv.st
 	@$(PYTHON) -m venv --clear $(VENV)-receivers
 	@{ $(call install,$(VENV)-receivers); } || \
 	  { echo 'no httpbin and gunicorn, which the tests want as receivers. Without them: make test SKIP=receivers' >&2; exit 1; }
+	@touch $@
+
+# the same for the scanner
+$(VENV)-attack/attack.stamp: requirements/attack.lock | $(VENV)/venv.stamp
+	@$(PYTHON) -m venv --clear $(VENV)-attack
+	@{ $(call install,$(VENV)-attack); } || { echo 'no wapiti, which make attack wants' >&2; exit 1; }
 	@touch $@

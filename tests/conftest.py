@@ -15,7 +15,7 @@ from hypothesis import settings
 
 REPO: Final = Path(__file__).parents[1]
 SKIP: Final = frozenset(os.environ.get("SKIP", "").replace(",", " ").split())
-BRINGABLE: Final = frozenset({"receivers", "browser"})
+BRINGABLE: Final = frozenset({"receivers", "browser", "proxy"})
 """All names that SKIP may hold: what a test may need and a machine may lack."""
 
 # a busy machine is not a bug; what failed once is shown so that it can be played again

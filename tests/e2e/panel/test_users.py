@@ -103,6 +103,7 @@ async def test_a_user_is_changed_and_kept_out(engine: Engine, sign_in: SignIn) -
     told = await ala.send(path, form(page, role="viewer"))
     assert told.status == 412
     assert "Someone else has changed this user in the meantime." in told.text
+    assert "Saved in the meantime Here" in told.text
     page = await ala.get(path)
     await ala.send(path, form(page, active=None))
     assert (await jan.get("/account")).location.startswith("/login"), "who may not sign in is out at once"

@@ -136,7 +136,8 @@ async def change(visit: Visit, id: str) -> Reply:
             note = visit.say("User saved: %(name)s.", name=saved.name or saved.email)
             return visit.go("/users" if visit.user is None or visit.user.id != id else "/account", note=note)
         case Stale():
-            return _form(visit, await _load(visit, id), fields, stale=True, status=412)
+            theirs = await _load(visit, id)
+            return _form(visit, theirs, fields, stale=_difference(visit, _shown(theirs), fields), status=412)
         case Conflict():
             return _form(visit, found, fields, {"role": _last(visit)}, status=409)
         case Missing():
@@ -227,6 +228,21 @@ def _sent(visit: Visit) -> Fields:
     )
 
 
+def _difference(visit: Visit, theirs: Fields, mine: Fields) -> list[tuple[str, str, str]]:
+    """Name what differs, with what was saved in the meantime and what stands in the form, as both are called."""
+    roles = {"admin": visit.say("Admin"), "editor": visit.say("Editor"), "viewer": visit.say("Viewer")}
+    languages = {"": visit.say("same as the browser"), "pl": "Polski", "en": "English"}
+    truth = {True: visit.say("yes"), False: visit.say("no")}
+    rows = [
+        (visit.say("Full name"), theirs.name, mine.name),
+        (visit.say("Role"), roles.get(theirs.role, ""), roles.get(mine.role, "")),
+        (visit.say("May sign in"), truth[theirs.active], truth[mine.active]),
+        (visit.say("Language"), languages.get(theirs.language, ""), languages.get(mine.language, "")),
+        (visit.say("Time zone"), theirs.timezone, mine.timezone),
+    ]
+    return [(word, saved, typed) for word, saved, typed in rows if saved != typed]
+
+
 def _role(text: str) -> UserRole | None:
     return next((role for role in get_args(UserRole) if role == text), None)
 
@@ -249,14 +265,14 @@ def _form(  # noqa: PLR0913 - a form comes back for many reasons
     problems: dict[str, str] | None = None,
     *,
     own: bool = False,
-    stale: bool = False,
+    stale: list[tuple[str, str, str]] | None = None,
     status: int = 200,
 ) -> Reply:
     return visit.page(
         "user_form.html",
         status=status,
         person=found,
-        tag="" if found is None else user_tag(found) if stale else visit.form.get("tag") or user_tag(found),
+        tag="" if found is None else user_tag(found) if stale is not None else visit.form.get("tag") or user_tag(found),
         fields=fields,
         problems=problems or {},
         roles=ROLES,

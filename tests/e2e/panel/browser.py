@@ -24,6 +24,8 @@ ARGUMENTS: Final = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    # a date field in the order of the page's language, whatever languages this Chromium was installed with
+    "--enable-blink-features=LangAttributeAwareFormControlUI",
 )
 
 Theme = Literal["light", "dark"]

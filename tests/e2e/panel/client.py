@@ -128,13 +128,13 @@ async def people(engine: Engine) -> AsyncIterator[SignIn]:
         await person.http.aclose()
 
 
-async def make_user(engine: Engine, email: str, role: Role) -> User | None:
+async def make_user(engine: Engine, email: str, role: Role, name: str = "") -> User | None:
     """Add a user beside the engine; one that is there stays."""
     machine = Machine()
     store = open_store(engine.folder / "goniec.db", server=False)
     try:
         made = await add_user(
-            store, machine, machine, Argon2(), email=email, password=PASSWORD, role=role, name=role.title()
+            store, machine, machine, Argon2(), email=email, password=PASSWORD, role=role, name=name or role.title()
         )
     finally:
         await store.close()

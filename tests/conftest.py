@@ -4,10 +4,13 @@ A test that needs something from outside the environment asks for a fixture here
 fails the test, unless `SKIP` (as in `make test SKIP="receivers"`) names it.
 """
 
+import asyncio
+import inspect
 import os
 from collections.abc import Callable, Generator, Mapping
+from functools import wraps
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import uvloop
@@ -17,6 +20,9 @@ REPO: Final = Path(__file__).parents[1]
 SKIP: Final = frozenset(os.environ.get("SKIP", "").replace(",", " ").split())
 BRINGABLE: Final = frozenset({"receivers", "browser", "proxy"})
 """All names that SKIP may hold: what a test may need and a machine may lack."""
+
+GRACE: Final = 60.0
+"""Seconds before the run is ended in which a test may fail by itself."""
 
 # a busy machine is not a bug; what failed once is shown so that it can be played again
 settings.register_profile("goniec", deadline=None, print_blob=True)
@@ -33,6 +39,26 @@ def pytest_configure() -> None:
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], uvloop.Loop]]:
     """Run async tests on the loop that the engine runs on."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let a coroutine that waits in vain fail where it waits.
+
+    uvloop swallows what the alarm of pytest-timeout raises inside of it, and the run would stand still for ever; its
+    other way, for all the rest, ends the whole run.
+    """
+    function = getattr(item, "obj", None)
+    marker = item.get_closest_marker("timeout")
+    seconds = float(marker.args[0] if marker else item.config.getini("timeout"))
+    if not inspect.iscoroutinefunction(function) or hasattr(function, "hypothesis") or not seconds:
+        return
+
+    @wraps(function)
+    async def bounded(*arguments: Any, **named: Any) -> None:
+        async with asyncio.timeout(seconds - GRACE):
+            await function(*arguments, **named)
+
+    item.obj = bounded  # type: ignore[attr-defined] # what has a function has it under this name
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,8 +17,8 @@ GONIEC = (sys.executable, "-m", "goniec")
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
-    """Give what a process sees: nothing of ours but the way to Python, and coverage's own variables."""
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG"} or name.startswith("COV")}
+    """Give what a process sees: nothing of ours but the way to Python."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG"}}
     return {**kept, "HOME": str(folder), **{f"GONIEC_{name.upper()}": value for name, value in settings.items()}}
 
 

@@ -58,11 +58,9 @@ PATIENCE = 60.0
 class Engine:
     """One installation: its folder, its settings, its key, and the process while it runs."""
 
-    def __init__(self, folder: Path, *, measured: bool = True, **settings: str) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
         self.settings = {**SETTINGS, **settings}
-        self.measured = measured
-        """Whether coverage looks on; a process that is killed has nothing to tell it."""
         self.machine = ""
         """What is different about its machine, as a few lines of Python that run first."""
         self.process: subprocess.Popen[bytes] | None = None
@@ -78,8 +76,6 @@ class Engine:
         """Start the process, and do not wait for it."""
         self._read = self._log.stat().st_size if self._log.exists() else 0
         seen = environment(self.folder, **self.settings)
-        if not self.measured:
-            seen = {name: value for name, value in seen.items() if not name.startswith("COV")}
         command = [sys.executable, "-c", MACHINE.format(machine=self.machine)] if self.machine else GONIEC
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -276,9 +272,9 @@ class Engine:
 
 
 @asynccontextmanager
-async def engine(folder: Path, *, measured: bool = True, **settings: str) -> AsyncIterator[Engine]:
+async def engine(folder: Path, **settings: str) -> AsyncIterator[Engine]:
     """A Goniec that runs; what is left of it ends with the block."""
-    one = Engine(folder, measured=measured, **settings)
+    one = Engine(folder, **settings)
     try:
         await one.start()
         yield one

@@ -68,7 +68,7 @@ def quiet(engine: Engine) -> bool:
 @asynccontextmanager
 async def short(folder: Path, **settings: str) -> AsyncIterator[Engine]:
     """An engine on a machine on which nobody has much time."""
-    one = Engine(folder, measured=True, **settings)
+    one = Engine(folder, **settings)
     one.machine = SHORT
     try:
         await one.start()
@@ -107,7 +107,7 @@ def refused(got: Answer | None, status: int, code: str) -> dict[str, Any]:
 
 @pytest.mark.slow
 async def test_answers_that_nobody_reads_cost_little_and_hold_nobody_up(tmp_path: Path) -> None:
-    async with running(tmp_path, measured=False) as engine, Client(engine.url, "") as client:
+    async with running(tmp_path) as engine, Client(engine.url, "") as client:
         await engine.ask("GET", f"{engine.url}/healthz", 200)
         before = forget(engine)
         sending = asyncio.create_task(client.write(ALIVE * 50_000))

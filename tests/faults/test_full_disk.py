@@ -34,7 +34,7 @@ def small_files(limit: Callable[[Path], int]) -> Kind:
 )
 async def test_a_full_disk_turns_events_away_and_loses_nothing(tmp_path: Path, kind: Kind) -> None:
     with kind(tmp_path) as disk:
-        engine = Engine(disk.folder, measured=False)
+        engine = Engine(disk.folder)
         if isinstance(disk, SmallFiles):
             disk.engine = engine
         trap, chance = Trap(), random.Random(41)

@@ -143,7 +143,7 @@ DEATHS: Final[dict[str, Death]] = {
 async def lives(folder: Path, seed: int, *, machine: str = "") -> AsyncIterator[tuple[Lives, Town]]:
     """An installation with its clients and its receiver."""
     chance, trap = random.Random(seed), Trap()
-    engine = Engine(folder, measured=False)
+    engine = Engine(folder)
     async with Witness(trap, random.Random(seed), fails=0.03) as witness:
         try:
             engine.machine = machine
@@ -225,7 +225,7 @@ async def old_events(engine: Engine, count: int) -> set[str]:
 async def test_killed_at_its_very_first_start(tmp_path: Path, seed: int) -> None:
     """The file, its schema and the key are made whole by whichever start gets that far."""
     chance = random.Random(seed)
-    engine = Engine(tmp_path, measured=False)
+    engine = Engine(tmp_path)
     try:
         for _ in range(2):
             engine.spawn()

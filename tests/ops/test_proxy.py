@@ -78,7 +78,7 @@ async def goniec(tmp_path: Path) -> AsyncIterator[Engine]:
     assert settings["public_url"] == f"https://{NAME}"
     folder = tmp_path / "goniec"
     folder.mkdir()
-    async with engine(folder, measured=True, **settings) as one:
+    async with engine(folder, **settings) as one:
         yield one
 
 

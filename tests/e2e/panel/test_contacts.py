@@ -217,7 +217,7 @@ async def test_a_phone_of_several_contacts_is_told_with_links_to_them(engine: En
     back = await editor.send("/contacts/new", {"phone": "600100200"}, page=await editor.get("/contacts/new"))
     assert back.status == 409
     assert back.problems == ["phone"]
-    assert "Several contacts have this phone" in back.text
+    assert "Several contacts share this phone number" in back.text
     assert {f"/contacts/{id}" for id in ids} <= set(back.links)
 
 

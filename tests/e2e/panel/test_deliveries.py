@@ -351,7 +351,7 @@ async def test_nothing_chosen_is_told_and_a_strange_way_back_is_not_taken(engine
     for action in ("resend", "cancel"):
         sent = await ala.send(f"/deliveries/{action}", {"back": "status=failed&next=//evil.example&x=%0d%0a"})
         assert sent.location == "/deliveries?status=failed"
-        assert "Nothing was chosen" in (await ala.follow(sent)).text
+        assert "Nothing is selected" in (await ala.follow(sent)).text
 
 
 async def test_a_viewer_looks_and_changes_nothing(engine: Engine, sign_in: SignIn) -> None:

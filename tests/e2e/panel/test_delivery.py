@@ -196,7 +196,7 @@ async def test_whatever_a_receiver_answers_is_shown_safely(engine: Engine, sign_
         assert page.status == 200, kind
         assert "<script>alert" not in page.html, kind
         assert not {"\u202e", "\u202c", "\u2066", "\0", "\x07"} & set(page.html), kind
-        assert ("The body is no text in UTF-8" in page.text) == (kind == "binary"), kind
+        assert ("The body is not UTF-8 text" in page.text) == (kind == "binary"), kind
         assert ("The response had no body." in page.text) == (kind == "nothing"), kind
 
 
@@ -299,7 +299,7 @@ async def test_cancelling_and_sending_again_from_the_page(engine: Engine, sign_i
         await engine.attempted(3)
         page = await ala.get(path)
         assert "Is being sent again." in page.text
-        assert "It arrived just now already." in page.text
+        assert "It already arrived just now." in page.text
         told = await ala.follow(await ala.send(f"{path}/cancel"))
         assert "Sending it again did not work." in told.text
 

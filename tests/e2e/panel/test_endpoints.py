@@ -166,7 +166,7 @@ async def test_pausing_and_resuming(engine: Engine, sign_in: SignIn) -> None:
     ala = await sign_in("admin")
     page = await ala.follow(await ala.send(f"/endpoints/{endpoint}/pause"))
     assert "Paused. Deliveries to this endpoint wait until you resume it." in page.text
-    assert "Nothing waits now." in page.text
+    assert "Nothing is waiting now." in page.text
     await engine.contact(email="jan@example.com")
     assert "1 delivery waits" in (await ala.get(f"/endpoints/{endpoint}")).text
     assert "Resumed." in (await ala.follow(await ala.send(f"/endpoints/{endpoint}/resume"))).text
@@ -208,7 +208,7 @@ async def test_settings_are_changed(engine: Engine, sign_in: SignIn) -> None:
         "header/0/value": "sklep",
     }
     saved = await ala.send(f"/endpoints/{endpoint}/edit", form(page, **changes, do="save"))
-    assert "Saved" in (await ala.follow(saved)).text
+    assert "Endpoint saved" in (await ala.follow(saved)).text
     found = await engine.get(f"/endpoints/{endpoint}")
     assert found["schedule"] == [10, 120, 5400, 86_400]
     assert (found["timeout"], found["connectTimeout"], found["concurrency"]) == (2.5, 1.5, 3)
@@ -390,12 +390,12 @@ async def test_a_new_secret_is_shown_once(engine: Engine, sign_in: SignIn) -> No
     assert "The old one still signs beside it, until" in shown.text
     for later in ("", "/edit", "/secret"):
         assert secret not in (await ala.get(f"/endpoints/{endpoint}{later}")).html
-    assert "The earlier secret still signs beside the present one" in (await ala.get(f"/endpoints/{endpoint}")).text
+    assert "The previous secret still signs beside the current one" in (await ala.get(f"/endpoints/{endpoint}")).text
     # who has the old page is told, and nothing is changed twice
     assert (await ala.send(path, form(page))).status == 412
     shown = await ala.send(path, form(await ala.get(path), overlapDays="0"))
     assert "The old one signs nothing any more." in shown.text
-    assert "previous" not in (await ala.get(f"/endpoints/{endpoint}")).text
+    assert "The previous secret" not in (await ala.get(f"/endpoints/{endpoint}")).text
 
 
 async def test_a_secret_of_ones_own_is_taken_and_shown_to_nobody(engine: Engine, sign_in: SignIn) -> None:

@@ -184,7 +184,7 @@ async def test_other_rules_that_the_trial_contact_sets_off_are_told_before(engin
 async def test_a_contact_of_which_no_inbox_was_told(engine: Engine, sign_in: SignIn) -> None:
     jan = await engine.contact(email="jan@example.pl")
     ala = await sign_in("editor")
-    assert "No rule told the built-in receiver" in (await ala.get(f"/welcome?contact={jan['id']}")).text
+    assert "No rule notified the built-in receiver" in (await ala.get(f"/welcome?contact={jan['id']}")).text
     # one that is not there is no reason to fail
     assert "The first webhook in a minute" in (await ala.get("/welcome?contact=nobody")).text
 

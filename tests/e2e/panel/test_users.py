@@ -173,7 +173,7 @@ async def test_a_user_is_removed_after_a_question(engine: Engine, sign_in: SignI
     assert "Remove the user Viewer?" in page.text
     await ala.send(path, form(await ala.get(path), name="Jan"))
     told = await ala.send(f"{path}/remove", {}, page=page)
-    assert (told.status, "Somebody else has changed" in told.text) == (412, True)
+    assert (told.status, "Someone else has changed" in told.text) == (412, True)
     done = await ala.follow(await ala.send(f"{path}/remove", {}, page=told))
     assert "Removed: Jan." in done.text
     assert (await jan.get("/account")).location.startswith("/login")

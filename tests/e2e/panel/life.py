@@ -3,6 +3,9 @@
 For tests that look at pages, and for the screenshots of the documents.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from tests.e2e.engine import Engine, eventually
@@ -25,6 +28,8 @@ PEOPLE: Final = (
 CRM: Final = "inbox:crm"
 SALES: Final = "inbox:sprzedaz"
 DEAD: Final = "http://127.0.0.1:9/powiadomienia"
+OLD: Final = "http://127.0.0.1:9/stary-crm"
+"""No rule sends there any more."""
 
 
 def rules() -> list[dict[str, Any]]:
@@ -96,22 +101,57 @@ def hook(url: str, auth: dict[str, str] | None = None) -> dict[str, Any]:
     return {"type": "webhook", "url": url} | ({"basicAuth": auth} if auth else {})
 
 
-async def enliven(engine: Engine) -> dict[str, str]:
-    """Let things happen, and give the ids of what the pages are about."""
+SLOW_CLOCK: Final = """
+import time
+from pathlib import Path
+now, behind = time.time_ns, Path("behind")
+time.time_ns = lambda: now() - int(behind.read_text()) * 3_600 * 10**9
+"""
+"""A machine whose clock goes as many hours behind as a file in its folder says."""
+
+
+@asynccontextmanager
+async def a_day_ago(folder: Path) -> AsyncIterator[Engine]:
+    """A Goniec that believes it to be yesterday, for `enliven` with `day=True`, which leads it through the day."""
+    one = Engine(folder)
+    one.machine = SLOW_CLOCK
+    _behind(one, 24)
+    try:
+        await one.start()
+        yield one
+        assert await one.stop() == 0
+    finally:
+        await one.close()
+
+
+def _behind(engine: Engine, hours: int) -> None:
+    new = engine.folder / "behind.new"
+    new.write_text(str(hours))
+    new.replace(engine.folder / "behind")
+
+
+async def enliven(engine: Engine, *, day: bool = False) -> dict[str, str]:
+    """Let things happen, over a day or at once, and give the ids of what the pages are about."""
     await engine.post("/funnels", {"name": "Sprzedaż", "stages": ["Nowa", "Negocjacje", "Wygrana"]}, 201)
     made = [await engine.post("/rules", one, 201) for one in rules()]
-    await engine.post("/keys", {"name": "sklep", "scope": "ingest"}, 201)
-    ids = []
-    for name, email, company, phone in PEOPLE:
+    spare = await engine.post(
+        "/rules", rule("Stary CRM", "", {"type": "contact.created"}, hook(OLD), active=False), 201
+    )
+    await engine.ask("DELETE", f"/rules/{spare['id']}", 204)
+    key = await engine.post("/keys", {"name": "sklep", "scope": "ingest"}, 201)
+    ids: list[str] = []
+    for n, (name, email, company, phone) in enumerate(PEOPLE):
+        if day:
+            _behind(engine, 24 - 2 * n)
         contact = {"name": name, "email": email, "company": company, "phone": phone, "tags": ["NEWSLETTER"]}
         ids.append((await engine.post("/contacts", {key: value for key, value in contact.items() if value}, 201))["id"])
-    for n, id in enumerate(ids):
-        url = f"https://sklep.example/{('cennik', 'koszyk', 'oferta')[n % 3]}"
-        happened = [{"type": "page.visited", "contact": {"id": id}, "data": {"url": url}} for _ in range(n % 4 + 1)]
-        if n % 2 == 0:
-            data = {"kind": "PURCHASE", "value": 120 + n * 33.5, "products": [f"SKU-{n}"], "description": "Zamówienie"}
-            happened += [{"type": "external_event.added", "contact": {"id": id}, "data": data}] * 2
-        await engine.post("/events", {"events": happened}, 202)
+        await _visits(engine, ids[-1], n)
+        if day:
+            _behind(engine, 23 - 2 * n)
+            for guest in ids[: n * 5 % 7]:
+                await _visits(engine, guest, n + 2)
+    if day:
+        _behind(engine, 0)
     anna = ids[0]
     await engine.post(f"/contacts/{anna}/tags", {"add": ["VIP", "HURT"]})
     await engine.post(f"/contacts/{anna}/details", {"details": {"branża": "piekarnia", "rabat": 7.5, "faktura": True}})
@@ -125,6 +165,7 @@ async def enliven(engine: Engine) -> dict[str, str]:
         return all(one["attemptCount"] for one in pending)
 
     await eventually(settled, "every delivery was tried")
+    (event, *_) = (await engine.get("/events", contactId=anna, limit=1))["items"]
     failing = (await engine.get("/deliveries", status="pending"))["items"]
     delivered = (await engine.get("/deliveries", status="delivered"))["items"]
     return {
@@ -134,4 +175,16 @@ async def enliven(engine: Engine) -> dict[str, str]:
         "delivered": delivered[0]["id"],
         "pending": failing[0]["id"],
         "endpoint": failing[0]["endpointId"],
+        "spare": spare["actions"][0]["endpointId"],
+        "event": event["id"],
+        "key": key["id"],
     }
+
+
+async def _visits(engine: Engine, id: str, n: int) -> None:
+    url = f"https://sklep.example/{('cennik', 'koszyk', 'oferta')[n % 3]}"
+    happened = [{"type": "page.visited", "contact": {"id": id}, "data": {"url": url}} for _ in range(n % 4 + 1)]
+    if n % 2 == 0:
+        data = {"kind": "PURCHASE", "value": 120 + n * 33.5, "products": [f"SKU-{n}"], "description": "Zamówienie"}
+        happened += [{"type": "external_event.added", "contact": {"id": id}, "data": data}] * 2
+    await engine.post("/events", {"events": happened}, 202)

@@ -10,13 +10,25 @@ import pytest
 from typing_extensions import override
 
 from tests.e2e.engine import Engine
-from tests.e2e.panel.client import people
-from tests.e2e.panel.life import CRM, DEAD, PEOPLE, SALES, enliven, rules
-from tests.e2e.panel.test_pages import PAGES
+from tests.e2e.panel.client import Page, people
+from tests.e2e.panel.life import CRM, DEAD, PEOPLE, SALES, rules
+from tests.e2e.panel.looks import (
+    ALA,
+    JAN,
+    MISSING,
+    PAGES,
+    REFUSED,
+    REFUSED_AT_THE_DOOR,
+    SHOWN_ONCE,
+    STRANGERS,
+    Refused,
+    inhabited,
+)
 
 MARKING: Final = """
 import gettext
 from goniec.web.panel import words
+from goniec.web.panel.problem_words import POLISH
 
 class Marking(gettext.NullTranslations):
     def gettext(self, message):
@@ -27,12 +39,13 @@ class Marking(gettext.NullTranslations):
 words._catalogue = lambda language: Marking()
 label = words.Words.label
 words.Words.label = lambda self, one: f"⟦{label(self, one)}⟧" if not isinstance(one, str) else one
+POLISH.update({english: f"⟦{polish}⟧" for english, polish in POLISH.items()})
 """
-"""A machine whose every translation, and every label, stands between brackets."""
+"""A machine whose every translation, every label, and every Polish word for what is wrong, stands between brackets."""
 
 ATTRIBUTES: Final = {"aria-label", "title", "placeholder", "alt", "data-lost", "data-copied", "data-remove"}
 OURS: Final = re.compile("⟦[^⟦⟧]*⟧")
-CODE: Final = {"code", "pre", "script", "style", "time", "kbd", "option"}
+CODE: Final = {"code", "pre", "script", "style", "time", "kbd"}
 """Elements that hold data, code and names of keys."""
 
 DATA: Final = re.compile(
@@ -48,7 +61,7 @@ DATA: Final = re.compile(
                         *(rule.get("description", "") or "Sprzedaż" for rule in rules()),
                         CRM, SALES, DEAD, "Nowa", "Negocjacje", "Wygrana", "Sprzedaż", "NEWSLETTER", "WYSLANE_DO_CRM", "VIP", "HURT",
                         "branża", "piekarnia", "rabat", "faktura", "newsletter", "telefon", "PURCHASE", "Zamówienie", "Oddzwonić w piątek po 14.",
-                        "sklep", "test-admin", "Ala Nowak", "Admin",
+                        "sklep", "test-admin", "Ala Nowak", "Jan Lis", "Admin", "/powiadomienia", "/stary-crm",
                     }
                 ),
                 key=len,
@@ -111,16 +124,46 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
 
 
 async def test_every_word_of_a_page_is_a_translation(engine: Engine) -> None:
-    ids = await enliven(engine)
     left: dict[str, list[str]] = {}
+
+    def read(name: str, page: Page, status: int) -> None:
+        assert page.status == status, f"{name}: {page.status} {page.text}"
+        if found := untranslated(page.html):
+            left[name] = found
+
     async with people(engine) as sign_in:
-        stranger, ala = await sign_in(None), await sign_in("admin")
-        for name, path in [("sign-in", "/login"), *PAGES.items()]:
-            page = await (stranger if name == "sign-in" else ala).get(path.format(**ids))
-            words = _Words()
-            words.feed(page.html)
-            rest = DATA.sub(" ", _rest("\n".join(words.found)))
-            found = [line.strip() for line in rest.splitlines() if LEFT.search(line)]
-            if found:
-                left[name] = found
-    assert left == {}
+        stranger = await sign_in(None, "pl")
+        read("first run", await stranger.get(STRANGERS["first-run"]), 200)
+        first = REFUSED_AT_THE_DOOR["first-run"]
+        read("first run refused", await stranger.send(first.action, first.fields), first.status)
+        ids = await inhabited(engine)
+        read("sign-in", await stranger.get(STRANGERS["sign-in"]), 200)
+        wrong = REFUSED_AT_THE_DOOR["sign-in"]
+        read("sign-in refused", await stranger.send(wrong.action, wrong.fields), wrong.status)
+        read("session is over", await stranger.send("/users/new", {"email": JAN, "role": "viewer"}), 401)
+
+        ala = await sign_in("admin", "pl", ALA)
+        for name, path in PAGES.items():
+            read(name, await ala.get(path.format(**ids)), 404 if name in MISSING else 200)
+        forms: dict[str, Refused] = {**REFUSED, **SHOWN_ONCE}
+        for name, one in forms.items():
+            sent = await ala.send(one.action.format(**ids), one.fields)
+            read(f"{name} sent", sent, one.status)
+        ours = {"sec-fetch-site": "same-origin"}
+        old = {"email": JAN, "name": "Jan Lis", "_csrf": "0" * 32}
+        read("form of an earlier session", await ala.send("/users/new", old, **ours), 403)
+        read("form without a secret", await ala.send("/users/new", old), 403)
+        read("unknown button", await ala.send(f"/contacts/{ids['contact']}", {"do": "fly"}), 400)
+        read("cursor of nowhere", await ala.get("/contacts?cursor=nonsense!"), 400)
+        read("no form", await ala.send("/account", {}, **{"content-type": "text/plain"}), 415)
+        jan = await sign_in("viewer", "pl", JAN)
+        read("forbidden", await jan.get("/keys"), 403)
+    assert not left, "\n".join(f"{name}: {texts}" for name, texts in left.items())
+
+
+def untranslated(html: str) -> list[str]:
+    """What a person could read and no translation says."""
+    words = _Words()
+    words.feed(html)
+    rest = DATA.sub(" ", _rest("\n".join(words.found)))
+    return [line.strip() for line in rest.splitlines() if LEFT.search(line)]

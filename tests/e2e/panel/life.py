@@ -28,7 +28,7 @@ PEOPLE: Final = (
 CRM: Final = "inbox:crm"
 SALES: Final = "inbox:sprzedaz"
 DEAD: Final = "http://127.0.0.1:9/powiadomienia"
-OLD: Final = "http://127.0.0.1:9/stary-crm"
+OLD: Final = "http://127.0.0.1:7/stary-crm"
 """No rule sends there any more."""
 
 
@@ -142,16 +142,16 @@ async def enliven(engine: Engine, *, day: bool = False) -> dict[str, str]:
     ids: list[str] = []
     for n, (name, email, company, phone) in enumerate(PEOPLE):
         if day:
-            _behind(engine, 24 - 2 * n)
+            await _later(engine, 24 - 2 * n)
         contact = {"name": name, "email": email, "company": company, "phone": phone, "tags": ["NEWSLETTER"]}
         ids.append((await engine.post("/contacts", {key: value for key, value in contact.items() if value}, 201))["id"])
         await _visits(engine, ids[-1], n)
         if day:
-            _behind(engine, 23 - 2 * n)
+            await _later(engine, 23 - 2 * n)
             for guest in ids[: n * 5 % 7]:
                 await _visits(engine, guest, n + 2)
     if day:
-        _behind(engine, 0)
+        await _later(engine, 0)
     anna = ids[0]
     await engine.post(f"/contacts/{anna}/tags", {"add": ["VIP", "HURT"]})
     await engine.post(f"/contacts/{anna}/details", {"details": {"branża": "piekarnia", "rabat": 7.5, "faktura": True}})
@@ -179,6 +179,12 @@ async def enliven(engine: Engine, *, day: bool = False) -> dict[str, str]:
         "event": event["id"],
         "key": key["id"],
     }
+
+
+async def _later(engine: Engine, hours_behind: int) -> None:
+    """Let time pass, once everything has arrived: what is on its way would take hours."""
+    await engine.quiet()
+    _behind(engine, hours_behind)
 
 
 async def _visits(engine: Engine, id: str, n: int) -> None:

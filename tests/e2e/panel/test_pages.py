@@ -56,7 +56,7 @@ THOROUGH: Final = ("wide", "phone-dark")
 if WANTED:
     VIEWS["wide-dark"] = {"size": WIDE, "theme": "dark", "language": "en"}
 
-MENUS: Final = "details.menu:not([open]) > summary:visible"
+MENUS: Final = "details.menu > summary:visible"
 SEND: Final = """([action, fields]) => {
   const names = Object.keys(fields).filter((name) => name !== "do");
   const form = [...document.forms].find((one) => one.method === "post" && new URL(one.action).pathname === action
@@ -165,11 +165,14 @@ class Eyes:
             await page.wait_for_load_state("load")
             SHOTS.mkdir(exist_ok=True)
             (SHOTS / f"{name}-{self._view}.webp").write_bytes(await self.ala.picture())
+        if await page.locator("dialog:not([open]):visible").count():
+            self._note(name, "shows a dialog that is not open")
         menus = page.locator(MENUS)
-        if await menus.count():
-            await menus.last.click()
+        for menu in {0, await menus.count() - 1} if await menus.count() else ():
+            if await menus.nth(menu).locator("..").get_attribute("open") is None:
+                await menus.nth(menu).click()
             if await self.ala.scrolls_sideways() or await page.evaluate(OUTSIDE):
-                self._note(name, "has a menu that leaves the window")
+                self._note(name, "has a menu that is covered, or leaves the window, or is too narrow for what is in it")
             if self._thorough:
                 await self._axe(f"a menu of {name}", "details.menu[open]")
         for complaint in self.ala.complaints:
@@ -193,7 +196,10 @@ class Eyes:
 
 OUTSIDE: Final = """() => [...document.querySelectorAll("details.menu[open] > :not(summary)")].some((one) => {
   const { left, right } = one.getBoundingClientRect();
-  return left < 0 || right > document.documentElement.clientWidth;
+  const first = (one.querySelector("a, button, label") ?? one).getBoundingClientRect();
+  const seen = document.elementFromPoint(first.left + first.width / 2, first.top + first.height / 2);
+  if (seen !== null && !one.contains(seen)) return true;
+  return left < 0 || right > document.documentElement.clientWidth || one.scrollWidth > one.clientWidth;
 })"""
 
 

@@ -36,6 +36,7 @@ from goniec.web.panel.mailbox import (
 )
 from goniec.web.panel.page import Visit, page
 from goniec.web.panel.people import called
+from goniec.web.panel.picture import end_of_hour
 from goniec.web.panel.showing import visible
 from goniec.web.panel.wording import low
 from goniec.web.reply import Reply
@@ -202,9 +203,9 @@ async def _troubles(visit: Visit, rows: Sequence[Row]) -> list[dict[str, str]]:
     shown = {row.endpoint.id: row.endpoint for row in rows if row.endpoint is not None}
     if not shown:
         return []
-    queries = visit.context.store.queries
+    queries, end = visit.context.store.queries, end_of_hour(visit.now)
     queues, hours = await asyncio.gather(
-        queries.queues(visit.now), queries.sums("endpoint", list(shown), visit.now - WATCHED, visit.now, HOUR)
+        queries.queues(visit.now), queries.sums("endpoint", list(shown), end - WATCHED, end, HOUR)
     )
     found = troubles(shown.values(), queues, hours)
     pending = {queue.endpoint_id: queue.pending for queue in queues}

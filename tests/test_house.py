@@ -32,8 +32,8 @@ def test_the_package_says_the_version_that_is_installed() -> None:
 # --- what is locked --------------------------------------------------------------------------------------------------
 
 
-def test_four_locks() -> None:
-    assert [lock.stem for lock in LOCKS] == ["boot", "dev", "receivers", "run"]
+def test_five_locks() -> None:
+    assert [lock.stem for lock in LOCKS] == ["attack", "boot", "dev", "receivers", "run"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
@@ -169,5 +169,5 @@ def imported_by(room: str) -> frozenset[str]:
 
 
 def clean_environment() -> dict[str, str]:
-    """Give an environment without what the test run put there: coverage in a child would import modules of its own."""
+    """Give an environment without what the test run put there."""
     return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}

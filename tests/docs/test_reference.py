@@ -160,7 +160,7 @@ def test_limits_are_those_of_the_code() -> None:
         f"silent for {KEEP_ALIVE_SECONDS} s, and leave an answer unread for {Protocol.still_seconds:.0f} s",
         f"has {PASSWORD_MIN} to {PASSWORD_MAX:,} characters",
         f"argon2id, {MEMORY_KIB // 1024} MiB and {PASSES} passes, {AT_A_TIME} at a time",
-        f"{IDLE // HOUR} hours after the last request and {LIFE // DAY} days after signing in",
+        f"{IDLE // HOUR} hours after the last page was opened (one that keeps itself up to date opens none) and {LIFE // DAY} days after signing in",
         f"after {IDLE_REMEMBERED // DAY} and {LIFE_REMEMBERED // DAY} days",
         f"After {gate.FREE} wrong passwords for an e-mail from an address, or {gate.FREE_OF_ADDRESS} from an address",
         f"from {gate.WAIT_FIRST:.0f} s to {gate.WAIT_MOST // 60:.0f} min; after {gate.FREE_OF_EMAIL} for an e-mail",

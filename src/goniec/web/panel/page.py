@@ -15,7 +15,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from http.cookies import Morsel
 from typing import Any, Final, Literal
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -56,6 +56,9 @@ PAGE_HEADERS: Final = (
     ("cross-origin-opener-policy", "same-origin"),
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
 )
+
+_IN_ADDRESSES: Final = "/?#[]@!$&'()*+,;=:%"
+"""What means something in an address, and what is encoded already."""
 
 Handler = Callable[..., Awaitable[Reply]]
 
@@ -165,7 +168,8 @@ class Visit:
         if note is not None:
             text = urlsafe_b64encode(msgspec.json.encode(note[:500])).decode()
             self.set_cookie(NOTE_COOKIE, text, seconds=60)
-        address = self.url(path, **query)
+        # a path may hold what stood in this one's, decoded: a header takes neither line ends nor other alphabets
+        address = quote(self.url(path, **query), safe=_IN_ADDRESSES)
         if self.htmx:
             return Reply(204, None, (*PAGE_HEADERS, ("hx-redirect", address), *self._cookies))
         return Reply(303, b"", (*PAGE_HEADERS, ("location", address), *self._cookies), HTML)

@@ -381,3 +381,18 @@ async def test_without_a_store_nothing_typed_is_lost(sign_in: SignIn) -> None:
     page = await ala.get("/rules/new")
     sent = await ala.send("/rules/new", {"description": "x" * 5_000_000, "do": "save"}, page=page)
     assert sent.status == 413
+
+
+@pytest.mark.parametrize("do", ["save", "add/triggers"])
+@pytest.mark.parametrize(
+    "name", ["validFrom", "validTo/0", "minInterval", "maxAge/0", "conditions/" + "of/0/" * 48 + "type"]
+)
+async def test_a_form_of_another_make_is_shown_or_refused_and_never_falls_over(
+    sign_in: SignIn, name: str, do: str
+) -> None:
+    ala = await sign_in("editor")
+    page = await ala.get("/rules/new")
+    types = {"conditions/" + "of/0/" * n + "type": "all" for n in range(48)}
+    deep = types if name.startswith("conditions") else {}
+    sent = await ala.send("/rules/new", {"name": "VIP", **deep, name: "score", "do": do}, page=page)
+    assert sent.status in {200, 422}

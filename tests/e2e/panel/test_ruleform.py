@@ -261,6 +261,9 @@ def test_order_and_negation() -> None:
         "boo",
         "remove/conditions",
         "copy/actions/-1",
+        "remove/actions/" + "9" * 5_000,
+        "up/actions/²",
+        "add/conditions/of/" + "9" * 5_000 + "/of",
     ],
 )
 def test_a_button_that_leads_nowhere_changes_nothing(button: str) -> None:
@@ -279,3 +282,22 @@ def test_whatever_is_sent_is_read(sent: list[tuple[str, str]], button: str) -> N
     """Nothing that a browser can send makes the form fall over; what makes no sense is for the core to refuse."""
     made = rule_of(settled(reshaped(read(Form(sent)), button)), WARSAW)
     msgspec.json.encode(made)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "actions/" + "9" * 5_000 + "/url",
+        "conditions/of/" + "9" * 5_000 + "/type",
+        "conditions/" + "of/0/" * 2_000 + "type",
+        "/" * 3_000,
+    ],
+)
+def test_names_without_end_lead_nowhere(name: str) -> None:
+    sent = [("name", "VIP"), ("actions/0/type", "addTag"), ("actions/0/tag", "A"), (name, "x")]
+    assert rule_of(settled(read(Form(sent))), WARSAW)["actions"] == [{"type": "addTag", "tag": "A"}]
+
+
+def test_what_was_is_forgotten_where_nobody_can_read_it() -> None:
+    sent = [("actions/0/type", "addTag"), ("actions/0/tag", "A"), ("actions/0/~was", '{"fields":' * 5_000)]
+    assert rule_of(settled(read(Form(sent))), WARSAW)["actions"] == [{"type": "addTag", "tag": "A"}]

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from goniec.web.panel.fields import ACTIONS, CONDITIONS, TRIGGERS, Field
 from goniec.web.panel.ruleform import GROUPS, Fields
+from goniec.web.panel.ruleform import place as place_of
 
 FIRST_TRIGGER: Final = "contact.created"
 FIRST_CONDITION: Final = "score"
@@ -58,9 +59,9 @@ def _objects(fields: Fields, key: str) -> list[Fields]:
 def _at(fields: Fields, what: str, steps: list[str]) -> None:
     *path, last = steps
     items = _list(fields, path)
-    if not last.isdecimal() or int(last) >= len(items):
+    place = place_of(last, items)
+    if place is None:
         return
-    place = int(last)
     match what:
         case "remove":
             del items[place]
@@ -87,8 +88,8 @@ def _list(fields: Fields, steps: list[str]) -> list[Any]:
     for step in steps[:-1]:
         if isinstance(inside, dict):
             inside = inside.get(step)
-        elif isinstance(inside, list) and step.isdecimal() and int(step) < len(inside):
-            inside = inside[int(step)]
+        elif isinstance(inside, list) and (place := place_of(step, inside)) is not None:
+            inside = inside[place]
         else:
             return []
     if not isinstance(inside, dict):

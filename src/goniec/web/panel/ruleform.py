@@ -38,6 +38,11 @@ SETTINGS_TIME: Final = ("validFrom", "validTo")
 
 GROUPS: Final = frozenset({"all", "any"})
 
+STEPS: Final = 100
+"""Steps in the name of a field: far more than lead to the deepest condition that a rule may hold."""
+PLACE_DIGITS: Final = 9
+"""Digits of a place in a list; Python reads no numbers of thousands of them."""
+
 _WHOLE: Final = re.compile(r"[-+−]?\d{1,20}")
 _NUMBER: Final = re.compile(r"[-+−]?\d{1,20}(?:[.,]\d{1,20})?")
 _WAS: Final = "~was"
@@ -47,12 +52,17 @@ _WAS: Final = "~was"
 
 
 def read(form: Form) -> Fields:
-    """Give the fields of a form as objects and lists; a name that stands several times is a list of texts."""
+    """Give the fields of a form as objects and lists; a name that stands several times is a list of texts.
+
+    Names that no form of ours has, too deep or at places without end, are passed over.
+    """
     root: Fields = {}
     for name in form.names():
         if name.startswith("_") or name in {"do", "tag"}:
             continue
         steps = name.split("/")
+        if len(steps) > STEPS or any(one.isdecimal() and len(one) > PLACE_DIGITS for one in steps):
+            continue
         inside = root
         for step in steps[:-1]:
             below = inside.setdefault(step, {})
@@ -61,7 +71,11 @@ def read(form: Form) -> Fields:
             inside = below
         else:
             inside[steps[-1]] = form.all(name)
-    return {key: _lists(value) for key, value in root.items()}
+    found = {key: _lists(value) for key, value in root.items()}
+    for key in (*SETTINGS_DURATION, *SETTINGS_TIME):
+        if not isinstance(found.get(key, {}), dict):
+            del found[key]
+    return found
 
 
 def _lists(value: Any) -> Any:  # noqa: ANN401 - any part of a form
@@ -87,6 +101,13 @@ def texts(fields: Mapping[str, Any], key: str) -> list[str]:
     value = fields.get(key)
     given = value if isinstance(value, list) else [value]
     return list(dict.fromkeys(one.strip() for one in given if isinstance(one, str) and one.strip()))
+
+
+def place(step: str, items: list[Any]) -> int | None:
+    """Give the place in a list that a step of a name leads to; none where there is nothing."""
+    if not step.isdecimal() or len(step) > PLACE_DIGITS:
+        return None
+    return int(step) if int(step) < len(items) else None
 
 
 def parts(fields: Mapping[str, Any], key: str) -> list[Fields]:
@@ -155,7 +176,7 @@ def _unchanged(fields: Fields) -> dict[str, Any] | None:
     """What a part was, if its fields are still those that were shown for it."""
     try:
         kept = msgspec.json.decode(text(fields, _WAS))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
     match kept:
         case {"fields": dict() as shown, "part": dict() as part} if shown == _plain(fields):

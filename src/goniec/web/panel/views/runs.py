@@ -16,6 +16,7 @@ from goniec.web.panel.fields import EVENT_ICONS
 from goniec.web.panel.page import Visit, page
 from goniec.web.panel.people import called, people
 from goniec.web.panel.showing import visible
+from goniec.web.panel.timeline import OTHER, TONES
 from goniec.web.problems import missing
 from goniec.web.reply import Reply
 
@@ -24,16 +25,6 @@ SIZE: Final = 50
 
 DELIVERIES_SHOWN: Final = 3
 """How many deliveries of a run stand in its row; the others are counted."""
-
-TONES: Final[dict[Outcome, tuple[str, str]]] = {
-    Outcome.FIRED: ("ok", "bolt"),
-    Outcome.FIRED_OTHERWISE: ("note", "git-branch"),
-    Outcome.LOOP_STOPPED: ("bad", "repeat"),
-    Outcome.CONFIG_ERROR: ("bad", "alert-triangle"),
-}
-"""Colour and icon of an outcome; all others are grey."""
-
-_OTHER: Final = ("", "ban")
 
 
 class Row(Struct, frozen=True):
@@ -97,7 +88,7 @@ async def _events(queries: Queries, ids: Iterable[str]) -> dict[str, Event]:
 
 
 def _row(visit: Visit, run: Run, who: dict[str, Contact], events: dict[str, Event], by_id: dict[str, Delivery]) -> Row:
-    tone, icon = TONES.get(run.outcome, _OTHER)
+    tone, icon = TONES.get(run.outcome, OTHER)
     event = events.get(run.event_id)
     contact = who.get(run.contact_id)
     deliveries = [by_id[id] for id in run.deliveries[:DELIVERIES_SHOWN] if id in by_id]

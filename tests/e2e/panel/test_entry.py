@@ -213,7 +213,8 @@ async def test_a_form_from_another_site_changes_nothing(sign_in: SignIn) -> None
 
 
 @pytest.mark.parametrize(
-    "target", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/ok\r\nx: y"]
+    "target",
+    ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/ok\r\nx: y", "http://[::1"],
 )
 async def test_signing_in_leads_nowhere_else(engine: Engine, sign_in: SignIn, target: str) -> None:
     await make_user(engine, "ala@example.com", "admin")
@@ -429,3 +430,14 @@ async def test_what_others_put_into_the_cookie_is_no_secret(engine: Engine, sign
     ala.http.cookies.set("goniec_browser", fresh)
     entered = await ala.send("/login", {"email": "ala@example.com", "password": PASSWORD, "next": "/"})
     assert entered.status == 303
+
+
+async def test_the_passwords_that_were_typed_are_kept_and_not_shown(sign_in: SignIn) -> None:
+    ala = await sign_in("editor")
+    page = await ala.get("/account")
+    ala.http.cookies.delete("goniec_session")
+    typed = {"present": "an old pass phrase", "password": "a new pass phrase"}
+    asked = await ala.send("/account/password", typed, page=page)
+    signed = await ala.send("/login", {"email": "editor@example.com", "password": PASSWORD}, page=asked)
+    assert signed.fields["present"] == ["an old pass phrase"]
+    assert "pass phrase" not in signed.text

@@ -145,7 +145,12 @@ class Visit:
         return self.user is not None and RANKS[self.user.role] >= RANKS[role]
 
     def url(self, path: str, /, **query: object) -> str:
-        """Give the address of a page of ours; parameters that are None or empty are left out."""
+        """Give the address of a page of ours; parameters that are None or empty are left out.
+
+        A path may hold what stood in this one's, decoded: two slashes would name another host, and a header takes
+        neither line ends nor other alphabets.
+        """
+        path = quote("/" + path.lstrip("/") if path.startswith("//") else path, safe=_IN_ADDRESSES)
         kept = {name: value for name, value in query.items() if value not in (None, "")}
         base = urlsplit(self.context.public_url).path.rstrip("/")
         return base + path + ("?" + urlencode(kept, doseq=True) if kept else "")
@@ -168,8 +173,7 @@ class Visit:
         if note is not None:
             text = urlsafe_b64encode(msgspec.json.encode(note[:500])).decode()
             self.set_cookie(NOTE_COOKIE, text, seconds=60)
-        # a path may hold what stood in this one's, decoded: a header takes neither line ends nor other alphabets
-        address = quote(self.url(path, **query), safe=_IN_ADDRESSES)
+        address = self.url(path, **query)
         if self.htmx:
             return Reply(204, None, (*PAGE_HEADERS, ("hx-redirect", address), *self._cookies))
         return Reply(303, b"", (*PAGE_HEADERS, ("location", address), *self._cookies), HTML)

@@ -278,6 +278,5 @@ def _own(reply: Reply) -> tuple[tuple[str, str], ...]:
 
 def local_target(text: str) -> str:
     """Give where to go after signing in: a path of ours, whatever the address said."""
-    parts = urlsplit(text)
-    safe = text.startswith("/") and not text.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
-    return text if safe and "\\" not in text and text.isprintable() else "/"
+    safe = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable()
+    return text if safe else "/"

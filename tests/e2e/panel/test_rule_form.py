@@ -106,6 +106,33 @@ async def test_a25_a_test_send_has_the_very_bytes_of_a_real_one(engine: Engine, 
     assert test["body"] == real["body"]
 
 
+async def test_a_test_of_a_form_with_changes_is_not_sent_to_the_address_before(engine: Engine, sign_in: SignIn) -> None:
+    ala = await sign_in("editor")
+    rule = await made(ala, actions__0__url="inbox:before")
+    page = await ala.get(f"/rules/{rule}")
+    edited = {"actions/0/url": "inbox:after"}
+    told = await ala.send(f"/rules/{rule}/test", edited, page=page, **{"hx-request": "true"})
+    assert "Not sent: there are unsaved changes." in told.text
+    shown = await ala.send(f"/rules/{rule}/test", edited, page=page)
+    assert (shown.status, shown.fields["actions/0/url"]) == (409, ["inbox:after"])
+    assert (await engine.get("/deliveries"))["items"] == []
+    saved = await ala.send(f"/rules/{rule}", edited | {"do": "test"}, page=page)
+    tested = await ala.send(f"/rules/{rule}/test", page=await ala.follow(saved), **{"hx-request": "true"})
+    assert "200 OK" in tested.text
+    assert "inbox:after" in tested.text
+
+
+async def test_who_else_uses_an_endpoint_is_counted_by_its_user_too(sign_in: SignIn) -> None:
+    ala = await sign_in("editor")
+    auth = {"actions__0__auth": "1", "actions__0__username": "crm", "actions__0__password": "x"}
+    for name in ("A", "B"):
+        await made(ala, name=name, actions__0__url="inbox:x")
+    rule = await made(ala, name="C", actions__0__url="inbox:x", **auth)
+    assert "1 more rule uses it." not in (await ala.get(f"/rules/{rule}")).text
+    another = await made(ala, name="D", actions__0__url="inbox:x")
+    assert "2 more rules use it." in (await ala.get(f"/rules/{another}")).text
+
+
 async def test_saving_for_a_test_sends_nothing_by_itself(engine: Engine, sign_in: SignIn) -> None:
     ala = await sign_in("editor")
     page = await ala.get("/rules/new")

@@ -126,6 +126,7 @@
   function changed() {
     dirty = true;
     all("[data-when-changed]").forEach((one) => { one.hidden = false; });
+    all("[data-when-unchanged]").forEach((one) => { one.hidden = true; });
   }
   document.addEventListener("submit", () => { dirty = false; });
   window.addEventListener("beforeunload", (event) => {

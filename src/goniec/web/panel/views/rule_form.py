@@ -29,6 +29,7 @@ from goniec.flow.testing import EXAMPLE, Trial, send_test
 from goniec.ports import ContactFilter, Forbidden, Page
 from goniec.web.panel import fields as kinds
 from goniec.web.panel import ruleform
+from goniec.web.panel.failures import answer_name
 from goniec.web.panel.page import Visit, page
 from goniec.web.panel.reshaping import reshaped, settled
 from goniec.web.panel.showing import json_lines, plain_json
@@ -202,7 +203,13 @@ async def test_page(visit: Visit, id: str) -> Reply:
 
 @page("POST", "/rules/{id}/test", role="editor")
 async def test_send(visit: Visit, id: str) -> Reply:
-    """Send a test and show what the receiver answered."""
+    """Send a test of what is saved and show what the receiver answered; with changes in the form it is saved first."""
+    found = await _load(visit, id)
+    if _changed(visit, found):
+        if not visit.htmx:
+            return await _form(visit, found, settled(ruleform.read(visit.form)), status=409, changed=True)
+        unsaved = visit.say("Not sent: there are unsaved changes. Choose “Save and send test”.")
+        return visit.page("rule_tested.html", trial=None, refusal=unsaved)
     contact_id = visit.form.get("_contact") or None
     result = await send_test(visit.context.bench, id, contact_id, None)
     trial = result if isinstance(result, Trial) else None
@@ -211,7 +218,18 @@ async def test_send(visit: Visit, id: str) -> Reply:
         if trial is None:
             return visit.go(f"/rules/{id}", note=refusal)
         return visit.go(f"/deliveries/{trial.delivery.id}")
-    return visit.page("rule_tested.html", trial=trial, refusal=refusal, lines=json_lines)
+    answer = answer_name(trial.attempt, visit.words) if trial else ""
+    return visit.page("rule_tested.html", trial=trial, refusal=refusal, lines=json_lines, answer=answer)
+
+
+def _changed(visit: Visit, found: RuleSaved) -> bool:
+    """Say whether a form, where one was sent along, says anything but what is saved."""
+    if "name" not in visit.form:
+        return False
+    fields = settled(ruleform.read(visit.form))
+    rule = plain_json(shown(found.rule, found.endpoints))
+    saved = settled(ruleform.shown(rule, _zone(visit, rule)))
+    return ruleform.rule_of(fields, _zone(visit, fields)) != ruleform.rule_of(saved, _zone(visit, rule))
 
 
 async def _load(visit: Visit, id: str) -> RuleSaved:
@@ -295,8 +313,8 @@ async def _form(  # noqa: PLR0913 - a form comes back for many reasons
     return visit.page(template, status=200 if visit.htmx else status, **values)
 
 
-def _users_of(rules: list[Any], endpoints: list[Any], found: RuleSaved | None) -> dict[str, int]:
-    """How many other rules use the endpoint of an address."""
+def _users_of(rules: list[Any], endpoints: list[Any], found: RuleSaved | None) -> dict[tuple[str, str | None], int]:
+    """How many other rules use the endpoint of an address and a user name."""
     from goniec.flow.rules import endpoint_ids
 
     own = found.rule.id if found else None
@@ -305,7 +323,7 @@ def _users_of(rules: list[Any], endpoints: list[Any], found: RuleSaved | None) -
         if rule.id != own:
             for endpoint_id in set(endpoint_ids(rule)):
                 counted[endpoint_id] = counted.get(endpoint_id, 0) + 1
-    return {endpoint.url: counted[endpoint.id] for endpoint in endpoints if endpoint.id in counted}
+    return {(one.url, one.username): counted[one.id] for one in endpoints if one.id in counted}
 
 
 def _preview(visit: Visit, rule_id: str, data: Mapping[str, Any], contact: Contact) -> dict[str, Any]:

@@ -398,6 +398,7 @@ async def test_a_viewer_sees_the_rule_and_can_change_nothing(sign_in: SignIn) ->
     rule = await made(ala)
     page = await jan.get(f"/rules/{rule}")
     assert page.status == 200
+    assert "Your role can only view." in page.text
     assert "Save changes" not in page.text.replace("Save changes", "", 1), "only the hidden one that viewers cannot use"
     assert (await jan.send(f"/rules/{rule}", {"name": "x", "do": "save"}, page=page)).status == 403
 
@@ -423,3 +424,82 @@ async def test_a_form_of_another_make_is_shown_or_refused_and_never_falls_over(
     deep = types if name.startswith("conditions") else {}
     sent = await ala.send("/rules/new", {"name": "VIP", **deep, name: "score", "do": do}, page=page)
     assert sent.status in {200, 422}
+
+
+# --- whom the preview and the test send tell about -------------------------------------------------------------------
+
+NOBODY = "No contact fits. Enter the whole e-mail, phone or ID."
+
+
+async def twins(engine: Engine) -> list[dict[str, Any]]:
+    """Two contacts of one name, and one that is too old for the list."""
+    old = {"email": "stara@example.pl", "phone": "600100200", "externalId": "crm-7", "name": "Stara Znajoma"}
+    ids = [await engine.post("/contacts", old, 201)]
+    for n in range(20):
+        ids.append(await engine.post("/contacts", {"email": f"jan{n}@example.pl", "name": "Jan Nowak"}, 201))
+    return ids
+
+
+async def test_the_list_tells_people_of_one_name_apart_and_has_each_once(engine: Engine, sign_in: SignIn) -> None:
+    old, *_, new = await twins(engine)
+    ala = await sign_in("editor")
+    page = await ala.get("/rules/new")
+    assert f'<option value="{new["id"]}" selected>Jan Nowak · jan19@example.pl</option>' in page.html
+    assert old["id"] not in page.html
+    page = await ala.send("/rules/new", {"do": "refresh", "_contact": old["id"]}, page=page)
+    assert page.html.count(f'<option value="{old["id"]}"') == 1
+    assert page.fields["_contact"] == [old["id"]]
+    for phone in ("a", "b"):
+        await engine.post("/contacts", {"externalId": phone, "name": "Ewa", "phone": "700100200"}, 201)
+    page = await ala.get("/rules/new")
+    assert page.html.count(">Ewa · 700100200 · 0") == 2
+
+
+@pytest.mark.parametrize("text", [" Stara@Example.pl ", "600 100 200", "crm-7", "id"])
+async def test_any_contact_is_found_by_what_names_it(engine: Engine, sign_in: SignIn, text: str) -> None:
+    old, *_ = await twins(engine)
+    text = old["id"] if text == "id" else text
+    ala = await sign_in("editor")
+    rule = await made(ala)
+    page = await ala.get(f"/rules/{rule}")
+    shown = await ala.send("/rules/preview", {"_who": text}, page=page, **{"hx-request": "true"})
+    assert "stara@example.pl" in shown.text
+    assert "Shown: Stara Znajoma · stara@example.pl" in shown.text
+    plain = await ala.send(f"/rules/{rule}", {"_who": text, "do": "refresh"}, page=page)
+    assert (plain.fields["_contact"], plain.fields["_who"]) == ([old["id"]], [""])
+    sent = await ala.send(f"/rules/{rule}/test", {"_who": text}, page=page)
+    assert "stara@example.pl" in (await ala.follow(sent)).text
+    saved = await ala.send(f"/rules/{rule}", {"_who": text, "do": "test"}, page=page)
+    assert (await ala.follow(saved)).fields["_contact"] == [old["id"]]
+
+
+@pytest.mark.parametrize("text", ["nobody@example.pl", "Stara", "700 700 700", "\0", "x" * 10_000, *HOSTILE.values()])
+async def test_a_text_that_names_nobody_sends_nothing(engine: Engine, sign_in: SignIn, text: str) -> None:
+    ala = await sign_in("editor")
+    rule = await made(ala)
+    page = await ala.get(f"/rules/{rule}")
+    asked = {"_who": text}
+    for path, form in ((f"/rules/{rule}", {"do": "refresh"}), (f"/rules/{rule}/test", {})):
+        told = await ala.send(path, asked | form, page=page)
+        assert NOBODY in told.text
+        assert told.problems == ["_who"]
+        assert told.fields["_who"] == [text.strip()]
+    for path in ("/rules/preview", f"/rules/{rule}/test"):
+        assert NOBODY in (await ala.send(path, asked, page=page, **{"hx-request": "true"})).text
+    told = await ala.send(f"/rules/{rule}", asked | {"do": "test", "name": "Other"}, page=page)
+    assert (told.status, told.problems, told.fields["name"]) == (422, ["_who"], ["Other"])
+    assert (await engine.get("/deliveries"))["items"] == []
+    assert (await engine.get(f"/rules/{rule}"))["name"] == "Nowy klient"
+
+
+async def test_a_phone_of_two_people_and_a_contact_that_is_gone_are_told(engine: Engine, sign_in: SignIn) -> None:
+    for n in range(2):
+        await engine.post("/contacts", {"email": f"jan{n}@example.pl", "phone": "600100200"}, 201)
+    ala = await sign_in("editor")
+    rule = await made(ala)
+    page = await ala.get(f"/rules/{rule}")
+    told = await ala.send(f"/rules/{rule}/test", {"_who": "600100200"}, page=page)
+    assert "Several contacts fit. Enter an e-mail or ID." in told.text
+    gone = {"_contact": "01900000-0000-7000-8000-000000000001"}
+    assert "This contact no longer exists." in (await ala.send(f"/rules/{rule}/test", gone, page=page)).text
+    assert (await engine.get("/deliveries"))["items"] == []

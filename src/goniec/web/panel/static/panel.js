@@ -114,6 +114,17 @@
     if (picked) picked.textContent = all("tbody .ck:checked").length;
   });
 
+  // --- two fields of which one counts: choosing in the list empties the text; Enter in the text looks it up
+  document.addEventListener("change", (event) => {
+    const cleared = event.target.dataset?.clears;
+    if (cleared) $(cleared).value = "";
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.ctrlKey || event.metaKey || !event.target.dataset?.enter) return;
+    event.preventDefault();
+    $(event.target.dataset.enter)?.click();
+  });
+
   // --- unsaved changes
   let dirty = false;
   const guarded = () => $("form[data-guard]");
@@ -134,6 +145,9 @@
       if (dirty) event.preventDefault();
     }
   });
+
+  // --- a form that was refused begins where something is wrong
+  $("main [aria-invalid=true]")?.focus();
 
   // --- dialogs
   document.addEventListener("click", (event) => {

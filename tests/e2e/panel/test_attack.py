@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.attack, pytest.mark.timeout(3_600)]
 
 WAPITI: Final = REPO / ".venv-attack" / "bin" / "wapiti"
 MODULES: Final = (
-    "backup,cookieflags,crlf,csp,csrf,exec,file,htaccess,http_headers,ldap,methods,permanentxss,redirect,sql,upload,xss"
+    "cookieflags,crlf,csp,csrf,exec,file,htaccess,http_headers,ldap,methods,permanentxss,redirect,sql,upload,xss"
 )
 """All that look for holes and need nothing of the world outside."""
 SECONDS: Final = int(os.environ.get("ATTACK_SECONDS", "60"))
@@ -63,7 +63,7 @@ async def test_a_web_scanner_finds_nothing_of_weight(engine: Engine, sign_in: Si
         *(word for path in starts for word in ("-s", engine.url + path)),
         *(word for path in UNTOUCHED for word in ("-x", engine.url + path)),
         *("--max-scan-time", str(SECONDS), "--max-attack-time", str(SECONDS), "--max-files-per-dir", "12", "-d", "4"),
-        *("--endpoint", "http://127.0.0.1:9/", "--no-bugreport"),
+        *("--endpoint", "http://127.0.0.1:9/", "--dns-endpoint", "localhost", "--no-bugreport"),
         *("--store-session", "session", "--store-config", "config", "-f", "json", "-o", "report.json", "-v", "1"),
         folder=tmp_path,
     )
@@ -76,6 +76,20 @@ async def test_a_web_scanner_finds_nothing_of_weight(engine: Engine, sign_in: Si
 
 
 async def _run(*words: str, folder: Path) -> None:
+    """Let it look, and attack with one module after the other; it remembers how far it came.
+
+    A module whose time is over may leave a lock on the scanner's own memory, over which the next one falls.
+    """
+    code, said = await _ran(*words, folder=folder)
+    for _ in MODULES.split(","):
+        if code == 0:
+            break
+        assert said.rstrip().rpartition("\n(Background")[0].endswith("database is locked"), said[-3_000:]
+        code, said = await _ran(*words, folder=folder)
+    assert code == 0, said[-3_000:]
+
+
+async def _ran(*words: str, folder: Path) -> tuple[int, str]:
     with (folder / "wapiti.log").open("wb") as log:
         # without the variables of coverage, and of whoever started this
         seen = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8"}
@@ -86,7 +100,7 @@ async def _run(*words: str, folder: Path) -> None:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-    assert code == 0, (folder / "wapiti.log").read_text()[-3000:]
+    return code, (folder / "wapiti.log").read_text(errors="replace")
 
 
 def _findings(report: dict[str, Any]) -> Iterator[str]:

@@ -12,9 +12,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, Literal
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
+from tests.e2e.engine import PATIENCE
 from tests.e2e.panel.client import PASSWORD
+
+expect.set_options(timeout=PATIENCE * 1000)
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS: Final = (
@@ -120,6 +123,7 @@ async def visitor(
         reduced_motion="reduce",
         java_script_enabled=script,
     )
+    context.set_default_timeout(PATIENCE * 1000)
     try:
         found = Visitor(context, await context.new_page(), url)
         yield found

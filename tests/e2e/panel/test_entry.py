@@ -240,6 +240,38 @@ async def test_what_was_typed_outlives_the_session(sign_in: SignIn) -> None:
     assert "Nowy <b>klient</b>" in (await ala.follow(saved)).fields["name"]
 
 
+async def test_what_was_typed_outlives_another_language_and_a_wrong_password(sign_in: SignIn) -> None:
+    ala = await sign_in("editor")
+    page = await ala.get("/rules/new")
+    ala.http.cookies.delete("goniec_session")
+    asked = await ala.send("/rules/new", {"name": "Nowy klient", "actions/0/url": "inbox:", "do": "save"}, page=page)
+    assert not [link for link in asked.links if "lang=" in link], "a link drops what was typed"
+    assert 'name="lang"' in asked.html
+    typed = {"email": "editor@example.com", "password": "not the one"}
+    polish = await ala.send("/login", {**typed, "lang": "pl"}, page=asked)
+    assert polish.status == 200
+    assert "Sesja wygasła" in polish.text
+    assert "Nieprawidłowy" not in polish.text, "it was no try to sign in"
+    assert polish.fields["email"] == ["editor@example.com"]
+    assert polish.fields["password"] == [""]
+    wrong = await ala.send("/login", typed, page=polish)
+    assert wrong.status == 401
+    kept = "Wpisane dane są zachowane"
+    assert kept in polish.text
+    assert kept in wrong.text, "said again beside what was wrong, in the language that was chosen"
+    signed = await ala.send("/login", {"email": "editor@example.com", "password": PASSWORD}, page=wrong)
+    assert signed.fields["name"] == ["Nowy klient"]
+    assert not [link for link in signed.links if "lang=" in link]
+    assert (await ala.send("/rules/new", page=signed)).status == 303
+
+
+async def test_a_field_of_that_name_elsewhere_changes_no_language(sign_in: SignIn) -> None:
+    ala = await sign_in("editor")
+    answer = await ala.send("/rules/new", {"name": "", "lang": "pl", "do": "save"})
+    assert "goniec_language" not in str(answer.answer.headers)
+    assert 'lang="en"' in answer.html
+
+
 OPEN_TO = {
     "viewer": """
         GET /

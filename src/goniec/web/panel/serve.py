@@ -33,6 +33,7 @@ SESSION_COOKIE: Final = "goniec_session"
 BROWSER_COOKIE: Final = "goniec_browser"
 """What proves, before anybody has signed in, that a form came from a page of ours."""
 LANGUAGE_COOKIE: Final = "goniec_language"
+SIGN_IN: Final = "/login"
 
 FORM_LIMIT: Final = 4 * 1024 * 1024
 """Bytes of a form: a rule of the greatest size, percent-encoded."""
@@ -218,8 +219,10 @@ def _made(
     cookies = _cookies(headers)
     session, user = found or (None, None)
     query, form = sent
+    # there a form that carries something asks for another language; elsewhere a field of that name is somebody's own
+    asked = query.get("lang") or (form.get("lang") if scope["path"] == SIGN_IN else "")
     language = chosen(
-        query.get("lang"),
+        asked,
         user.language if user else None,
         cookies.get(LANGUAGE_COOKIE),
         headers.get(b"accept-language", b"").decode("latin-1"),
@@ -245,7 +248,7 @@ def _made(
     if session is None and not browser:
         visit.csrf = f"{context.dice.bits(128):032x}"
         visit.set_cookie(BROWSER_COOKIE, visit.csrf)
-    if query.get("lang") in {"pl", "en"}:
+    if asked in {"pl", "en"}:
         visit.set_cookie(LANGUAGE_COOKIE, language, seconds=365 * 86_400)
     return visit
 

@@ -28,9 +28,11 @@ async def login(visit: Visit) -> Reply:
 
 @page("POST", "/login", role=None)
 async def signed_in(visit: Visit) -> Reply:
-    """Let somebody in, or say that it does not fit, never what does not."""
+    """Let somebody in, or say that it does not fit, never what does not; or ask once more in another language."""
     target = local_target(visit.form.get("next", "/"))
     email = visit.form.text("email")
+    if "lang" in visit.form:
+        return _asked(visit, target, email)
     result = await sign_in(
         visit.context.outside,
         visit.context.gate,

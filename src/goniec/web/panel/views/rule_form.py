@@ -25,19 +25,17 @@ from goniec.flow.configure import Conflict, Missing, Refusal, Stale
 from goniec.flow.endpoints import origin
 from goniec.flow.explain import known_to
 from goniec.flow.rules import RuleSaved, change_rule, create_rule, load_rule, rule_tag, shown
-from goniec.flow.testing import EXAMPLE, Trial, send_test
-from goniec.ports import ContactFilter, Forbidden, Page
+from goniec.flow.testing import Trial, send_test
+from goniec.ports import Forbidden
 from goniec.web.panel import fields as kinds
 from goniec.web.panel import ruleform
 from goniec.web.panel.failures import answer_name
 from goniec.web.panel.page import Visit, page
 from goniec.web.panel.reshaping import reshaped, settled
 from goniec.web.panel.showing import json_lines, plain_json
+from goniec.web.panel.whom import newest, offered, told_apart, whom
 from goniec.web.problems import missing
 from goniec.web.reply import Reply
-
-PREVIEWED: Final = 20
-"""How many of the newest contacts the preview offers."""
 
 NEW_ID: Final = "rul_0000000000000000000000"
 """Stands for the id of a rule that is not saved yet."""
@@ -97,10 +95,10 @@ async def change(visit: Visit, id: str) -> Reply:
 async def preview(visit: Visit) -> Reply:
     """Make the body that would be sent, by the real serializer, and say what the conditions see."""
     fields = settled(ruleform.read(visit.form))
-    contact = await _contact(visit, visit.form.get("_contact"))
+    chosen = await whom(visit)
     data = ruleform.rule_of(fields, _zone(visit, fields))
-    values = _preview(visit, visit.form.get("_rule") or NEW_ID, data, contact)
-    return visit.page("rule_preview.html", **values)
+    values = _preview(visit, visit.form.get("_rule") or NEW_ID, data, chosen.contact)
+    return visit.page("rule_preview.html", **values, missed=chosen.missed, whom=told_apart(chosen.contact))
 
 
 async def _sent(visit: Visit, id: str | None) -> Reply:
@@ -118,7 +116,8 @@ async def _sent(visit: Visit, id: str | None) -> Reply:
 async def _save(visit: Visit, found: RuleSaved | None, fields: ruleform.Fields, *, test: bool) -> Reply:
     data = ruleform.rule_of(fields, _zone(visit, fields))
     replacing = visit.form.get("_replace") == "1"
-    asked = await _webhooks_asked(visit, data)
+    chosen = await whom(visit) if test else None
+    asked = await _webhooks_asked(visit, data) | ({"_who": chosen.missed} if chosen and chosen.missed else {})
     if asked:
         # the rest is looked at as well, so that everything is told at once
         problems = asked | await _other_problems(visit, data)
@@ -131,8 +130,8 @@ async def _save(visit: Visit, found: RuleSaved | None, fields: ruleform.Fields, 
         return await _form(visit, found, fields, problems=visit.told(invalid), status=422, changed=True)
     match saved:
         case RuleSaved():
-            if test:
-                return visit.go(f"/rules/{saved.rule.id}/test", contact=visit.form.get("_contact"))
+            if chosen:
+                return visit.go(f"/rules/{saved.rule.id}/test", contact=chosen.contact.id)
             note = visit.say("Rule saved: %(name)s.", name=saved.rule.name)
             return visit.go(f"/rules/{saved.rule.id}", note=note)
         case Conflict("credentialsDiffer"):
@@ -210,11 +209,14 @@ async def test_send(visit: Visit, id: str) -> Reply:
             return await _form(visit, found, settled(ruleform.read(visit.form)), status=409, changed=True)
         unsaved = visit.say("Not sent: there are unsaved changes. Choose “Save and send test”.")
         return visit.page("rule_tested.html", trial=None, refusal=unsaved)
-    contact_id = visit.form.get("_contact") or None
-    result = await send_test(visit.context.bench, id, contact_id, None)
+    chosen = await whom(visit)
+    result = chosen if chosen.missed else await send_test(visit.context.bench, id, chosen.id, None)
     trial = result if isinstance(result, Trial) else None
-    refusal = None if trial else getattr(result, "detail", None) or visit.say("This no longer exists.")
+    refusal = None if trial else chosen.missed or getattr(result, "detail", None) or visit.say("This no longer exists.")
     if not visit.htmx:
+        if chosen.missed:
+            saved = plain_json(shown(found.rule, found.endpoints))
+            return await _form(visit, found, ruleform.shown(saved, _zone(visit, saved)), status=422)
         if trial is None:
             return visit.go(f"/rules/{id}", note=refusal)
         return visit.go(f"/deliveries/{trial.delivery.id}")
@@ -249,11 +251,6 @@ def _zone(visit: Visit, fields: Mapping[str, Any]) -> ZoneInfo:
         return ZoneInfo(visit.context.zone)
 
 
-async def _contact(visit: Visit, contact_id: str) -> Contact:
-    found = await visit.context.store.queries.contact(contact_id) if contact_id else None
-    return found or EXAMPLE
-
-
 async def _form(  # noqa: PLR0913 - a form comes back for many reasons
     visit: Visit,
     found: RuleSaved | None,
@@ -268,9 +265,9 @@ async def _form(  # noqa: PLR0913 - a form comes back for many reasons
 ) -> Reply:
     queries = visit.context.store.queries
     zone = _zone(visit, fields)
-    chosen = visit.form.get("_contact") or visit.query.get("contact")
-    contacts = await queries.contacts(ContactFilter(), Page(PREVIEWED, None, newest=True))
-    contact = await _contact(visit, chosen or (contacts[0].id if contacts else ""))
+    contacts = await newest(visit)
+    chosen = await whom(visit, *contacts[:1])
+    contact = chosen.contact
     data = ruleform.rule_of(fields, zone)
     rule_id = found.rule.id if found else NEW_ID
     rules = await queries.rules()
@@ -286,8 +283,10 @@ async def _form(  # noqa: PLR0913 - a form comes back for many reasons
         "changed": changed,
         "testing": testing,
         "doubts": list(doubts(found.rule, await known_to(queries), visit.now)) if found and not changed else [],
-        "contacts": contacts,
+        "contacts": offered(visit, contacts, contact),
         "contact": contact,
+        "missed": chosen.missed,
+        "who": visit.form.text("_who") if chosen.missed else "",
         "zone": zone.key,
         "rule_id": rule_id,
         "groups": sorted({rule.group for rule in rules if rule.group}),

@@ -19,6 +19,13 @@ def test_a_sound_rule_that_is_on_raises_none() -> None:
     assert told(triggers=[trigger, {"type": "contact.stage_left"}]) == []
 
 
+@pytest.mark.parametrize("type", ["contact.stage_entered", "contact.stage_left"])
+def test_any_stage_where_there_is_no_funnel(type: str) -> None:
+    found = list(doubts(rule(triggers=[{"type": type}]), Known(), NOW))
+    assert found[0] == "none of the rule's triggers can occur"
+    assert found[1] == f"trigger 1 ({type}) cannot occur: there is no funnel yet"
+
+
 def test_a_rule_that_is_off() -> None:
     (why,) = told(active=False)
     assert "off" in why

@@ -61,6 +61,8 @@ def _impossible(trigger: Trigger, known: Known) -> str | None:
             return f"nothing changes the score of a {scope} in this version of Goniec"
         case StageEntered(funnel=str(funnel), stages=stages) | StageLeft(funnel=str(funnel), stages=stages):
             return _no_stage(funnel, stages, known)
+        case StageEntered() | StageLeft() if not known.funnels:
+            return "there is no funnel yet"
         case _:
             return None
 

@@ -501,3 +501,25 @@ async def test_a_phone_of_two_people_and_a_contact_that_is_gone_are_told(engine:
     gone = {"_contact": "01900000-0000-7000-8000-000000000001"}
     assert "This contact no longer exists." in (await ala.send(f"/rules/{rule}/test", gone, page=page)).text
     assert (await engine.get("/deliveries"))["items"] == []
+
+
+# --- funnels, which only the API makes -------------------------------------------------------------------------------
+
+
+async def test_a_rule_about_stages_says_that_there_is_no_funnel_and_how_to_make_one(
+    engine: Engine, sign_in: SignIn
+) -> None:
+    ala = await sign_in("editor")
+    none = "There are no funnels yet, so no contact enters or leaves a stage. To create a funnel, use the API"
+    page = await ala.get("/rules/new?template=stage")
+    assert none in page.text
+    assert "/docs" in page.links
+    rule = await made(ala, active="1", triggers__0__type="contact.stage_entered")
+    saved = await ala.get(f"/rules/{rule}")
+    assert none in saved.text
+    assert "there is no funnel yet" in saved.text.lower()
+    await engine.post("/funnels", {"name": "Sprzedaż", "stages": ["Lead", "Klient"]}, 201)
+    assert "funnels yet" not in (await ala.get(f"/rules/{rule}")).text
+    gone = {"triggers/0/type": "contact.stage_left", "triggers/0/funnel": "Inny", "do": "refresh"}
+    told = await ala.send("/rules/new", gone, page=page)
+    assert "There is no funnel Inny, so no contact is in one of its stages." in told.text

@@ -161,6 +161,7 @@ POLISH: Final[dict[str, str]] = {
         "nie ma już o czym decydować; o usunięciu kontaktu dowiaduje się endpoint z włączonym tellErasure"
     ),
     "nothing changes the score of a {} in this version of Goniec": "w tej wersji Gońca nic nie zmienia tego scoringu ({})",
+    "there is no funnel yet": "nie ma jeszcze żadnego lejka",
     "there is no funnel “{}”": "nie ma lejka „{}”",
     "the funnel “{}” has none of these stages": "lejek „{}” nie ma żadnego z tych etapów",
     "the endpoint is paused ({}): real deliveries wait until it is resumed": (

@@ -116,6 +116,36 @@ async def test_news_are_told_once_something_happened(engine: Engine, sign_in: Si
         assert (await viewer.get(f"/contacts/{jan}/news?seq={seq}")).text == ""
 
 
+async def test_a_pending_delivery_is_told_anew_until_it_went(engine: Engine, sign_in: SignIn) -> None:
+    rule = await engine.rule({"type": "contact.tagged", "tags": ["VIP"]}, "inbox:crm", name="VIP to CRM")
+    endpoint = await engine.endpoint(rule)
+    await engine.post(f"/endpoints/{endpoint}/pause", {})
+    jan = await jan_of(engine)
+    other = await jan_of(engine, email="ewa@example.com")
+    viewer = await sign_in("viewer")
+    assert "/waiting" not in (await viewer.get(f"/contacts/{jan}")).html, "nothing is pending"
+    await engine.post(f"/contacts/{jan}/tags", {"add": ["VIP"]})
+    (delivery,) = await engine.everything("/deliveries")
+    page = await viewer.get(f"/contacts/{jan}")
+    assert "Delivery waits for inbox:crm endpoint paused" in page.text
+    assert f'<li id="{delivery["id"]}"' in page.html
+    path = f"/contacts/{jan}/waiting?of={delivery['id']}"
+    assert f'hx-get="{path}" hx-trigger="every 3s"' in page.html
+    head = {"hx-request": "true", "hx-trigger": "waiting"}
+    part = await viewer.get(path, **head)
+    assert "endpoint paused" in part.text
+    assert f'hx-get="{path}"' in part.html
+    await engine.post(f"/endpoints/{endpoint}/resume", {})
+    await engine.settled(1)
+    part = await viewer.get(path, **head)
+    assert f'<li id="{delivery["id"]}" hx-swap-oob="true"' in part.html
+    assert "Delivered to inbox:crm" in part.text
+    assert "hx-get" not in part.html, "it need not ask again"
+    assert "/waiting" not in (await viewer.get(f"/contacts/{jan}")).html
+    foreign = await viewer.get(f"/contacts/{other}/waiting?of={delivery['id']}.dlv_nonsense", **head)
+    assert (foreign.status, foreign.text) == (200, "")
+
+
 async def test_an_event_is_shown_exactly(engine: Engine, sign_in: SignIn) -> None:
     await engine.rule({"type": "external_event.added"}, "inbox:", name="Bought")
     jan = await jan_of(engine)

@@ -174,6 +174,34 @@ async def test_pausing_and_resuming(engine: Engine, sign_in: SignIn) -> None:
     assert "It works." in (await ala.get(f"/endpoints/{endpoint}")).text
 
 
+async def test_a_page_is_live_while_something_waits(engine: Engine, sign_in: SignIn) -> None:
+    endpoint = await made(engine)
+    ala = await sign_in("viewer")
+    assert "every 3s" not in (await ala.get(f"/endpoints/{endpoint}")).html
+    await engine.post(f"/endpoints/{endpoint}/pause", {})
+    await engine.contact(email="jan@example.com")
+    page = await ala.get(f"/endpoints/{endpoint}")
+    found = re.search(r'id="standing" data-tick hx-get="([^"]+)" hx-trigger="every 3s"', page.html)
+    assert found
+    head = {"hx-request": "true", "hx-trigger": "standing"}
+    part = await ala.get(found[1], **head)
+    assert "<html" not in part.html
+    assert "1 delivery waits" in part.text
+    assert 'id="standing" data-tick' in part.html
+    await engine.post(f"/endpoints/{endpoint}/resume", {})
+    await engine.quiet()
+    changed = await ala.get(found[1], **head)
+    assert changed.answer.headers["hx-refresh"] == "true", "its buttons are others now"
+    page = await ala.get(f"/endpoints/{endpoint}")
+    assert "every 3s" not in page.html
+    version = (await engine.get(f"/endpoints/{endpoint}"))["version"]
+    part = await ala.get(f"/endpoints/{endpoint}?version={version}", **head)
+    assert "It works." in part.text
+    assert "Delivered" in part.text
+    assert 'id="how" hx-swap-oob="true"' in part.html
+    assert "every 3s" not in part.html
+
+
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 

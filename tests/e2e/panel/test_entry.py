@@ -277,7 +277,7 @@ OPEN_TO = {
         GET /
         GET /account  POST /account  POST /account/password  POST /account/sign-out  POST /account/sign-out-everywhere
         GET /contacts  GET /contacts/{id}  GET /contacts/{id}/events/{event}  GET /contacts/{id}/export
-        GET /contacts/{id}/news  GET /contacts/{id}/why
+        GET /contacts/{id}/news  GET /contacts/{id}/waiting  GET /contacts/{id}/why
         GET /deliveries  GET /deliveries/newer  GET /deliveries/{id}  GET /deliveries/{id}/state
         GET /endpoints  GET /endpoints/{id}
         POST /logout

@@ -116,7 +116,8 @@ def _backlog(oldest: Seen, pending: int, words: Words, times: Times) -> Health:
     last = oldest.last
     if last is None or last.failure is None:
         title = words.many("%(n)s delivery waits for its turn.", "%(n)s deliveries wait for their turn.", pending)
-        return Health("waits", title, words.say("They are sent one after the other."))
+        text = words.many("It goes out in a moment.", "They are sent one after the other.", pending)
+        return Health("waits", title, text)
     title = words.say("The receiver does not take deliveries: %(answer)s.", answer=answer_name(last, words))
     parts = [failure_words(last, words), _waiting(pending, words)]
     if oldest.delivery.due_at is not None:

@@ -16,12 +16,13 @@ from goniec.core.model import Contact, Delivery, Event, Miss, Outcome, Run, Stat
 from goniec.core.rules import Rule
 from goniec.core.times import MINUTE, Millis
 from goniec.ports import Queries
+from goniec.web.panel.delivery_words import next_attempt
 from goniec.web.panel.event_words import event_words, origin_words
 from goniec.web.panel.fields import EVENT_ICONS
 from goniec.web.panel.formats import Times
+from goniec.web.panel.page import Visit
 from goniec.web.panel.phrases import action_words
 from goniec.web.panel.wording import brief
-from goniec.web.panel.words import Words
 
 Show = Literal["", "events", "runs", "deliveries"]
 
@@ -46,7 +47,10 @@ OTHER: Final = ("", "ban")
 
 
 class Entry(Struct, frozen=True):
-    """One line: what happened, a value and a badge beside it, what is below, and where it leads."""
+    """One line: what happened, a value and a badge beside it, what is below, and where it leads.
+
+    `waits` is the delivery that it tells of, while that is pending: its line says something else soon.
+    """
 
     at: Millis
     icon: str
@@ -59,6 +63,7 @@ class Entry(Struct, frozen=True):
     note: str = ""
     occurred_at: Millis | None = None
     why: str = ""
+    waits: str = ""
 
 
 class Day(Struct, frozen=True):
@@ -83,13 +88,18 @@ class Stretch(Struct, frozen=True):
     scores: list[tuple[Millis, int]]
     reaches: Millis
 
+    @property
+    def waiting(self) -> list[str]:
+        """The deliveries in it that are pending."""
+        return [entry.waits for day in self.days for entry in day.entries if entry.waits]
+
 
 class Teller:
     """Tells entries in the viewer's words, with the names of rules and endpoints."""
 
-    def __init__(self, words: Words, times: Times, rules: Iterable[Rule], endpoints: Iterable[Endpoint]) -> None:
-        self._words = words
-        self._times = times
+    def __init__(self, visit: Visit, rules: Iterable[Rule], endpoints: Iterable[Endpoint]) -> None:
+        self._visit = visit
+        self._words = visit.words
         self.rules = {rule.id: rule for rule in rules}
         self.endpoints = {endpoint.id: endpoint for endpoint in endpoints}
         self.names = {rule.id: rule.name for rule in self.rules.values()}
@@ -134,13 +144,20 @@ class Teller:
         """Tell what became of a delivery."""
         endpoint = self.endpoints.get(delivery.endpoint_id)
         where = brief(endpoint.host) if endpoint else self._words.say("a deleted endpoint")
-        at, tone, title, value = self._state(delivery, where)
+        at, tone, title, value = self._state(delivery, endpoint, where)
         note = self._words.say("from the rule %(name)s", name=self.rule(delivery.rule_id)) if delivery.rule_id else ""
         return Entry(
-            at=at, icon="send", tone=tone, title=title, path=f"/deliveries/{delivery.id}", value=value, note=note
+            at=at,
+            icon="send",
+            tone=tone,
+            title=title,
+            path=f"/deliveries/{delivery.id}",
+            value=value,
+            note=note,
+            waits=delivery.id if delivery.status is Status.PENDING else "",
         )
 
-    def _state(self, delivery: Delivery, where: str) -> tuple[Millis, str, str, str]:
+    def _state(self, delivery: Delivery, endpoint: Endpoint | None, where: str) -> tuple[Millis, str, str, str]:
         say, many = self._words.say, self._words.many
         tries = many("%(n)s attempt", "%(n)s attempts", delivery.attempts) if delivery.attempts > 1 else ""
         match delivery.status:
@@ -148,9 +165,8 @@ class Teller:
                 at = delivery.delivered_at or delivery.last_at or delivery.created_at
                 return at, "ok", say("Delivered to %(where)s", where=where), tries
             case Status.PENDING:
-                waits = "" if delivery.due_at is None else self._times.until(delivery.due_at)
-                due = say("next attempt %(when)s", when=waits) if waits else ""
-                return delivery.created_at, "wait", say("Delivery waits for %(where)s", where=where), due
+                title = say("Delivery waits for %(where)s", where=where)
+                return delivery.created_at, "wait", title, next_attempt(self._visit, delivery, endpoint)
             case Status.FAILED:
                 return (
                     delivery.last_at or delivery.created_at,

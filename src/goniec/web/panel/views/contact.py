@@ -25,6 +25,9 @@ DETAILS_SHOWN: Final = 20
 TAGS_SHOWN: Final = 40
 """How many stand on the page at once; the others are folded away."""
 
+WATCHED: Final = 50
+"""Pending deliveries of a page that are told of anew by themselves."""
+
 SUGGESTED: Final = 500
 RULES_OFFERED: Final = 200
 
@@ -51,6 +54,22 @@ async def news(visit: Visit, id: str) -> Reply:
     seen = visit.query.get("seq")
     known = int(seen) if _SEQ.fullmatch(seen) else contact.seq
     return visit.page("contact_news.html", contact=contact, fresh=max(0, contact.seq - known), seq=known)
+
+
+@page("GET", "/contacts/{id}/waiting", role="viewer")
+async def waiting(visit: Visit, id: str) -> Reply:
+    """Tell anew of deliveries that were pending when a page was made (`of`); it asks while one of them still is."""
+    contact = await load_contact(visit, id)
+    teller = await _teller(visit)
+    asked = visit.query.get("of").split(".")[:WATCHED]
+    found = [one for one in [await visit.context.store.queries.delivery(each) for each in asked] if one]
+    entries = [
+        (delivery.id, teller.delivery(delivery))
+        for delivery, _ in found
+        if delivery.contact_id in {contact.id, *contact.merged}
+    ]
+    still = [entry.waits for _, entry in entries if entry.waits]
+    return visit.page("contact_waiting.html", contact=contact, entries=entries, waiting=still)
 
 
 @page("GET", "/contacts/{id}/events/{event}", role="viewer")
@@ -120,6 +139,7 @@ async def contact_page(  # noqa: PLR0913 - its forms come back for many reasons
         "name": called(contact, visit.words),
         "stretch": stretch,
         "show": _show(visit),
+        "waiting": stretch.waiting[:WATCHED],
         # an older part of the timeline does not tell how the score came to what it is
         "gained": None if visit.query.get("before") else _gained(visit, contact, stretch),
         "spark": "" if visit.query.get("before") else _spark(contact, stretch),
@@ -149,7 +169,7 @@ async def contact_page(  # noqa: PLR0913 - its forms come back for many reasons
 async def _teller(visit: Visit) -> Teller:
     queries = visit.context.store.queries
     rules, endpoints = await asyncio.gather(queries.rules(), queries.endpoints())
-    return Teller(visit.words, visit.times, rules, endpoints)
+    return Teller(visit, rules, endpoints)
 
 
 async def _stretch(visit: Visit, contact: Contact, teller: Teller) -> Stretch:

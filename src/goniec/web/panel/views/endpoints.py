@@ -20,7 +20,7 @@ from goniec.web.panel.attention import WATCHED, troubles
 from goniec.web.panel.delivery_words import STATUSES
 from goniec.web.panel.failures import answer_name
 from goniec.web.panel.health import STATES, Seen, State, health, state_of
-from goniec.web.panel.page import Visit, page
+from goniec.web.panel.page import PAGE_HEADERS, Visit, page
 from goniec.web.panel.people import called, people
 from goniec.web.panel.spans import span_text, spans_text
 from goniec.web.panel.verifying import SNIPPETS, snippet
@@ -92,8 +92,11 @@ async def endpoints(visit: Visit) -> Reply:
 
 @page("GET", "/endpoints/{id}", role="viewer")
 async def endpoint(visit: Visit, id: str) -> Reply:
-    """Show one endpoint."""
+    """Show one endpoint; while something waits for it, its page asks by itself for what changes."""
     found = await load(visit, id)
+    if visit.htmx and visit.query.get("version") != str(found.version):
+        # it was paused, resumed or changed: other buttons, other settings
+        return Reply(204, None, (*PAGE_HEADERS, ("hx-refresh", "true")))
     queries = visit.context.store.queries
     queue = await _queue(visit, id)
     latest = await queries.deliveries(DeliveryFilter(endpoint_id=id), Page(RECENT, newest=True))
@@ -102,7 +105,7 @@ async def endpoint(visit: Visit, id: str) -> Reply:
     oldest = next(iter(await _seen(queries, pending)), None)
     policy = found.policy
     return visit.page(
-        "endpoint.html",
+        "endpoint_live.html" if visit.htmx else "endpoint.html",
         endpoint=found,
         tag=endpoint_tag(found),
         states=STATES,

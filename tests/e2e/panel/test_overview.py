@@ -70,6 +70,28 @@ async def test_the_figures_add_up_and_count_what_happened(engine: Engine, sign_i
     assert "brak danych do porównania" in page.text
 
 
+async def test_the_ledger_says_what_it_counts_and_the_tiles_do_not(engine: Engine, sign_in: SignIn) -> None:
+    rule = await engine.rule(TAGGED, "inbox:crm")
+    await engine.contact(email="jan@example.pl", tags=["VIP"])
+    await engine.settled(1)
+    await engine.post(f"/rules/{rule['id']}/testSend", {})
+    page = await (await sign_in("viewer")).get("/")
+    assert (figures(page)[0], ledger(page)["Accepted"]) == ("2", "1")
+    assert (figures(page)[2], ledger(page)["Delivered"]) == ("1", "2")
+    assert "Received from outside" in page.text
+    assert "so the Events tile shows a different number." in page.text
+    assert "Test sends are counted among the deliveries here, but not in the tiles." in page.text
+
+
+async def test_endpoints_of_one_host_are_told_apart(engine: Engine, sign_in: SignIn) -> None:
+    for path in ("crm", "sklep/nowe?token=secret"):
+        await engine.rule(TAGGED, f"http://127.0.0.1:9/{path}")
+    page = await (await sign_in("viewer")).get("/")
+    assert "127.0.0.1:9/crm" in page.text
+    assert "127.0.0.1:9/sklep/nowe" in page.text
+    assert "token=secret" not in page.html
+
+
 async def test_each_period_has_its_chart(engine: Engine, sign_in: SignIn) -> None:
     await engine.contact(email="jan@example.pl")
     ala = await sign_in("viewer")

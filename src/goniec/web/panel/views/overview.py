@@ -55,6 +55,12 @@ class Line(Struct, frozen=True):
     text: str
     spark: Markup
 
+    @property
+    def address(self) -> str:
+        """Where it is, as several may share a host; without the query, in which some receivers want their secret."""
+        _, found, rest = self.endpoint.url.partition("://")
+        return visible((rest if found else self.endpoint.url).partition("?")[0].rstrip("/"))
+
 
 @page("GET", "/", role="viewer")
 async def overview(visit: Visit) -> Reply:

@@ -168,6 +168,11 @@ def test_it_stays_to_be_looked_at_until_it_is_interrupted(tmp_path: Path) -> Non
         [sys.executable, "-c", hurried], cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True
     ) as process:
         try:
+            panel = re.compile(r"  http://127\.0\.0\.1:\d+/  \(e-mail demo@goniec\.example, password \S+\)\n")
+            first = line_with(process.stdout, "(e-mail ")
+            assert panel.fullmatch(first)
+            assert "visitors" in line_with(process.stdout, "Here come the visitors")
+            assert line_with(process.stdout, "(e-mail ") == first
             line = line_with(process.stdout, "  curl -H ")
             found = re.fullmatch(r"  curl -H 'Authorization: (Bearer \S+)' '(\S+)'\n", line)
             assert found is not None

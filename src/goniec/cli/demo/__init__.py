@@ -62,6 +62,8 @@ async def _demo(screen: Screen, folder: Path, stop: asyncio.Event, *, leave: boo
             api = Api(engine.url, key)
             try:
                 screen.say(f"Goniec {__version__} at {engine.url}, in {folder}; all of it goes when this ends.")
+                if not leave:
+                    _panel(screen, engine.url, login)
                 screen.say(f"A receiver at {address}, which asks for user, password and signature.")
                 names = await _open_shop(api, address, password, encode_secret(secret))
                 screen.say(f"{len(names)} rules, made through the API. Here come the visitors.\n")
@@ -132,11 +134,17 @@ async def _play(  # noqa: PLR0913 - the actors
 
 
 def _invite(screen: Screen, url: str, key: str, login: str, folder: Path) -> None:
-    screen.say("\nAll of it is there until Ctrl-C. The panel:\n")
-    screen.say(f"  {url}/  (e-mail {EMAIL}, password {login})", "bold")
-    screen.say("\nThe API:\n")
+    screen.say("\nAll of it is there until Ctrl-C.")
+    _panel(screen, url, login)
+    screen.say("The API:\n")
     screen.say(f"  {url}/docs")
     screen.say(f"  curl -H 'Authorization: Bearer {key}' '{url}/api/v1/deliveries?order=desc&limit=1'")
     screen.say("\nThe delivery log:\n")
     program = sys.argv[0] if sys.argv[0].endswith("goniec") else "goniec"
     screen.say(f"  GONIEC_DATA_DIR={folder} {program} deliveries list --limit 10\n")
+
+
+def _panel(screen: Screen, url: str, login: str) -> None:
+    """Say where the panel is and who may enter: at the start, to watch from there, and once more below all lines."""
+    screen.say("\nThe panel:\n")
+    screen.say(f"  {url}/  (e-mail {EMAIL}, password {login})\n", "bold")

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import msgspec
 from msgspec import Struct
 
 from goniec.core import labels
 from goniec.core.conditions import Group, LeafNode, compile_tree, walk
 from goniec.core.drafts import decode_draft, read_draft
-from goniec.core.leaves import EventData, EventSource, StateIs
+from goniec.core.leaves import EventData, EventSource, HasTag, StateIs, TagScore
 from goniec.core.model import Contact, Event
 from goniec.core.occurring import doubts
 from goniec.core.payload import body
@@ -30,8 +29,10 @@ from goniec.ports import Forbidden
 from goniec.web.panel import fields as kinds
 from goniec.web.panel import ruleform
 from goniec.web.panel.failures import answer_name
+from goniec.web.panel.leaf_words import no_tag
 from goniec.web.panel.page import Visit, page
 from goniec.web.panel.reshaping import reshaped, settled
+from goniec.web.panel.rule_difference import difference
 from goniec.web.panel.showing import json_lines, plain_json
 from goniec.web.panel.whom import newest, offered, told_apart, whom
 from goniec.web.problems import missing
@@ -279,7 +280,7 @@ async def _form(  # noqa: PLR0913 - a form comes back for many reasons
         "problems": problems or {},
         "conflict": conflict,
         "may_replace": conflict is not None and _may_replace(visit, found, conflict),
-        "stale": _difference(visit, found, data) if stale and found else None,
+        "stale": await difference(visit, found, data, zone) if stale and found else None,
         "changed": changed,
         "testing": testing,
         "doubts": list(doubts(found.rule, await known_to(queries), visit.now)) if found and not changed else [],
@@ -374,7 +375,9 @@ def _seen(visit: Visit, data: Mapping[str, Any], contact: Contact) -> dict[str, 
 
 def _sight(visit: Visit, leaf: object, value: Any) -> str:  # noqa: ANN401 - what a condition looks at
     match value:
-        case None | "" | []:
+        case None | () | [] if isinstance(leaf, HasTag | TagScore):
+            return no_tag(leaf, visit.words)
+        case None | "" | [] | ():
             return visit.say("no value")
         case bool():
             return visit.say("yes") if value else visit.say("no")
@@ -401,49 +404,3 @@ def _in_form(pointer: str, tree: Mapping[str, Any]) -> str:
             return name
         name += f"/of/{steps[1]}"
         node, steps = node["of"][int(steps[1])], steps[2:]
-
-
-def _difference(visit: Visit, found: RuleSaved, mine: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """What somebody else has saved meanwhile, beside what stands in this form: (what, theirs, mine)."""
-    theirs = plain_json(shown(found.rule, found.endpoints))
-    words = {
-        "name": visit.say("Name"),
-        "description": visit.say("Description / comment"),
-        "group": visit.say("Group"),
-        "active": visit.say("On"),
-        "triggers": visit.say("Events"),
-        "conditions": visit.say("Conditions"),
-        "actions": visit.say("Actions"),
-        "otherwise": visit.say("Otherwise"),
-        "maxRuns": visit.say("Runs per contact"),
-        "minInterval": visit.say("Minimum time between runs for one contact"),
-        "validFrom": visit.say("Valid from"),
-        "validTo": visit.say("Valid to"),
-        "maxAge": visit.say("Maximum age of an event"),
-        "timezone": visit.say("Time zone"),
-    }
-    return [
-        (word, _text(theirs.get(key)), _text(mine.get(key)))
-        for key, word in words.items()
-        if _known(theirs.get(key)) != _known(mine.get(key))
-    ]
-
-
-def _known(value: Any) -> Any:  # noqa: ANN401 - a part of a rule
-    """What of a value counts: what is only shown (that a password is stored) does not, nor what is empty."""
-    match value:
-        case Mapping():
-            hidden = {"passwordSet", "password", "endpointId"}
-            return {key: _known(one) for key, one in value.items() if key not in hidden and _known(one)}
-        case list() | tuple():
-            return [_known(one) for one in value]
-        case _:
-            return value or None
-
-
-def _text(value: Any) -> str:  # noqa: ANN401 - a part of a rule
-    if value in (None, "", []):
-        return "\N{EN DASH}"
-    if isinstance(value, str):
-        return value
-    return msgspec.json.format(msgspec.json.encode(_known(value)), indent=2).decode()

@@ -265,6 +265,24 @@ async def test_what_was_typed_outlives_another_language_and_a_wrong_password(sig
     assert (await ala.send("/rules/new", page=signed)).status == 303
 
 
+async def test_only_what_a_person_typed_is_shown_and_by_its_label(engine: Engine, sign_in: SignIn) -> None:
+    ala = await sign_in("editor")
+    tagged = {"type": "hasTag", "tags": ["VIP"]}
+    rule = await engine.rule({"type": "contact.tagged", "tags": ["HURT"]}, "inbox:crm", conditions=tagged, maxAge="P7D")
+    path = f"/rules/{rule['id']}"
+    page = await ala.get(path)
+    ala.http.cookies.delete("goniec_session")
+    asked = await ala.send(path, {"name": "Nowy klient", "group": "Sklep", "do": "save"}, page=page)
+    signed = await ala.send("/login", {"email": "editor@example.com", "password": PASSWORD}, page=asked)
+    shown = signed.text.partition("What you typed")[2]
+    for part in ("Name Nowy klient", "Group Sklep", "Address inbox:crm", "Maximum age of an event 7", "VIP", "HURT"):
+        assert part in shown, part
+    for part in ("~", "{", "unit", "conditions/", "triggers/", "actions/", "tag ", page.fields["tag"][0], " D "):
+        assert part not in shown, part
+    saved = await ala.send(path, page=signed)
+    assert saved.status == 303, "what is not shown is sent along"
+
+
 async def test_a_field_of_that_name_elsewhere_changes_no_language(sign_in: SignIn) -> None:
     ala = await sign_in("editor")
     answer = await ala.send("/rules/new", {"name": "", "lang": "pl", "do": "save"})

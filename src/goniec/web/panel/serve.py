@@ -23,6 +23,7 @@ from goniec.web.panel.doubles import Doubles
 from goniec.web.panel.forms import Form, read_form
 from goniec.web.panel.page import HTML, PAGE_HEADERS, Page, Visit, unmasked
 from goniec.web.panel.told import told
+from goniec.web.panel.typed import typed
 from goniec.web.panel.words import Words, chosen
 from goniec.web.peer import peer
 from goniec.web.problems import Fault, fault_of
@@ -135,9 +136,7 @@ async def _sign_in_first(visit: Visit) -> Reply:
 
 def resume(visit: Visit, kept: Sequence[tuple[str, str]], path: str, *, who: str, status: int = 200) -> Reply:
     """Show what was sent with a session that is over, for it to be sent again in the one of `who`."""
-    # what a form keeps for itself begins with a sign
-    filled = [(name, value) for name, value in kept if value and name != "do" and name[0].isalpha()]
-    return visit.page("resume.html", status=status, kept=kept, filled=filled, next=path, who=who)
+    return visit.page("resume.html", status=status, kept=kept, filled=typed(visit, kept, path), next=path, who=who)
 
 
 def _typed(visit: Visit) -> list[tuple[str, str]]:

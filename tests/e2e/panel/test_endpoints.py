@@ -49,7 +49,7 @@ async def test_the_list_says_how_each_endpoint_is_and_which_rules_use_it(engine:
     page = await ala.get("/endpoints")
     for id in (works, dead, paused):
         assert f"/endpoints/{id}" in page.links
-    assert "All 3 Working 1 With a backlog 0 Not taking 1 Paused 1" in page.text
+    assert "All 3 Working 1 With a backlog 0 Not answering 1 Paused 1" in page.text
     assert f"/deliveries?status=pending&endpoint={dead}" in page.links
     assert "goniec" in page.text
     assert "100%" in page.text
@@ -115,7 +115,7 @@ async def test_a_page_shows_policy_headers_rules_and_code_but_no_secret(engine: 
         assert SECRET.search(page.html) is None
         assert "at most 11, over about 3 d 3 h" in page.text.replace("\u00a0", " ")
         assert "the others wait until the first one arrives" in page.text
-        assert "it is told of them" in page.text
+        assert "Erased contacts notified" in page.text
         assert "X-Api-Key hidden X-Kanal sklep" in page.text
         assert "hmac.compare_digest" in page.text
         assert "timingSafeEqual" in page.text
@@ -343,8 +343,8 @@ async def test_the_second_of_two_who_save_is_told_and_sees_the_difference(engine
     await engine.patch(f"/endpoints/{endpoint}", {"timeout": 9, "headers": [{"name": "X-A", "value": "a"}]})
     told = await ala.send(path, form(page, timeout="12", do="save"))
     assert told.status == 412
-    assert "Time for an attempt 9 12" in told.text
-    assert "Own headers X-A: a –" in told.text
+    assert "Timeout 9 12" in told.text
+    assert "Custom headers X-A: a –" in told.text
     assert (await engine.get(f"/endpoints/{endpoint}"))["timeout"] == 9
     assert (await ala.send(path, form(told, do="save"))).status == 303
     found = await engine.get(f"/endpoints/{endpoint}")

@@ -102,7 +102,7 @@ CONDITIONS: list[tuple[dict[str, Any], str, str]] = [
     ({"type": "inStage", "funnel": "S", "stages": ["A", "B"]}, "jest w etapie A lub B (lejek S)", "is in the stage A or B (funnel S)"),
     ({"type": "subscribed", "channel": "email"}, "subskrypcja E-mail: aktywna", "subscription E-mail: subscribed"),
     ({"type": "subscribed", "channel": "phone", "value": False}, "subskrypcja Telefon: rezygnacja", "subscription Phone: unsubscribed"),
-    ({"type": "subscribed", "channel": "phone", "value": None}, "subskrypcja Telefon: bez decyzji", "subscription Phone: has never said"),
+    ({"type": "subscribed", "channel": "phone", "value": None}, "subskrypcja Telefon: bez decyzji", "subscription Phone: no decision"),
     ({"type": "consent", "consent": "RODO"}, "zgoda RODO: udzielona", "consent RODO: granted"),
     ({"type": "consent", "consent": "RODO", "granted": False}, "zgoda RODO: wycofana", "consent RODO: withdrawn"),
     ({"type": "consent", "consent": "RODO", "granted": None}, "zgoda RODO: bez odpowiedzi", "consent RODO: never asked"),

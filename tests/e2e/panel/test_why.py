@@ -94,6 +94,17 @@ def test_a_condition_that_should_not_have_held_is_told(
     assert because(leaf, seen, EN, negated=True) == english
 
 
+@pytest.mark.parametrize(("given", "seen", "polish", "english"), [
+    ({"type": "hasTag", "tags": ["A"]}, no("[]"), "nie ma tego tagu", "no such tag"),
+    ({"type": "hasTag", "tags": ["A", "B"]}, no("[]"), "nie ma żadnego z nich", "none of them"),
+    ({"type": "tagScore", "tag": "A", "op": "gt", "value": 5}, no(None, "no value"), "nie ma tego tagu", "no such tag"),
+    ({"type": "tagScore", "tag": "A", "op": "gt", "value": 5}, no(0), "0", "0"),
+])  # fmt: skip
+def test_a_tag_that_is_missing_is_told(given: dict[str, Any], seen: Seen, polish: str, english: str) -> None:
+    assert saw(leaf_of(given), seen, PL) == polish
+    assert saw(leaf_of(given), seen, EN) == english
+
+
 @pytest.mark.parametrize(("read", "shown"), [
     ("number 9", " (read as 9)"), ("no number", " (not a number)"), ("no time", " (not a date)"), ("no text", " (not text)"),
     (None, ""),
@@ -284,7 +295,9 @@ async def test_every_outcome_has_its_answer(engine: Engine, sign_in: SignIn) -> 
     told = (await why(viewers["en"], jan, made["off"])).text
     assert "It waits for: Tag NEVER added." in told
     assert "The rule is off: no event sets it off until it is activated." in told
-    assert "If it were on and run for this contact now: fired." in told
+    assert "If it were on and run for this contact now: it would fire." in told
+    told = (await why(viewers["pl"], jan, made["off"])).text
+    assert "Gdyby ją włączyć i uruchomić teraz dla tego kontaktu: zadziałałaby." in told
 
 
 async def test_an_import_is_told(engine: Engine, sign_in: SignIn) -> None:
@@ -311,7 +324,7 @@ async def test_other_conditions_than_the_failing_one_show_what_they_saw(engine: 
     assert "Not met: Contact's score was: 93 wanted: at least 100" in proof
     assert "Not met: Company was: Lidl wanted: exactly “Żabka”" in proof
     assert "Met: Has a phone number was: 600 100 200 wanted: has one" in proof
-    assert "Met: Does not have the tag VIP was: none of them" in proof
+    assert "Met: Does not have the tag VIP was: no such tag" in proof
     assert "2 of 4 are not met" in proof
     assert "Met: Contact's score was: 500 wanted: at least 100" in now
     assert "Not met: Has a phone number was: no value" in now

@@ -119,13 +119,13 @@ def difference(theirs: Fields, mine: Fields, words: Words) -> list[tuple[str, st
     named: dict[str, str] = {
         "url": words.say("Address"),
         "schedule": words.say("Waits before further attempts"),
-        "timeout": words.say("Time for an attempt"),
+        "timeout": words.say("Timeout"),
         "connect_timeout": words.say("Time to connect"),
         "concurrency": words.say("Requests at a time"),
         "order": words.say("One after the other for each contact"),
         "order_hold": words.say("Steps aside after"),
         "tell_erasure": words.say("Tell of erased contacts"),
-        "headers": words.say("Own headers"),
+        "headers": words.say("Custom headers"),
     }
     pairs = ((word, getattr(theirs, name), getattr(mine, name)) for name, word in named.items())
     return [(word, _told(one, words), _told(other, words)) for word, one, other in pairs if one != other]

@@ -51,7 +51,7 @@ _SAID: Final[Choices] = (
 _JOINED: Final[Choices] = (
     ("true", Label("zapisany", "subscribed")),
     ("false", Label("wypisany", "unsubscribed")),
-    ("null", Label("bez decyzji", "has never said")),
+    ("null", Label("bez decyzji", "no decision")),
 )
 
 _TAGS: Final = Field("tags", Label("Tagi (dowolny z)", "Tags (any of)"), "tokens", suggest="tag", optional=True)

@@ -26,7 +26,7 @@ UNDER_WAY: Final[Millis] = 10 * SECOND
 STATES: Final[dict[State, tuple[Label, str, str]]] = {
     "works": (Label("Działa", "Works"), "ok", "circle-check"),
     "waits": (Label("Wysyłki czekają", "Deliveries wait"), "wait", "clock"),
-    "fails": (Label("Nie przyjmuje", "Not taking"), "bad", "alert-triangle"),
+    "fails": (Label("Nie przyjmuje", "Not answering"), "bad", "alert-triangle"),
     "rests": (Label("Przerwa", "Takes a break"), "wait", "clock"),
     "paused": (Label("Wstrzymany", "Paused"), "wait", "player-pause"),
     "quiet": (Label("Bez ruchu", "Quiet"), "", "zzz"),

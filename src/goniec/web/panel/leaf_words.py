@@ -77,9 +77,12 @@ def saw(leaf: v.Leaf, one: Seen, words: Words) -> str:
     """Say what a condition saw, and how that was read where it is not plain."""
     value = one.value
     match leaf:
+        case v.HasTag() if found := _list(value):
+            return several(found, words)
         case v.HasTag():
-            found = _list(value)
-            return several(found, words) if found else words.say("none of them")
+            return no_tag(leaf, words)
+        case v.TagScore() if value is None:
+            return no_tag(leaf, words)
         case v.StateIs() if isinstance(value, str):
             return words.named(labels.STATES, value)
         case v.Subscribed():
@@ -93,6 +96,12 @@ def saw(leaf: v.Leaf, one: Seen, words: Words) -> str:
             return ", ".join([words.named(labels.SOURCES, source), *(brief(one) for one in key if one)])
         case _:
             return value_words(value, words, _LONG) + _read(one, words)
+
+
+def no_tag(leaf: v.HasTag | v.TagScore, words: Words) -> str:
+    """Say that a contact has no tag that a condition asks for."""
+    one = isinstance(leaf, v.TagScore) or len(leaf.tags) == 1
+    return words.say("no such tag") if one else words.say("none of them")
 
 
 def because(leaf: v.Leaf, one: Seen, words: Words, *, negated: bool) -> str:

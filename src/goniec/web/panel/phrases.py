@@ -298,7 +298,7 @@ def joined_words(wanted: bool | None, words: Words) -> str:  # noqa: FBT001 - th
         case False:
             return words.say("unsubscribed")
         case None:
-            return words.say("has never said")
+            return words.say("no decision")
 
 
 def granted_words(wanted: bool | None, words: Words) -> str:  # noqa: FBT001 - the value of a consent

@@ -210,7 +210,13 @@ class Whys:
         ran = prospect.run or prospect.miss
         if ran is None:
             return self._words.say("It cannot run as it is stored.")
-        word = low(self._words.named(labels.OUTCOMES, ran.outcome.value))
+        match ran.outcome:
+            case Outcome.FIRED:
+                word = self._words.say("it would fire")
+            case Outcome.FIRED_OTHERWISE:
+                word = self._words.say("it would fire: otherwise")
+            case _:
+                word = low(self._words.named(labels.OUTCOMES, ran.outcome.value))
         if rule.active:
             return self._words.say("If it were run for this contact now: %(outcome)s.", outcome=word)
         return self._words.say("If it were on and run for this contact now: %(outcome)s.", outcome=word)

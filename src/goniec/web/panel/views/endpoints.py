@@ -36,7 +36,7 @@ TABS: Final = {
     "": Label("Wszystkie", "All"),
     "works": Label("Działające", "Working"),
     "waits": Label("Z kolejką", "With a backlog"),
-    "fails": Label("Nie przyjmują", "Not taking"),
+    "fails": Label("Nie przyjmują", "Not answering"),
     "paused": Label("Wstrzymane", "Paused"),
 }
 

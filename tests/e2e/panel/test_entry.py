@@ -60,6 +60,14 @@ async def test_signing_in_never_tells_who_is_known(engine: Engine, sign_in: Sign
     assert wrong.text == nobody.text
 
 
+@pytest.mark.parametrize(("language", "word"), [("en", "sets a new one under Users"), ("pl", "w zakładce Użytkownicy")])
+async def test_who_forgot_the_password_reads_where_another_is_set(sign_in: SignIn, language: str, word: str) -> None:
+    await sign_in("admin")
+    page = await (await sign_in(None, language)).get("/login")
+    assert word in page.text
+    assert "goniec user password" in page.text
+
+
 async def test_many_tries_have_to_wait(engine: Engine, sign_in: SignIn) -> None:
     await make_user(engine, "ala@example.com", "admin")
     ala = await sign_in(None)

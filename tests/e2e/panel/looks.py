@@ -79,6 +79,7 @@ NO_PAGES: Final = {
     "/overview/now": "a part of the overview",
     "/overview/feed": "a part of the overview",
     "/contacts/{id}/news": "a part of a contact's page",
+    "/contacts/{id}/waiting": "a part of a contact's page",
     "/contacts/{id}/export": "a file",
     "/deliveries/newer": "a part of the list",
     "/deliveries/{id}/state": "a part of a delivery's page",

@@ -206,3 +206,24 @@ class SignedIn:
 
     async def __aexit__(self, *error: object) -> None:
         await self._visitor.__aexit__(*error)  # type: ignore[arg-type] # the three of a context manager
+
+
+async def test_a_browser_sends_back_a_rule_as_it_was_given(engine: Engine, browser: Browser) -> None:
+    """A form that differed by the browser's own ways of writing could not be tested before it is saved anew."""
+    rule = await engine.rule(
+        {"type": "contact.tagged", "tags": ["VIP"]},
+        "inbox:",
+        name="Rich",
+        description=" two lines\n\nand  spaces ",
+        group="CRM",
+        maxRuns=3,
+        minInterval="P1DT2H",
+        maxAge="PT90S",
+        validFrom="2026-01-01T00:00:00Z",
+        validTo="2027-01-01T10:20:30Z",
+        conditions={"type": "all", "of": [{"type": "score", "op": "gte", "value": 100}]},
+    )
+    async with signed_in(engine, browser, "en") as ala:
+        await ala.go(f"/rules/{rule['id']}")
+        await ala.page.click("[data-test]")
+        await expect(ala.page.locator("#tested")).to_contain_text("200 OK")

@@ -1,8 +1,8 @@
 """What two people made of one rule: what was saved meanwhile, beside what stands in a form, in words.
 
-Called by `views.rule_form` when a rule was saved by somebody else since its form was opened. Both sides are read by the
-same readers, so that a default that only one of them writes out is no difference. Where the version is known that the
-form was made from, each side says what it left as it was.
+Called by `views.rule_form` when a rule was saved by somebody else since its form was opened, and before a test. Both
+sides are read by the same readers, so that a default that only one of them writes out is no difference. Where the
+version is known that the form was made from, each side says what it left as it was.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from goniec.core.drafts import decode_draft
 from goniec.core.endpoint import Endpoint
 from goniec.core.problems import Invalid
 from goniec.core.rules import Rule, RuleDraft
+from goniec.core.times import parse_instant
 from goniec.flow.rules import RuleSaved, rule_tag, shown
 from goniec.web.panel import ruleform
 from goniec.web.panel.page import Visit
@@ -29,6 +30,9 @@ LOOKED_BACK: Final = 50
 _NOTHING: Final = "\N{EN DASH}"
 _HIDDEN: Final = frozenset({"passwordSet", "password", "endpointId"})
 """What is only shown (that a password is stored), or must not be."""
+
+
+_INSTANTS: Final = frozenset({"validFrom", "validTo"})
 
 
 class Side(Struct, frozen=True):
@@ -59,6 +63,14 @@ async def difference(
     return rows
 
 
+def unsaved(found: RuleSaved, mine: Mapping[str, Any], zone: ZoneInfo) -> bool:
+    """Say whether a form says anything but what is saved, however a browser writes it; a typed password always does."""
+    theirs, here = _stored(found.rule, found.endpoints, zone), _side(mine)
+    actions = [*mine["actions"], *mine["otherwise"]]
+    typed = any((one.get("basicAuth") or {}).get("password") for one in actions)
+    return typed or not all(_same(theirs, here, key) for key in theirs.data.keys() | here.data.keys())
+
+
 async def _first(visit: Visit, rule: Rule, endpoints: Mapping[str, Endpoint]) -> Rule | None:
     """Give the version that the form was made from; None: it cannot be had, or its endpoints changed since."""
     tag = visit.form.get("tag")
@@ -81,9 +93,19 @@ def _side(data: Mapping[str, Any]) -> Side:
 
 
 def _same(one: Side, other: Side, key: str) -> bool:
+    if key in _INSTANTS:
+        return _at(one.data.get(key)) == _at(other.data.get(key))
     if one.draft is None or other.draft is None:
         return bool(_known(one.data.get(key)) == _known(other.data.get(key)))
     return bool(_known(plain_json(one.draft).get(key)) == _known(plain_json(other.draft).get(key)))
+
+
+def _at(value: Any) -> object:  # noqa: ANN401 - text, or whatever was sent
+    """An instant, whatever zone it is written in; browsers write full minutes without seconds."""
+    try:
+        return parse_instant(value)
+    except (TypeError, ValueError):
+        return value or None
 
 
 def _known(value: Any) -> Any:  # noqa: ANN401 - a part of a rule

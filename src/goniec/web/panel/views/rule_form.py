@@ -32,7 +32,7 @@ from goniec.web.panel.failures import answer_name
 from goniec.web.panel.leaf_words import no_tag
 from goniec.web.panel.page import Visit, page
 from goniec.web.panel.reshaping import reshaped, settled
-from goniec.web.panel.rule_difference import difference
+from goniec.web.panel.rule_difference import difference, unsaved
 from goniec.web.panel.showing import json_lines, plain_json
 from goniec.web.panel.whom import newest, offered, told_apart, whom
 from goniec.web.problems import missing
@@ -230,9 +230,8 @@ def _changed(visit: Visit, found: RuleSaved) -> bool:
     if "name" not in visit.form:
         return False
     fields = settled(ruleform.read(visit.form))
-    rule = plain_json(shown(found.rule, found.endpoints))
-    saved = settled(ruleform.shown(rule, _zone(visit, rule)))
-    return ruleform.rule_of(fields, _zone(visit, fields)) != ruleform.rule_of(saved, _zone(visit, rule))
+    zone = _zone(visit, fields)
+    return unsaved(found, ruleform.rule_of(fields, zone), zone)
 
 
 async def _load(visit: Visit, id: str) -> RuleSaved:

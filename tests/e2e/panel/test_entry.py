@@ -8,7 +8,7 @@ import apsw
 import pytest
 from msgspec.structs import replace
 
-from goniec.store.sqlite.rows import decode_session, encode
+from goniec.store.rows import decode_session, encode
 from goniec.web import panel
 from goniec.web.panel.routes import PAGES
 from goniec.web.panel.serve import BY_THEMSELVES

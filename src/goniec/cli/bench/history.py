@@ -24,9 +24,11 @@ from goniec.core.model import Attempt, Contact, Delivery, Event, Failure, Fired,
 from goniec.core.payload import body
 from goniec.core.times import DAY, HOUR, SECOND, Millis
 from goniec.ports import Finished
-from goniec.store.sqlite import rows, search
+from goniec.store import rows
+from goniec.store.sqlite import search
 from goniec.store.sqlite.sql import insert
-from goniec.store.sqlite.sums import Tally
+from goniec.store.sqlite.sums import add
+from goniec.store.tally import Tally
 
 RETENTION_DAYS: Final = 90
 DEDUP_DAYS: Final = 30
@@ -222,7 +224,7 @@ def _fill_events(db: apsw.Connection, past: Past) -> Counter[Status]:
         tally.tried((one.delivery, one) for one in tried)
         for one in sent:
             tally.moved(replace(one, status=Status.PENDING, delivered_at=None), one, one.created_at)
-        tally.write(db)
+        add(db, tally)
         became.update(one.status for one in sent)
     return became
 

@@ -9,8 +9,8 @@ from typing import Final
 
 import apsw
 
-from goniec.store.sqlite import rows
-from goniec.store.sqlite.seeking import Bounds
+from goniec.store import rows
+from goniec.store.seeking import Bounds
 from goniec.store.sqlite.sql import CArray, fetch, texts
 
 CODE: Final = "substr({}, 5, 26)"

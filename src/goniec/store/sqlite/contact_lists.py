@@ -9,10 +9,11 @@ from goniec.core.identity import email_owner_key, external_owner_key
 from goniec.core.model import Contact, State
 from goniec.core.times import Millis
 from goniec.ports import ContactFilter, Page, Rows
-from goniec.store.sqlite import rows
-from goniec.store.sqlite.rows import Row
+from goniec.store import rows
+from goniec.store.rows import Row
+from goniec.store.seeking import Bounds, Where
 from goniec.store.sqlite.search import search
-from goniec.store.sqlite.seeking import Bounds, Way, Where, indexed, listed, merged, seek, windows
+from goniec.store.sqlite.seeking import Way, indexed, listed, merged, seek, windows
 from goniec.store.sqlite.sql import fetch, texts
 
 UNKNOWN: Final[State] = "UNKNOWN"

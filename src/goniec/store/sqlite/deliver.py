@@ -7,18 +7,31 @@ gone.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
-from goniec.core.model import Attempt, Delivery, Status
+from goniec.core.model import Delivery, Status
 from goniec.core.times import Millis
 from goniec.ports import Finished
-from goniec.store.sqlite import rows
+from goniec.store import rows
+from goniec.store.ledger import BY_STATUS
+from goniec.store.moves import (
+    MOVED,
+    Standing,
+    after,
+    asked_for,
+    by_delivery,
+    by_id,
+    by_number,
+    called_off,
+    end,
+    is_plain,
+    moved_row,
+)
 from goniec.store.sqlite.sql import ManyRows, insert, texts
-from goniec.store.sqlite.transaction import BY_STATUS, Transaction
+from goniec.store.sqlite.transaction import Transaction
 
 _ADD_ATTEMPTS: Final = insert("attempts", rows.ATTEMPT.replace("a.", ""))
 
@@ -29,22 +42,9 @@ _STANDING: Final = (
 )
 """As `rows.DELIVERY`, but without the body, which may be long and is not needed; behind it the place in the queue."""
 
-_MOVED: Final = (
-    "status",
-    "counted",
-    "refusals",
-    "attempts",
-    "first_at",
-    "last_at",
-    "delivered_at",
-    "aside",
-    "resend",
-    "failure",
-)
-"""What changes in a delivery's life."""
 _MOVE: Final = ManyRows(
-    f"UPDATE deliveries SET {', '.join(f'{name} = v.column{n}' for n, name in enumerate(_MOVED, 2))} FROM (",
-    len(_MOVED) + 1,
+    f"UPDATE deliveries SET {', '.join(f'{name} = v.column{n}' for n, name in enumerate(MOVED, 2))} FROM (",
+    len(MOVED) + 1,
     ") AS v WHERE deliveries.id = v.column1",
 )
 _WAIT: Final = "UPDATE queue SET due_at = ?, lane = ? WHERE delivery_id = ?"
@@ -71,27 +71,13 @@ _LEAVE: Final = "DELETE FROM queue WHERE delivery_id IN carray(?)"
 
 _decode_ids: Final = msgspec.json.Decoder(list[str]).decode
 
-_UNDECIDED: Final = frozenset({Status.PENDING, Status.HELD})
-"""An attempt may decide these: held ones are tried by hand, outside the queue."""
-
-
-class _Standing(Struct):
-    """A delivery (without its body) as it stands in the table, and as it stands after this transaction.
-
-    `lane` is the (endpoint, contact) of the lane that it is in.
-    """
-
-    was: Delivery
-    now: Delivery
-    lane: tuple[str, str] | None
-
 
 class DeliverTx(Transaction):
     """Deliver, inside a transaction."""
 
     async def finish(self, finished: Sequence[Finished]) -> list[Delivery]:
         times = Counter(one.delivery.id for one in finished)
-        plain = self._arrive([one for one in finished if _is_plain(one) and times[one.delivery.id] == 1])
+        plain = self._arrive([one for one in finished if is_plain(one) and times[one.delivery.id] == 1])
         later = iter(self._finish([one for one in finished if one.delivery.id not in plain]))
         return [one.delivery if one.delivery.id in plain else next(later) for one in finished]
 
@@ -103,9 +89,9 @@ class DeliverTx(Transaction):
         ids = set(_decode_ids(db.execute(_FRESH, (texts(one.delivery.id for one in finished),)).get))
         if not ids:
             return ids
-        plain = sorted((one for one in finished if one.delivery.id in ids), key=_by_delivery)
+        plain = sorted((one for one in finished if one.delivery.id in ids), key=by_delivery)
         _ADD_ATTEMPTS.run(db, [rows.attempt_row(one.attempt, 1, erased=False) for one in plain])
-        _ARRIVE.run(db, [(one.delivery.id, one.attempt.at, _end(one.attempt)) for one in plain])
+        _ARRIVE.run(db, [(one.delivery.id, one.attempt.at, end(one.attempt)) for one in plain])
         db.execute(_LEAVE, (texts(ids),))
         self.tally.tried((one.delivery, one) for one in plain)
         self.tally.arrived([one.delivery for one in plain])
@@ -127,25 +113,20 @@ class DeliverTx(Transaction):
                 moved.append(one.delivery)
                 continue
             erased = found.was.body_sha256 is not None
-            found.now = _after(found.now, one, b"" if erased else one.delivery.body)
+            found.now = after(found.now, one, b"" if erased else one.delivery.body)
             attempts.append(rows.attempt_row(one.attempt, found.now.attempts, erased=erased))
             moved.append(found.now)
-        _ADD_ATTEMPTS.run(self.db, sorted(attempts, key=_by_number))
+        _ADD_ATTEMPTS.run(self.db, sorted(attempts, key=by_number))
         self.tally.tried((standing[id].was, one) for one in finished if (id := one.delivery.id) in standing)
         self.count("attempts", len(attempts))
-        self._move(standing.values(), max(_end(one.attempt) for one in finished))
+        self._move(standing.values(), max(end(one.attempt) for one in finished))
         return moved
 
     async def requeue(self, delivery_id: str, now: Millis) -> Delivery | None:
         found = self._standing((delivery_id,)).get(delivery_id)
         if found is None:
             return None
-        if found.was.status is Status.PENDING:
-            found.now = replace(found.was, due_at=min(now, found.was.due_at or now))
-        elif found.was.body_sha256 is None:
-            found.now = replace(
-                found.was, status=Status.PENDING, due_at=now, counted=0, refusals=0, aside=True, resend=True
-            )
+        found.now = asked_for(found.was, now)
         self._move((found,), now)
         return self._whole(found.now)
 
@@ -160,14 +141,13 @@ class DeliverTx(Transaction):
         """Take all of these that are pending out of the queue."""
         self._cancel(self._standing(delivery_ids).values(), now)
 
-    def _cancel(self, standing: Iterable[_Standing], now: Millis) -> None:
+    def _cancel(self, standing: Iterable[Standing], now: Millis) -> None:
         standing = [found for found in standing if found.was.status is Status.PENDING]
         for found in standing:
-            status = Status.CANCELLED if found.was.delivered_at is None else Status.DELIVERED
-            found.now = replace(found.was, status=status, due_at=None)
+            found.now = called_off(found.was)
         self._move(standing, now)
 
-    def _standing(self, ids: Iterable[str]) -> dict[str, _Standing]:
+    def _standing(self, ids: Iterable[str]) -> dict[str, Standing]:
         # the list that SQLite is given ends texts with NUL; no id holds one, whatever stood in an address
         wanted = tuple(id for id in ids if "\0" not in id)
         if not wanted:
@@ -176,17 +156,17 @@ class DeliverTx(Transaction):
         for row in self.db.execute(_STANDING, (texts(wanted),)):
             delivery = rows.delivery_of_row(row)
             lane = (delivery.endpoint_id, row[21]) if row[22] else None
-            found[delivery.id] = _Standing(delivery, delivery, lane)
+            found[delivery.id] = Standing(delivery, delivery, lane)
         return found
 
     def _whole(self, delivery: Delivery) -> Delivery:
         body = self.db.execute("SELECT body FROM deliveries WHERE id = ?", (delivery.id,)).get
         return replace(delivery, body=body)
 
-    def _move(self, standing: Iterable[_Standing], at: Millis) -> None:
+    def _move(self, standing: Iterable[Standing], at: Millis) -> None:
         """Bring rows, queue, followers and ledger to where deliveries stand now."""
-        moved = sorted((found for found in standing if found.now is not found.was), key=_by_id)
-        _MOVE.run(self.db, [_moved(found.now) for found in moved])
+        moved = sorted((found for found in standing if found.now is not found.was), key=by_id)
+        _MOVE.run(self.db, [moved_row(found.now) for found in moved])
         gone = [found for found in moved if found.was.status is Status.PENDING is not found.now.status]
         if gone:
             self.db.execute(_LEAVE, (texts(f.now.id for f in gone),))
@@ -202,7 +182,7 @@ class DeliverTx(Transaction):
                 # followers wait for a later time only when their head has been put off; most succeed at once
                 self.db.execute(_FREE, (at, *found.lane, at))
 
-    def _wait(self, found: _Standing, at: Millis) -> None:
+    def _wait(self, found: Standing, at: Millis) -> None:
         now, due = found.now, found.now.due_at
         if found.was.status is not Status.PENDING:
             _QUEUE_ASIDE.run(self.db, [(now.id, now.endpoint_id, now.contact_id, False, due)])
@@ -214,76 +194,3 @@ class DeliverTx(Transaction):
             self.db.execute(_FREE, (at, *found.lane, at))
         else:
             self.db.execute(_HOLD, (due, *found.lane, now.id, due))
-
-
-def _is_plain(one: Finished) -> bool:
-    """Whether it arrived with its first attempt, and says of itself what an untouched row would come to say."""
-    said, attempt = one.delivery, one.attempt
-    return (
-        said.status is Status.DELIVERED
-        and said.attempts == said.counted == 1
-        and not said.refusals
-        and attempt.failure is None
-        and said.first_at == said.last_at == attempt.at
-        and said.delivered_at == _end(attempt)
-        and not said.resend
-    )
-
-
-def _after(delivery: Delivery, one: Finished, body: bytes) -> Delivery:
-    """How a delivery stands after an attempt: as the sender says, unless something happened to it meanwhile."""
-    said, attempt = one.delivery, one.attempt
-    tried: dict[str, Any] = {
-        "attempts": delivery.attempts + 1,
-        "first_at": attempt.at if delivery.first_at is None else delivery.first_at,
-        "last_at": attempt.at,
-        "failure": attempt.failure,
-        "body": body,
-    }
-    if attempt.failure is None:
-        tried["status"] = Status.DELIVERED
-        tried["delivered_at"] = _end(attempt) if delivery.delivered_at is None else delivery.delivered_at
-    elif delivery.status not in _UNDECIDED or (delivery.resend and not said.resend):
-        # cancelled, delivered after all, or asked for again while this attempt was under way
-        return replace(delivery, **tried)
-    elif said.status is Status.FAILED and delivery.delivered_at is not None:
-        tried["status"] = Status.DELIVERED
-    else:
-        tried["status"] = said.status
-        tried["aside"] = delivery.aside or said.aside
-    due = None
-    if tried["status"] is Status.PENDING:
-        due = _end(attempt) if said.due_at is None else said.due_at
-    return replace(delivery, **tried, due_at=due, counted=said.counted, refusals=said.refusals)
-
-
-def _end(attempt: Attempt) -> Millis:
-    return attempt.at + attempt.millis
-
-
-def _moved(delivery: Delivery) -> rows.Row:
-    return (
-        delivery.id,
-        delivery.status.value,
-        delivery.counted,
-        delivery.refusals,
-        delivery.attempts,
-        delivery.first_at,
-        delivery.last_at,
-        delivery.delivered_at,
-        delivery.aside,
-        delivery.resend,
-        None if delivery.failure is None else delivery.failure.value,
-    )
-
-
-def _by_delivery(one: Finished) -> str:
-    return one.delivery.id
-
-
-def _by_id(found: _Standing) -> str:
-    return found.now.id
-
-
-def _by_number(row: Sequence[Any]) -> tuple[str, int]:
-    return row[0], row[1]

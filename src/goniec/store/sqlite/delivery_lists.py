@@ -14,11 +14,12 @@ import apsw
 from goniec.core.ids import DELIVERY, EVENT, RUN
 from goniec.core.model import Delivery, Failure, Run, Status
 from goniec.ports import FIRED, DeliveryFilter, Page, Rows
+from goniec.store import rows
+from goniec.store.rows import Row
+from goniec.store.seeking import Bounds, Where
 from goniec.store.sqlite import chain as chains
-from goniec.store.sqlite import rows
 from goniec.store.sqlite.chain import codes, with_merged
-from goniec.store.sqlite.rows import Row
-from goniec.store.sqlite.seeking import Bounds, Stream, Way, Where, bounds, indexed, listed, merged, seek, windows
+from goniec.store.sqlite.seeking import Stream, Way, bounds, indexed, listed, merged, seek, windows
 from goniec.store.sqlite.sql import fetch, texts
 
 RARE: Final = (Status.HELD, Status.FAILED, Status.CANCELLED)

@@ -14,7 +14,8 @@ from goniec.core.identity import alias_key
 from goniec.core.model import Contact
 from goniec.core.times import Millis
 from goniec.ports import Emptied
-from goniec.store.sqlite import rows, search
+from goniec.store import rows
+from goniec.store.sqlite import search
 from goniec.store.sqlite.chain import codes, whole
 from goniec.store.sqlite.deliver import DeliverTx
 from goniec.store.sqlite.keeper import WIPING

@@ -13,9 +13,11 @@ import apsw
 from goniec.core.ids import EVENT, RUN
 from goniec.core.model import ROWS, Event, Outcome, Run
 from goniec.ports import EventFilter, Page, Rows, RunFilter
-from goniec.store.sqlite import chain, rows
-from goniec.store.sqlite.rows import Row
-from goniec.store.sqlite.seeking import Bounds, Way, Where, bounds, indexed, merged, seek, windows
+from goniec.store import rows
+from goniec.store.rows import Row
+from goniec.store.seeking import Bounds, Where
+from goniec.store.sqlite import chain
+from goniec.store.sqlite.seeking import Way, bounds, indexed, merged, seek, windows
 from goniec.store.sqlite.sql import fetch, texts
 
 EVERYWHERE: Final = "page.visited"

@@ -1,12 +1,8 @@
-"""Retention: old events go, bite by bite, with all that followed from them; only what a pending delivery needs stays.
-
-A chain is cut from its old end and never in the middle: behind an event that stays for a pending delivery, the
-contact's later ones stay too, so that erasing still finds every row that tells of a contact.
-"""
+"""Retention: old events go, bite by bite, with all that followed; only what a pending delivery needs stays."""
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
 import apsw
 import msgspec
@@ -14,17 +10,12 @@ import msgspec
 from goniec.core.ids import DELIVERY, EVENT, RUN, lowest
 from goniec.core.times import HOUR, Millis
 from goniec.ports import Pruned
+from goniec.store.ledger import BY_STATUS
+from goniec.store.pruning import END, PREFIX, ROWS_OF_AN_EVENT, Candidate, Reach, outside, staying, stretches
 from goniec.store.sqlite import search
 from goniec.store.sqlite.chain import CODE
 from goniec.store.sqlite.sql import texts
-from goniec.store.sqlite.transaction import BY_STATUS, Transaction
-
-Candidate: TypeAlias = tuple[str, str | None]
-"""An event's id, and that of the contact's event before it."""
-
-_PREFIX: Final = len(EVENT)
-_END: Final = "~"
-"""Sorts behind every id."""
+from goniec.store.sqlite.transaction import Transaction
 
 _EVENTS: Final = (
     "SELECT json_group_array(json_array(id, previous))"
@@ -40,16 +31,6 @@ _SUMS: Final = (
 )
 """All kinds by name, so that the key finds those of each."""
 
-_ROWS_OF_AN_EVENT: Final = 4
-"""An event, a run, a delivery, an attempt."""
-
-
-class Reach:
-    """How far a round of retention has come, so that what must stay is not looked at again by every bite."""
-
-    def __init__(self) -> None:
-        self.after = EVENT
-
 
 class PruneTx(Transaction):
     """Retention, inside a transaction."""
@@ -61,7 +42,7 @@ class PruneTx(Transaction):
     async def prune(
         self, before: Millis, dedup_before: Millis, answers_before: Millis, limit: int, sums_before: Millis = 0
     ) -> Pruned:
-        gone, more = self._prune_events(lowest(EVENT, before), max(1, limit // _ROWS_OF_AN_EVENT))
+        gone, more = self._prune_events(lowest(EVENT, before), max(1, limit // ROWS_OF_AN_EVENT))
         keys = self._prune_by_age("dedup", "key", dedup_before, limit)
         answers = self._prune_by_age("answers", "key", answers_before, limit)
         strays = self._prune_by_age("quarantine", "id", before, limit)
@@ -84,31 +65,22 @@ class PruneTx(Transaction):
         after = self.reach.after
         candidates = _decode_events(self.db.execute(_EVENTS, (after, bound, limit)).get)
         more = len(candidates) == limit
-        low = after[_PREFIX:] and after[_PREFIX:] + _END
-        high = candidates[-1][0][_PREFIX:] + _END if more else bound[_PREFIX:]
+        low = after[PREFIX:] and after[PREFIX:] + END
+        high = candidates[-1][0][PREFIX:] + END if more else bound[PREFIX:]
         needed = {code for (code,) in self.db.execute(_NEEDED, (DELIVERY + low, DELIVERY + high))}
-        staying = self._staying(candidates, needed)
+        stay = staying(candidates, needed, self._earlier(candidates))
         gone: Counter[str] = Counter()
-        for code in (*sorted(needed | {id[_PREFIX:] for id in staying}), high):
-            if low < code:
-                self._delete_between(low, code, gone)
-            low = code + _END
+        for first, last in stretches(low, high, needed | {id[PREFIX:] for id in stay}):
+            self._delete_between(first, last, gone)
         self.reach.after = candidates[-1][0] if more else EVENT
         return gone, more
 
-    def _staying(self, candidates: Sequence[Candidate], needed: set[str]) -> set[str]:
-        ids = {id for id, _ in candidates}
-        outside = [previous for _, previous in candidates if previous is not None and previous not in ids]
-        earlier: set[str] = set()
-        if outside:
-            earlier = {
-                id for (id,) in self.db.execute("SELECT id FROM events WHERE id IN carray(?)", (texts(outside),))
-            }
-        staying: set[str] = set()
-        for id, previous in candidates:
-            if id[_PREFIX:] in needed or previous in staying or previous in earlier:
-                staying.add(id)
-        return staying
+    def _earlier(self, candidates: Sequence[Candidate]) -> set[str]:
+        """The events before them that are there still."""
+        wanted = outside(candidates)
+        if not wanted:
+            return set()
+        return {id for (id,) in self.db.execute("SELECT id FROM events WHERE id IN carray(?)", (texts(wanted),))}
 
     def _delete_between(self, low: str, high: str, gone: Counter[str]) -> None:
         """Delete all whose event's code lies between, and note it in the ledger."""

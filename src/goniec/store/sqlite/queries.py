@@ -35,7 +35,8 @@ from goniec.ports import (
     Subject,
     Sum,
 )
-from goniec.store.sqlite import contact_lists, delivery_lists, ledger, lists, rows, setup, sums, users
+from goniec.store import rows
+from goniec.store.sqlite import contact_lists, delivery_lists, ledger, lists, setup, sums, users
 from goniec.store.sqlite.chain import heads, resolved, walk
 from goniec.store.sqlite.readers import Readers
 from goniec.store.sqlite.sql import fetch, texts

@@ -10,8 +10,8 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 import apsw
 
 from goniec.ports import Unavailable
+from goniec.store.answering import answer
 from goniec.store.sqlite import connect
-from goniec.store.sqlite.answering import answer
 from goniec.store.sqlite.failures import EXPECTED, unavailable
 
 P = ParamSpec("P")

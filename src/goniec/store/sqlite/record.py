@@ -14,10 +14,12 @@ from goniec.core.ids import event_of, time_of
 from goniec.core.model import Ancestor, Contact, Delivery, Event, Run, Status
 from goniec.core.times import Millis
 from goniec.ports import Changes, Dedup, Remembered
-from goniec.store.sqlite import rows, search
-from goniec.store.sqlite.seeking import AHEAD
+from goniec.store import rows
+from goniec.store.ledger import BY_STATUS
+from goniec.store.seeking import AHEAD
+from goniec.store.sqlite import search
 from goniec.store.sqlite.sql import ManyRows, blobs, insert, texts
-from goniec.store.sqlite.transaction import BY_STATUS, Transaction
+from goniec.store.sqlite.transaction import Transaction
 
 _CLAIM_DEDUP: Final = insert("dedup", "key, digest, event_id, at", "ON CONFLICT (key) DO NOTHING")
 _CLAIM_KEYS: Final = insert("identity_keys", "key, contact_id", "ON CONFLICT (key) DO NOTHING")

@@ -8,14 +8,14 @@ from msgspec.structs import replace
 from goniec.core.endpoint import Pause
 from goniec.core.times import Millis
 from goniec.store import Refused
+from goniec.store.pruning import Reach
 from goniec.store.sqlite import connect
+from goniec.store.sqlite.driving import drive
 from goniec.store.sqlite.failures import EXPECTED, unavailable
 from goniec.store.sqlite.files import Erasures, Lock, beside, refuse_network, sync_folder
 from goniec.store.sqlite.keeper import WIPING
 from goniec.store.sqlite.migrate import check, copy_to, migrate, version
-from goniec.store.sqlite.prune import Reach
 from goniec.store.sqlite.tx import SqliteTx
-from goniec.store.sqlite.writer import drive
 
 
 def restore(backup: Path, target: Path, now: Millis) -> int:

@@ -4,41 +4,22 @@ The functions read, for transactions and queries alike; `SetupTx` is the writing
 decides or sends notices a change by the setup version, which each write of a rule, endpoint or funnel raises.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeVar
-
 import apsw
-import msgspec
-from msgspec.structs import replace
 
 from goniec.core.endpoint import Endpoint
 from goniec.core.model import ApiKey, Funnel
 from goniec.core.rules import Rule
 from goniec.core.times import Millis
-from goniec.store.sqlite.rows import decode_endpoint, decode_funnel, decode_key, decode_rule, decode_user, encode
+from goniec.store.documents import DECODERS, endpoint_of_row, identity, read, readable, rule_of_row, why_unreadable
+from goniec.store.rows import decode_funnel, decode_key, decode_rule, encode
+from goniec.store.sqlite.sql import fetch
 from goniec.store.sqlite.transaction import Transaction
-
-T = TypeVar("T")
-
-_BROKEN: Final = (msgspec.DecodeError, ValueError, RecursionError)
-"""What reading a document may raise that this version did not write, or that was damaged."""
-
-_DECODERS: Final[dict[str, Callable[[bytes], object]]] = {
-    "rules": decode_rule,
-    "endpoints": decode_endpoint,
-    "funnels": decode_funnel,
-    "api_keys": decode_key,
-    "users": decode_user,
-}
-
-UNREADABLE: Final = "(unreadable rule)"
-"""The name of a rule whose row cannot be read."""
 
 
 def rules(db: apsw.Connection) -> list[Rule]:
     """All rules, in the order in which they are applied; one that cannot be read stands there inactive."""
     found = db.execute("SELECT id, position, doc FROM rules ORDER BY position, id")
-    return [_rule(id, position, doc) for id, position, doc in found]
+    return [rule_of_row(id, position, doc) for id, position, doc in found]
 
 
 def rules_unless(db: apsw.Connection, known: int) -> tuple[int, list[Rule] | None]:
@@ -56,83 +37,50 @@ def setup_version(db: apsw.Connection) -> int:
 def rule(db: apsw.Connection, rule_id: str) -> Rule | None:
     """One rule, as `rules` gives it."""
     row = db.execute("SELECT id, position, doc FROM rules WHERE id = ?", (rule_id,)).fetchone()
-    return None if row is None else _rule(*row)
+    return None if row is None else rule_of_row(*row)
 
 
 def rule_version(db: apsw.Connection, rule_id: str, version: int) -> Rule | None:
     """A rule as it was in a version; also of a rule that has been deleted."""
     sql = "SELECT doc FROM rule_versions WHERE rule_id = ? AND version = ?"
     row = db.execute(sql, (rule_id, version)).fetchone()
-    return None if row is None else _read(decode_rule, row[0])
+    return None if row is None else read(decode_rule, row[0])
 
 
 def endpoints(db: apsw.Connection) -> list[Endpoint]:
     """All endpoints. One that cannot be read is left out: nothing can be sent to it, and `unreadable` tells of it."""
-    found = (_endpoint(*row) for row in db.execute("SELECT held_until, doc FROM endpoints ORDER BY id"))
+    found = (endpoint_of_row(*row) for row in db.execute("SELECT held_until, doc FROM endpoints ORDER BY id"))
     return [endpoint for endpoint in found if endpoint is not None]
 
 
 def endpoint(db: apsw.Connection, endpoint_id: str) -> Endpoint | None:
     """One endpoint, as `endpoints` gives it."""
     row = db.execute("SELECT held_until, doc FROM endpoints WHERE id = ?", (endpoint_id,)).fetchone()
-    return None if row is None else _endpoint(*row)
+    return None if row is None else endpoint_of_row(*row)
 
 
 def funnels(db: apsw.Connection) -> list[Funnel]:
     """All funnels that can be read, in the order of their ids."""
-    return _readable(decode_funnel, db.execute("SELECT doc FROM funnels ORDER BY id"))
+    return readable(decode_funnel, fetch(db, "SELECT doc FROM funnels ORDER BY id"))
 
 
 def keys(db: apsw.Connection) -> list[ApiKey]:
     """All API keys that can be read, revoked ones too."""
-    return _readable(decode_key, db.execute("SELECT doc FROM api_keys ORDER BY id"))
+    return readable(decode_key, fetch(db, "SELECT doc FROM api_keys ORDER BY id"))
 
 
 def key(db: apsw.Connection, digest: bytes) -> ApiKey | None:
     """The API key with this SHA-256."""
     row = db.execute("SELECT doc FROM api_keys WHERE digest = ?", (digest,)).fetchone()
-    return None if row is None else _read(decode_key, row[0])
+    return None if row is None else read(decode_key, row[0])
 
 
 def unreadable(db: apsw.Connection) -> list[str]:
     """What of the setup cannot be read, with the reason, for `doctor`."""
     found = []
-    for table, decode in _DECODERS.items():
-        for id, doc in db.execute(f"SELECT id, doc FROM {table} ORDER BY id"):
-            try:
-                decode(doc)
-            except _BROKEN as error:
-                found.append(f"{table}, {id}: {error}")
+    for table in DECODERS:
+        found += why_unreadable(table, fetch(db, f"SELECT id, doc FROM {table} ORDER BY id"))
     return found
-
-
-def _rule(id: str, position: int, doc: bytes) -> Rule:
-    found = _read(decode_rule, doc)
-    if found is None:
-        name = f"{UNREADABLE} {id}"
-        found = Rule(id=id, version=0, name=name, position=position, triggers=(), created_at=0, updated_at=0)
-    return found
-
-
-def _endpoint(held_until: Millis | None, doc: bytes) -> Endpoint | None:
-    found = _read(decode_endpoint, doc)
-    return None if found is None else replace(found, held_until=held_until)
-
-
-def _read(decode: Callable[[bytes], T], doc: bytes) -> T | None:
-    try:
-        return decode(doc)
-    except _BROKEN:
-        return None
-
-
-def _readable(decode: Callable[[bytes], T], found: Iterable[Any]) -> list[T]:
-    return [one for (doc,) in found if (one := _read(decode, doc)) is not None]
-
-
-def identity(url: str, username: str | None) -> str:
-    """What makes two endpoints one; no user name and an empty one are two."""
-    return encode([url, username]).decode()
 
 
 class SetupTx(Transaction):
@@ -178,7 +126,7 @@ class SetupTx(Transaction):
     async def endpoint_of(self, url: str, username: str | None) -> Endpoint | None:
         sql = "SELECT held_until, doc FROM endpoints WHERE identity = ?"
         row = self.db.execute(sql, (identity(url, username),)).fetchone()
-        return None if row is None else _endpoint(*row)
+        return None if row is None else endpoint_of_row(*row)
 
     async def put_endpoint(self, endpoint: Endpoint) -> None:
         self.db.execute(

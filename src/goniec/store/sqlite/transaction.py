@@ -1,15 +1,15 @@
 """What all rooms of a transaction share: the writer's connection and what its end adds to the ledger."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import apsw
 
-from goniec.core.model import Contact, Status
 from goniec.store.sqlite.sql import insert
-from goniec.store.sqlite.sums import Tally
+from goniec.store.sqlite.sums import add
+from goniec.store.tally import Tally
 
-BY_STATUS: Final = {status.value: f"deliveries.{status.value}" for status in Status}
-"""The ledger's name for the deliveries in a status."""
+if TYPE_CHECKING:
+    from goniec.core.model import Contact
 
 _ADD: Final = insert("totals", "name, value", "ON CONFLICT (name) DO UPDATE SET value = value + excluded.value")
 
@@ -39,4 +39,4 @@ class Transaction:
         if rows:
             _ADD.run(self.db, rows)
         self._counts.clear()
-        self.tally.write(self.db)
+        add(self.db, self.tally)

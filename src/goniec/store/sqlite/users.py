@@ -7,7 +7,7 @@ stranger become the first administrator.
 import apsw
 
 from goniec.core.model import Session, User
-from goniec.store.sqlite.rows import decode_session, decode_user, encode
+from goniec.store.rows import decode_session, decode_user, encode
 from goniec.store.sqlite.transaction import Transaction
 
 

@@ -15,11 +15,12 @@ from typing import Any, Final, TypeVar
 import apsw
 
 from goniec.ports import Tx, Unavailable
-from goniec.store.sqlite.answering import answer
+from goniec.store.answering import answer
+from goniec.store.pruning import Reach
+from goniec.store.sqlite.driving import drive
 from goniec.store.sqlite.failures import EXPECTED, unavailable
 from goniec.store.sqlite.files import Erasures
 from goniec.store.sqlite.keeper import Keeper
-from goniec.store.sqlite.prune import Reach
 from goniec.store.sqlite.tx import SqliteTx
 
 T = TypeVar("T")
@@ -148,20 +149,3 @@ class _Job:
     def __init__(self, work: Callable[[Tx], Awaitable[Any]], done: "asyncio.Future[Any]") -> None:
         self.work = work
         self.done = done
-
-
-def drive(work: Awaitable[T]) -> T:
-    """Run what never waits to its end.
-
-    Raises:
-        RuntimeError: it waited for something else than the transaction.
-
-    """
-    steps = work.__await__()
-    try:
-        next(steps)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-    steps.close()
-    raise RuntimeError("a transaction's work may await nothing but the transaction")

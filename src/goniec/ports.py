@@ -9,6 +9,7 @@ from typing import Final, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
+from goniec.core.breaker import Breaker
 from goniec.core.endpoint import Endpoint
 from goniec.core.model import (
     Ancestor,
@@ -283,6 +284,10 @@ class Tx(Protocol):
         """Keep a Retry-After across restarts; no new version of the endpoint."""
         ...
 
+    async def keep_breaker(self, endpoint_id: str, breaker: Breaker) -> None:
+        """Keep how an endpoint is doing across restarts; no new version of the endpoint."""
+        ...
+
     async def funnels(self) -> list[Funnel]: ...
     async def put_funnel(self, funnel: Funnel) -> None: ...
     async def delete_funnel(self, funnel_id: str) -> None: ...
@@ -395,6 +400,13 @@ class Tx(Protocol):
 
         The same id and bytes, outside any lane, with the whole schedule before it, marked as `resend`. A pending one
         only becomes due, where it stands; an erased one stays as it is. None: no such delivery.
+        """
+        ...
+
+    async def hurry(self, endpoint_id: str, now: Millis, limit: int) -> bool:
+        """Make an endpoint's deliveries that were put off due now, at most `limit`, the soonest first.
+
+        Says whether more are put off.
         """
         ...
 

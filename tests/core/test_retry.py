@@ -250,16 +250,19 @@ class TestPolicy:
             "schedule": [1, 2],
             "timeout": 15.0,
             "connectTimeout": 5.0,
+            "rate": None,
             "concurrency": 16,
             "order": True,
             "orderHold": 1800,
+            "breaker": True,
             "tellErasure": False,
         }
 
     @pytest.mark.parametrize(
         "policy",
         [Policy(), Policy(()), Policy((1,) * 50), Policy((7 * 86_400,)), Policy(timeout=1, connect_timeout=30),
-         Policy(timeout=30), Policy(concurrency=1), Policy(order=False), Policy(order_hold=0)],
+         Policy(timeout=30), Policy(concurrency=1), Policy(order=False), Policy(order_hold=0),
+         Policy(rate=0.5), Policy(breaker=False)],
     )  # fmt: skip
     def test_comes_back_as_it_was_written(self, policy: Policy) -> None:
         assert msgspec.json.decode(msgspec.json.encode(policy), type=Policy) == policy
@@ -277,6 +280,10 @@ class TestPolicy:
             ({"connectTimeout": 30.5}, "connectTimeout"),
             ({"concurrency": 0}, "concurrency"),
             ({"concurrency": 1_001}, "concurrency"),
+            ({"rate": 0}, "rate"),
+            ({"rate": -1}, "rate"),
+            ({"rate": 10_001}, "rate"),
+            ({"breaker": "no"}, "breaker"),
             ({"orderHold": -1}, "orderHold"),
             ({"orderHold": 31 * 86_400}, "orderHold"),
             ({"orderhold": 5}, "orderhold"),
@@ -290,3 +297,7 @@ class TestPolicy:
     def test_not_a_number_is_no_timeout(self) -> None:
         with pytest.raises(ValueError, match="timeout"):
             Policy(timeout=math.nan)
+
+    def test_not_a_number_is_no_rate(self) -> None:
+        with pytest.raises(ValueError, match="rate"):
+            Policy(rate=math.nan)

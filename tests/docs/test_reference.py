@@ -21,8 +21,9 @@ from goniec.core.times import DAY, HOUR
 from goniec.core.wire import Credentials, headers
 from goniec.flow import gate
 from goniec.flow.batch import CONTACT_BYTES
-from goniec.flow.deliver import FLYING, MEMORY, MEMORY_EACH
+from goniec.flow.deliver import FLYING, MEMORY
 from goniec.flow.ingest import CHANGES_LIMIT, EVENTS_LIMIT
+from goniec.flow.outbox import HELD_MOST, HELD_SURE
 from goniec.flow.record import WAITING_BYTES, WAITING_CALLS
 from goniec.flow.users import IDLE, IDLE_REMEMBERED, LIFE, LIFE_REMEMBERED, PASSWORD_MAX, PASSWORD_MIN
 from goniec.send.transfer import BODY_KEPT, READ_MAX
@@ -144,7 +145,8 @@ def test_the_usual_kinds_are_told() -> None:
 def test_limits_are_those_of_the_code() -> None:
     text = " ".join((DOCS / "limits.md").read_text().split())
     for said in (
-        f"At most {MEMORY:,} deliveries are held in memory ({MEMORY_EACH:,} for one endpoint) and {FLYING:,} requests",
+        f"About {MEMORY:,} deliveries are held in memory (at most {HELD_MOST:,} for one endpoint, {HELD_SURE} for a slow one)",
+        f"about {FLYING:,} requests are under way",
         f"{READ_MAX // 1024} KiB of an answer are read, {BODY_KEPT // 1024} KiB kept",
         f"`Retry-After` counts up to {RETRY_AFTER_CAP // 3600} h",
         f"a depth of {DEPTH_MAX}",

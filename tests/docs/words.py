@@ -103,9 +103,11 @@ POLICY: Final = {
     "schedule": "the waits before the second and each further attempt: at most 50 of 1 s to 7 days; `[]` is one attempt",
     "timeout": "for an attempt, to the last byte: 1 to 30",
     "connectTimeout": "for the connection and TLS: 1 to 30",
+    "rate": "requests that start in a second: 0.001 to 10000; null: no limit",
     "concurrency": "requests under way at a time: 1 to 1000",
     "order": "a contact's deliveries one after the other",
     "orderHold": "after how long one that fails steps aside: up to 30 days; 0: never for that reason",
+    "breaker": "leave it alone but for single probes while it fails again and again",
     "tellErasure": "tell this endpoint when a contact is erased that it had been told about",
 }
 

@@ -12,7 +12,7 @@ from goniec.core.endpoint import Endpoint, Pause
 from goniec.core.model import Delivery, Failure, Status
 from goniec.core.signing import verify
 from goniec.core.times import DAY, HOUR, MINUTE, SECOND
-from goniec.flow import deliver
+from goniec.flow import deliver, outbox
 from goniec.ports import Answer, Outgoing, Page, RunFilter, Tx, Unavailable
 from tests.core.build import NOW, happened
 from tests.flow.workshop import SECRET, Workshop, email, failing, held, ok
@@ -282,7 +282,7 @@ class TestMemory:
         self, shop: Workshop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(deliver, "MEMORY", 5)
-        monkeypatch.setattr(deliver, "MEMORY_EACH", 3)
+        monkeypatch.setattr(outbox, "HELD_SURE", 3)
         await shop.poll()
         await shop.rule()
         gate = asyncio.Event()
@@ -317,7 +317,39 @@ class TestMemory:
         await asyncio.sleep(0.02)
         gate.set()
         await shop.settle()
-        assert (shop.sender.most, len(shop.sender.sent)) == (2, 8)
+        # two of the one, and the one that the other is sure of
+        assert (shop.sender.most, len(shop.sender.sent)) == (3, 8)
+
+    async def test_nobody_waits_for_the_requests_of_others(
+        self, shop: Workshop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(deliver, "FLYING", 1)
+        await shop.endpoint("end_2")
+        await shop.poll()
+        await shop.rule()
+        await shop.rule(
+            "rul_2", triggers=[{"type": "form.submitted"}], actions=[{"type": "webhook", "endpointId": "end_2"}]
+        )
+        gate = asyncio.Event()
+        shop.sender.script = held(gate)
+        await shop.record(visit(), visit("ola@x.pl"))
+        await shop.until(lambda: shop.sender.flying == 1)
+        await shop.record(email("ewa@x.pl", happenings=(happened("form.submitted", form="f"),)))
+        await shop.until(lambda: shop.sender.flying == 2)
+        gate.set()
+        await shop.settle()
+        assert len(shop.sender.sent) == 3
+
+    async def test_a_slow_endpoint_holds_few(self, shop: Workshop) -> None:
+        await shop.poll()
+        await shop.rule()
+        gate = asyncio.Event()
+        shop.sender.script = held(gate)
+        await shop.record(*(visit(f"k{n}@x.pl") for n in range(100)))
+        await shop.until(lambda: shop.sender.flying == 16)
+        assert shop.deliverer.in_memory == outbox.HELD_SURE
+        gate.set()
+        await shop.until(lambda: len(shop.sender.sent) == 100)
 
 
 class TestResendAndCancel:

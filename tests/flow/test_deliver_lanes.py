@@ -6,7 +6,7 @@ import pytest
 
 from goniec.core.decide import Call
 from goniec.core.model import Status
-from goniec.flow import deliver
+from goniec.flow import outbox
 from tests.core.build import happened
 from tests.flow.workshop import Workshop, email, failing, held, ok
 
@@ -48,7 +48,7 @@ async def test_what_finds_room_again_does_not_overtake_what_found_none(
     await shop.record(visit())
     await shop.until(lambda: shop.sender.flying == 1)
     with monkeypatch.context() as small:
-        small.setattr(deliver, "MEMORY_EACH", 1)
+        small.setattr(outbox, "HELD_SURE", 1)
         await shop.record(visit())
     await shop.record(visit())
     gate.set()

@@ -165,6 +165,14 @@ class Workshop:
         assert not isinstance(results, Remembered)
         return results
 
+    async def restart(self) -> None:
+        """End the sender and begin with a fresh one, which knows what the store knows."""
+        self.deliverer.stop()
+        await self.parts[1]
+        self.deliverer = self.new_deliverer()
+        self.parts[1] = asyncio.create_task(self.deliverer.run())
+        await asyncio.sleep(0)
+
     async def settle(self) -> None:
         """Wait until nothing is held in memory any more."""
         for _ in range(5_000):
@@ -233,7 +241,7 @@ async def workshop(folder: Path) -> AsyncIterator[Workshop]:
     finally:
         shop.sender.script = ok
         shop.deliverer.stop()
-        await asyncio.wait_for(delivering, 10)
+        await asyncio.wait_for(shop.parts[1], 10)
         shop.recorder.stop()
         await asyncio.wait_for(recording, 10)
         await store.close()

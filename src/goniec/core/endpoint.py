@@ -4,6 +4,7 @@ import enum
 
 from msgspec import Struct
 
+from goniec.core.breaker import CLOSED, Breaker
 from goniec.core.retry import Policy
 from goniec.core.times import Millis
 
@@ -13,6 +14,7 @@ class Pause(enum.StrEnum):
 
     BY_HAND = "byHand"
     GONE = "gone"
+    FAILING = "failing"
     RESTORED = "restored"
 
 
@@ -28,7 +30,8 @@ class Endpoint(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A URL and a Basic user (their pair is its identity) with credentials and delivery policy.
 
     `password`, `secret` and secret headers are sealed with the endpoint's id as associated data; only the sender opens
-    them. `held_until` is what a Retry-After asked for; `previous_secret` signs beside `secret` until `previous_until`.
+    them. `held_until` is what a Retry-After asked for, `breaker` how it was doing when that was last noted; neither
+    belongs to a version. `previous_secret` signs beside `secret` until `previous_until`.
     """
 
     id: str
@@ -46,6 +49,7 @@ class Endpoint(Struct, frozen=True, kw_only=True, omit_defaults=True):
     paused: Pause | None = None
     paused_at: Millis | None = None
     held_until: Millis | None = None
+    breaker: Breaker = CLOSED
 
     @property
     def host(self) -> str:

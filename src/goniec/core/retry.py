@@ -1,11 +1,8 @@
 """What comes after an attempt: nothing more, the next one and when, or the end.
 
 The deliver flow calls `after` with the outcome of every attempt and does what the decision says; it decides nothing
-itself. Time and chance are arguments, so a schedule of three days is tested in no time.
-
-Of an endpoint's policy, the rate, the breaker with its probes and the transport's own settings
-(CA, client certificate) have their place in `Policy` and come with the code that keeps them; the breaker will be a fold
-over the same outcomes, in a room beside this one.
+itself. Time and chance are arguments, so a schedule of three days is tested in no time. The breaker, a fold over the
+same outcomes, is in a room beside this one.
 """
 
 import math
@@ -40,6 +37,8 @@ _STEP_MAX: Final = 7 * 86_400
 _TIMEOUT_MAX: Final = 30
 _CONCURRENCY_MAX: Final = 1_000
 _HOLD_MAX: Final = 30 * 86_400
+_RATE_MIN: Final = 0.001
+_RATE_MAX: Final = 10_000
 
 _SHORT_YEAR: Final = len("94")
 _SECONDS: Final = re.compile(r"\d{1,400}", re.ASCII)
@@ -60,10 +59,11 @@ class Policy(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """How an endpoint wants to be told.
 
     `schedule` are the waits before the second and each further attempt, in seconds, so k of them make k + 1 attempts.
-    `timeout` bounds an attempt to its last byte and `connect_timeout` its connecting, in seconds; `concurrency` the
-    requests under way at a time. With `order`, the deliveries of one contact go one after the other, and one that has
-    failed for `order_hold` seconds steps aside (0: never). `tell_erasure` asks to be told when a contact is erased that
-    it had been told about.
+    `timeout` bounds an attempt to its last byte and `connect_timeout` its connecting, in seconds; `rate` the requests
+    that start in a second (None: no limit), `concurrency` those under way at a time. With `order`, the deliveries of
+    one contact go one after the other, and one that has failed for `order_hold` seconds steps aside (0: never). With
+    `breaker`, an endpoint that fails is left alone but for single probes. `tell_erasure` asks to be told when a contact
+    is erased that it had been told about.
 
     Raises:
         ValueError: a value that makes no sense; it names the field as it stands in JSON.
@@ -72,9 +72,11 @@ class Policy(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     schedule: tuple[int, ...] = (5, 60, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
     timeout: float = 15.0
     connect_timeout: float = 5.0
+    rate: float | None = None
     concurrency: int = 16
     order: bool = True
     order_hold: int = 1_800
+    breaker: bool = True
     tell_erasure: bool = False
 
     def __post_init__(self) -> None:
@@ -87,6 +89,8 @@ class Policy(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
             raise ValueError(f"timeout goes from 1 to {_TIMEOUT_MAX} seconds")
         if not 1 <= self.connect_timeout <= _TIMEOUT_MAX:
             raise ValueError(f"connectTimeout goes from 1 to {_TIMEOUT_MAX} seconds")
+        if self.rate is not None and not _RATE_MIN <= self.rate <= _RATE_MAX:
+            raise ValueError(f"rate goes from {_RATE_MIN} to {_RATE_MAX} requests a second; null is no limit")
         if not 1 <= self.concurrency <= _CONCURRENCY_MAX:
             raise ValueError(f"concurrency goes from 1 to {_CONCURRENCY_MAX}")
         if not 0 <= self.order_hold <= _HOLD_MAX:
@@ -109,7 +113,8 @@ class Tried(Struct, frozen=True):
 class Outcome(Struct, frozen=True):
     """What came of one attempt: when it started, why it failed (None: delivered), and the answer if there was one.
 
-    `fresh` says that it had a new connection, `retry_after` is that header as it came.
+    `fresh` says that it had a new connection, `retry_after` is that header as it came. `uncounted` says that the
+    failure uses up nothing, for the breaker is open: the delivery stays due when it was, at that time.
     """
 
     started: Millis
@@ -117,6 +122,7 @@ class Outcome(Struct, frozen=True):
     status: int | None = None
     retry_after: str | None = None
     fresh: bool = False
+    uncounted: Millis | None = None
 
 
 class Delivered(Struct, frozen=True, tag=True):
@@ -162,8 +168,8 @@ def after(policy: Policy, tried: Tried, outcome: Outcome, now: Millis, jitter: f
     `jitter` is a random number in [-1, 1]. `endpoint_works` says that the endpoint takes other deliveries: only then
     can the fault be this one's, and leaving its lane help the others.
 
-    Two failures use up nothing of the schedule. A pooled connection that had died while idle says nothing about the
-    endpoint: it is tried again at once on a new one, where it cannot happen twice. And a 410 is the end for the
+    Two failures never use up anything of the schedule. A pooled connection that had died while idle says nothing about
+    the endpoint: it is tried again at once on a new one, where it cannot happen twice. And a 410 is the end for the
     endpoint (RFC 9110, section 15.5.11) but not for what waits for it.
     """
     tried = _noted(tried, outcome)
@@ -174,6 +180,9 @@ def after(policy: Policy, tried: Tried, outcome: Outcome, now: Millis, jitter: f
             return Gone(tried, now)
         case Failure.STALE if not outcome.fresh:
             return RetryAt(tried, now, fresh=True)
+        case _ if outcome.uncounted is not None:
+            hint = _hint(outcome, now)
+            return RetryAt(tried, outcome.uncounted, None if hint is None else now + hint * SECOND)
         case _:
             return _next_step(policy, _counted(tried), outcome, now, jitter, endpoint_works=endpoint_works)
 

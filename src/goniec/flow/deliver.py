@@ -2,41 +2,49 @@
 
 Runs on the sender's own loop. Fresh deliveries are handed over by `record` without a query; whatever does not fit here,
 waits for a retry or was left by a dead process is in the queue table, and is claimed from there when due. One
-endpoint's trouble stays its own: each has its own queue, concurrency and lanes, and what is in memory is bounded.
-Leases for many workers, rate, breaker and probes will stand between an outbox and its requests.
+endpoint's trouble stays its own: each has its own queue, rate, concurrency, breaker and lanes, what is in memory is
+bounded, and of that a slow one has little.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from msgspec.structs import replace
 
+from goniec.core.breaker import CLOSED, Breaker, at_fault, in_force, judged
 from goniec.core.endpoint import Endpoint, Pause
 from goniec.core.model import Attempt, Delivery, Failure, Status
-from goniec.core.retry import Delivered, GiveUp, Gone, Next, Outcome, RetryAt, Tried, after
-from goniec.core.times import Millis
+from goniec.core.retry import Delivered, GiveUp, Gone, Next, Outcome, Policy, RetryAt, Tried, after
+from goniec.core.times import MINUTE, Millis
 from goniec.core.wire import Credentials, headers
+from goniec.flow.attempt import line, made, moved
 from goniec.flow.credentials import unsealed
 from goniec.flow.outbox import Outbox
 from goniec.observe import counters, log
 from goniec.ports import Answer, Clock, Dice, Finished, Outgoing, Sender, Store, Tx, Unavailable, Vault
 
 MEMORY: Final = 4_000
-"""How many deliveries are held in memory at most, over all endpoints; the rest waits in the table."""
+"""How many deliveries are held in memory, over all endpoints, before each has to do with the few that it is sure of."""
 
-MEMORY_EACH: Final = 1_000
-"""How many of them may be one endpoint's."""
-
-FLYING: Final = 1_000
-"""How many requests are under way at most, over all endpoints."""
+FLYING: Final = 2_000
+"""How many requests are under way, over all endpoints, before each has to do with a single one."""
 
 POLL_SECONDS: Final = 1.0
 """How often the table is asked for what has become due."""
 
 CLAIM_SECONDS: Final = 0.02
 """The least time between two claims."""
+
+NOTE_AFTER: Final = 10 * MINUTE
+"""From when on it is written down that an endpoint fails, for the day on which it has failed for too long."""
+
+HURRY: Final = 5_000
+"""How many deliveries are made due in one transaction when an endpoint is back."""
+
+EVER: Final[Millis] = 2**62
+"""Later than anything that is due: a probe takes what comes first, whenever that may be."""
 
 Finish = Callable[[Sequence[Finished], Callable[[list[Delivery]], None]], None]
 """Hands results to `record` and calls back, on this loop, with the deliveries as they stand after the commit."""
@@ -169,12 +177,12 @@ class Deliverer:
             box = self._boxes[endpoint_id] = Outbox(endpoint_id)
         return box
 
-    def _put(self, box: Outbox, delivery: Delivery, *, claimed: bool = False) -> bool:
+    def _put(self, box: Outbox, delivery: Delivery, *, claimed: bool = False, probe: bool = False) -> bool:
         """Hold a delivery in memory; False when it stays in the table only."""
         if delivery.id in self._known:
             return True
-        full = len(self._known) >= MEMORY or box.held >= MEMORY_EACH
-        if self._stopping or full or not box.open(self._clock.now()) or not box.enter(delivery, claimed=claimed):
+        shut = self._stopping or self._room(box) <= 0 or not box.open(self._clock.now(), probe=probe)
+        if shut or not box.enter(delivery, claimed=claimed):
             box.leave_out(delivery)
             if box.endpoint is None:
                 self._wake.set()
@@ -212,19 +220,30 @@ class Deliverer:
         if box.endpoint is None:
             await self._open(box)
         now = self._clock.now()
-        room = min(MEMORY - len(self._known), MEMORY_EACH - box.held)
-        if self._stopping or not box.open(now) or room <= 0:
+        if self._stopping:
             return
-        box.more = False
+        if box.breaker.open:
+            box.more = True
+            if box.may_probe(now):
+                await self._fetch(box, EVER, 1, probe=True)
+        elif (room := self._room(box)) > 0 and box.open(now):
+            await self._fetch(box, now, room, probe=False)
+
+    def _room(self, box: Outbox) -> int:
+        return box.room(crowded=len(self._known) >= MEMORY)
+
+    async def _fetch(self, box: Outbox, due: Millis, room: int, *, probe: bool) -> None:
+        """Take what is due by then into memory, and let it go."""
+        box.more = probe
         self._settled = set()  # what is written while the query runs may still be in its answer
         try:
-            rows = await self._store.queries.due(box.id, now, room)
+            rows = await self._store.queries.due(box.id, due, room)
             settled = self._settled
         finally:
             self._settled = None
         for delivery in rows:
             if delivery.id not in settled and not (box.laned(delivery) and delivery.contact_id in box.lanes):
-                self._put(box, delivery, claimed=True)
+                self._put(box, delivery, claimed=True, probe=probe)
         box.more = box.more or len(rows) >= room
         self._pump(box)
 
@@ -237,6 +256,9 @@ class Deliverer:
         box.endpoint = endpoint
         box.host = endpoint.host
         box.held_until = max(box.held_until, endpoint.held_until or 0)
+        if not box.keeping and endpoint.breaker != box.kept:  # it was told so by somebody else, or before a restart
+            box.breaker = box.kept = endpoint.breaker
+        box.breaker = in_force(box.breaker, endpoint.policy)
         try:
             box.credentials = unsealed(endpoint, self._vault)
         except ValueError as error:
@@ -248,20 +270,38 @@ class Deliverer:
     def _pump(self, box: Outbox) -> None:
         """Start as many requests as the endpoint takes."""
         while box.ready and box.endpoint is not None and box.flying < box.endpoint.policy.concurrency:
-            if self._flying >= FLYING:
+            if self._flying >= FLYING and box.flying:
                 self._starved[box.id] = box
+                return
+            if not self._turn(box):
                 return
             box.flying += 1
             self._flying += 1
-            task = asyncio.get_running_loop().create_task(self._work(box))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._task(self._work(box))
+
+    def _turn(self, box: Outbox) -> bool:
+        """Take the next turn that the endpoint's rate gives; False: there is none now, a timer waits for it."""
+        mono = self._clock.monotonic()
+        wait = box.wait(mono)
+        if wait <= 0:
+            box.start(mono)
+            return True
+        if not box.alarm:
+            box.alarm = True
+            asyncio.get_running_loop().call_later(wait, self._ring, box)
+        return False
+
+    def _ring(self, box: Outbox) -> None:
+        box.alarm = False
+        self._pump(box)
 
     async def _work(self, box: Outbox) -> None:
         """Send one delivery after the other while there are some: one of an endpoint's concurrent hands."""
         try:
             while box.ready and not self._stopping and box.endpoint is not None and box.credentials is not None:
                 await self._see_through(box, box.endpoint, box.credentials, box.ready.popleft())
+                if box.ready and not self._turn(box):
+                    break
         finally:
             box.flying -= 1
             self._flying -= 1
@@ -269,6 +309,11 @@ class Deliverer:
                 self._pump(self._starved.pop(next(iter(self._starved))))
             if box.more:
                 self._wake.set()
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _see_through(self, box: Outbox, endpoint: Endpoint, credentials: Credentials, delivery: Delivery) -> None:
         """Attempt a delivery (twice when a kept-alive connection turns out dead) and plan what follows."""
@@ -278,18 +323,20 @@ class Deliverer:
             started = self._clock.now()
             answer = await self._send(endpoint, credentials, delivery, started, fresh=fresh)
             tried = Tried(delivery.counted, delivery.refusals, delivery.first_at, delivery.aside)
-            outcome = Outcome(started, answer.failure, answer.status, answer.retry_after, fresh)
-            works = box.last_success >= (delivery.first_at or started)
+            attempt = made(delivery, answer, started)
             now = self._clock.now()
+            spared = (delivery.due_at or now) if box.breaker.open and at_fault(attempt) else None
+            outcome = Outcome(started, answer.failure, answer.status, answer.retry_after, fresh, spared)
+            works = box.last_success >= (delivery.first_at or started)
             following = after(endpoint.policy, tried, outcome, now, self._dice.jitter(), endpoint_works=works)
-            attempt = _attempt(delivery, answer, started)
-            delivery = _moved(delivery, following, attempt)
+            delivery = moved(delivery, following, attempt)
             self._result(box, Finished(delivery, attempt), laned=laned)
             counters.attempt(attempt.failure or "delivered", now - delivery.created_at if attempt.number == 1 else None)
             if isinstance(following, RetryAt) and following.fresh and not self._stopping:
                 fresh = True
                 continue
             self._heed(box, following, now)
+            self._judge(box, endpoint.policy, attempt, now)
             if laned:
                 self._advance(box, delivery)
             self._release(box, delivery)
@@ -310,7 +357,7 @@ class Deliverer:
     async def _attempt_once(self, endpoint: Endpoint, delivery: Delivery) -> Attempt:
         started = self._clock.now()
         answer = await self._send(endpoint, unsealed(endpoint, self._vault), delivery, started, fresh=False)
-        return _attempt(delivery, answer, started)
+        return made(delivery, answer, started)
 
     def _heed(self, box: Outbox, following: Next, now: Millis) -> None:
         """Keep to what the receiver asked for."""
@@ -318,7 +365,7 @@ class Deliverer:
             case Delivered():
                 box.last_success = now
             case Gone():
-                self._pause(box)
+                self._pause(box, Pause.GONE)
             case GiveUp(endpoint_held_until=until) | RetryAt(endpoint_held_until=until):
                 if until is not None:
                     self._hold(box, until)
@@ -336,19 +383,57 @@ class Deliverer:
     def _hold(self, box: Outbox, until: Millis) -> None:
         box.held_until = max(box.held_until, until)
         self._drop(box)
-        self._later(lambda tx: tx.hold_endpoint(box.id, until))
+        self._task(self._insist(lambda tx: tx.hold_endpoint(box.id, until)))
 
-    def _pause(self, box: Outbox) -> None:
-        """The receiver says that it is gone: nothing more is sent until a person resumes it."""
+    def _pause(self, box: Outbox, why: Pause) -> None:
+        """Nothing more is sent until a person resumes it."""
         now = self._clock.now()
-        box.endpoint = box.endpoint and replace(box.endpoint, paused=Pause.GONE)
+        box.endpoint = box.endpoint and replace(box.endpoint, paused=why)
         self._drop(box)
-        self._later(partial(_paused, box.id, now))
+        self._task(self._insist(partial(_paused, box.id, why, now)))
+        log.warning("endpoint.paused", endpoint=box.id, host=box.host, why=why)
 
-    def _later(self, work: Callable[[Tx], Awaitable[None]]) -> None:
-        task = asyncio.get_running_loop().create_task(self._insist(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    # the breaker
+
+    def _judge(self, box: Outbox, policy: Policy, attempt: Attempt, now: Millis) -> None:
+        """Fold an attempt into the endpoint's breaker, and do what follows from it."""
+        box.done(self._clock.monotonic())
+        was = box.breaker
+        if attempt.failure is None and was is CLOSED:
+            return
+        probe = was.opened_at is not None and attempt.at >= was.opened_at
+        state = judged(was, policy, attempt, now, self._dice.jitter(), probe=probe)
+        box.breaker = state
+        if state.open and not was.open:
+            log.warning("breaker.opened", endpoint=box.id, host=box.host, failure=attempt.failure)
+            self._drop(box)
+        elif was.open and not state.open:
+            log.info("breaker.closed", endpoint=box.id, host=box.host, millis=now - (was.opened_at or now))
+            self._task(self._hurry(box))
+        if state.worn_out and box.endpoint is not None and box.endpoint.paused is None:
+            self._pause(box, Pause.FAILING)
+        if not box.keeping and _noteworthy(box.kept, state):
+            box.keeping = True
+            self._task(self._keep(box))
+
+    async def _keep(self, box: Outbox) -> None:
+        """Write down how the endpoint is doing, for a later start."""
+        while _noteworthy(box.kept, state := box.breaker):
+            await self._insist(partial(_kept, box.id, state))
+            box.kept = state
+        box.keeping = False
+
+    async def _hurry(self, box: Outbox) -> None:
+        """The endpoint is back: what was put off need not wait for its time."""
+        more = True
+
+        async def work(tx: Tx) -> None:
+            nonlocal more
+            more = await tx.hurry(box.id, self._clock.now(), HURRY)
+
+        while more and not box.breaker.open and not self._stopping:
+            await self._insist(work)
+            self._look(box.id)
 
     async def _insist(self, work: Callable[[Tx], Awaitable[None]]) -> None:
         while True:
@@ -378,7 +463,7 @@ class Deliverer:
             self._unwritten += len(results)
             self._finish([finished for finished, _ in results], partial(self._written, results))
             log.infos(
-                "attempt", (_line(finished, self._box(finished.delivery.endpoint_id).host) for finished, _ in results)
+                "attempt", (line(finished, self._box(finished.delivery.endpoint_id).host) for finished, _ in results)
             )
 
     def _written(self, results: Sequence[tuple[Finished, bool]], _moved: list[Delivery]) -> None:
@@ -405,74 +490,19 @@ class Deliverer:
             self._settled.add(delivery.id)
 
 
-async def _paused(endpoint_id: str, now: Millis, tx: Tx) -> None:
+async def _paused(endpoint_id: str, why: Pause, now: Millis, tx: Tx) -> None:
     endpoint = await tx.endpoint(endpoint_id)
     if endpoint is not None and endpoint.paused is None:
-        changed = replace(endpoint, paused=Pause.GONE, paused_at=now, updated_at=now, version=endpoint.version + 1)
+        changed = replace(endpoint, paused=why, paused_at=now, updated_at=now, version=endpoint.version + 1)
         await tx.put_endpoint(changed)
 
 
-def _attempt(delivery: Delivery, answer: Answer, started: Millis) -> Attempt:
-    return Attempt(
-        delivery_id=delivery.id,
-        number=delivery.attempts + 1,
-        at=started,
-        millis=answer.millis,
-        status=answer.status,
-        failure=answer.failure,
-        detail=answer.detail,
-        address=answer.address,
-        head=answer.head,
-        body=answer.body,
-        note=answer.note,
-        resend=delivery.resend,
-    )
+async def _kept(endpoint_id: str, breaker: Breaker, tx: Tx) -> None:
+    await tx.keep_breaker(endpoint_id, breaker)
 
 
-def _moved(delivery: Delivery, following: Next, attempt: Attempt) -> Delivery:
-    """The delivery as the decision leaves it."""
-    tried = following.tried
-    status, due_at, delivered_at = _standing(delivery, following, attempt.at + attempt.millis)
-    return replace(
-        delivery,
-        status=status,
-        due_at=due_at,
-        counted=tried.counted,
-        refusals=tried.refusals,
-        first_at=tried.first_at,
-        last_at=attempt.at,
-        attempts=attempt.number,
-        aside=tried.aside,
-        delivered_at=delivered_at,
-    )
-
-
-def _standing(delivery: Delivery, following: Next, end: Millis) -> tuple[Status, Millis | None, Millis | None]:
-    """Status, next attempt, first arrival."""
-    match following:
-        case Delivered():
-            return Status.DELIVERED, None, delivery.delivered_at or end
-        case GiveUp() if delivery.delivered_at is not None:
-            return Status.DELIVERED, None, delivery.delivered_at  # only the wish to send it once more has failed
-        case GiveUp():
-            return Status.FAILED, None, None
-        case RetryAt(at=at) | Gone(at=at):
-            return Status.PENDING, at, delivery.delivered_at
-        case _:
-            assert_never(following)
-
-
-def _line(finished: Finished, host: str | None) -> dict[str, object]:
-    """One wide line per attempt: ids, host, counts and outcome; never a path, a query, credentials or the payload."""
-    delivery, attempt = finished.delivery, finished.attempt
-    return {
-        "delivery": delivery.id,
-        "endpoint": delivery.endpoint_id,
-        "host": host,
-        "number": attempt.number,
-        "status": attempt.status,
-        "failure": attempt.failure,
-        "millis": attempt.millis,
-        "outcome": delivery.status,
-        "due_at": delivery.due_at,
-    }
+def _noteworthy(kept: Breaker, state: Breaker) -> bool:
+    """Whether the store should know: what opens, probes or closes, and now and then for how long it has failed."""
+    if (kept.open, kept.probes) != (state.open, state.probes):
+        return True
+    return state.failing < kept.failing or state.failing >= kept.failing + NOTE_AFTER

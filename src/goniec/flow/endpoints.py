@@ -12,6 +12,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from goniec.core.actions import BasicAuth
+from goniec.core.breaker import CLOSED
 from goniec.core.endpoint import Endpoint, Header, Pause
 from goniec.core.ids import ENDPOINT, prefixed
 from goniec.core.problems import Invalid, Problem
@@ -49,9 +50,11 @@ class EndpointDraft(Struct, frozen=True, rename="camel", forbid_unknown_fields=T
     schedule: tuple[int, ...] | UnsetType = UNSET
     timeout: float | UnsetType = UNSET
     connect_timeout: float | UnsetType = UNSET
+    rate: float | UnsetType | None = UNSET
     concurrency: int | UnsetType = UNSET
     order: bool | UnsetType = UNSET
     order_hold: int | UnsetType = UNSET
+    breaker: bool | UnsetType = UNSET
     tell_erasure: bool | UnsetType = UNSET
 
 
@@ -159,8 +162,12 @@ async def pause_endpoint(outside: Outside, endpoint_id: str, expected: Expected 
 
 
 async def resume_endpoint(outside: Outside, endpoint_id: str, expected: Expected = None) -> EndpointSaved | Refusal:
-    """Send to it again, beginning with what waits."""
-    return await _save(outside, endpoint_id, expected, lambda endpoint: replace(endpoint, paused=None, paused_at=None))
+    """Send to it again, beginning with what waits; where only probes go, all of it at once."""
+
+    def resumed(endpoint: Endpoint) -> Endpoint:
+        return replace(endpoint, paused=None, paused_at=None, breaker=CLOSED)
+
+    return await _save(outside, endpoint_id, expected, resumed)
 
 
 async def rotate_secret(
@@ -272,13 +279,17 @@ def _changed(vault: Vault, draft: EndpointDraft, url: str | None, known: Endpoin
     url = url or known.url
     elsewhere = origin(url) != origin(known.url)
     username, password = _credentials(vault, draft.basic_auth, known, elsewhere=elsewhere)
+    headers = _headers(vault, draft.headers, known, elsewhere=elsewhere)
+    same = (url, username, password, headers) == (known.url, known.username, known.password, known.headers)
     return replace(
         known,
         url=url,
         username=username,
         password=password,
-        headers=_headers(vault, draft.headers, known, elsewhere=elsewhere),
+        headers=headers,
         policy=replace(known.policy, **_policy(draft)),
+        # another address or other credentials may be the cure: it is not to wait for the next probe
+        breaker=known.breaker if same else CLOSED,
     )
 
 

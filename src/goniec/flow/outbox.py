@@ -6,14 +6,26 @@ some for us.
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from goniec.core.breaker import CLOSED, Breaker
 from goniec.core.model import Delivery
 from goniec.core.times import Millis
 
 if TYPE_CHECKING:
     from goniec.core.endpoint import Endpoint
     from goniec.core.wire import Credentials
+
+
+HELD_SURE: Final = 32
+"""So many deliveries an endpoint may always have in memory, however slow it is and however much others hold."""
+HELD_MOST: Final = 1_000
+"""How many it may have at most."""
+AHEAD_SECONDS: Final = 2
+"""Between the two: what it gets done in so many seconds."""
+
+BURST_SECONDS: Final = 0.05
+"""By how much a start may come before its time, so that timers need not be exact; the rate holds over any second."""
 
 
 class Lane:
@@ -37,10 +49,16 @@ class Outbox:
     """An endpoint with what is held for it.
 
     `flying` counts its requests under way, `held` all its deliveries in memory, `changes` how often its settings were
-    saved.
+    saved. `kept` is what the store knows of the `breaker`, `keeping` says that it is being told more; `alarm` says that
+    a timer waits for the rate to let the next request go.
     """
 
     __slots__ = (
+        "_done",
+        "_next_start",
+        "_second",
+        "alarm",
+        "breaker",
         "changes",
         "credentials",
         "endpoint",
@@ -49,6 +67,8 @@ class Outbox:
         "held_until",
         "host",
         "id",
+        "keeping",
+        "kept",
         "lanes",
         "last_success",
         "more",
@@ -62,21 +82,59 @@ class Outbox:
         self.host: str | None = None
         self.held_until: Millis = 0
         self.last_success: Millis = 0
+        self.breaker: Breaker = CLOSED
+        self.kept: Breaker = CLOSED
+        self.keeping = False
+        self.alarm = False
         self.more = False
         self.changes = 0
         self.flying = 0
         self.held = 0
         self.ready: deque[Delivery] = deque()
         self.lanes: dict[str, Lane] = {}
+        self._next_start = 0.0
+        self._second = 0
+        self._done = [0, 0]
 
-    def open(self, now: Millis) -> bool:
-        """Whether requests may start.
+    def open(self, now: Millis, *, probe: bool = False) -> bool:
+        """Whether requests may start (or a probe may).
 
-        It is known, its secrets could be opened, it is not paused and nothing asked us to wait.
+        It is known, its secrets could be opened, it is not paused, nothing asked us to wait and its breaker is closed.
         """
-        if self.endpoint is None or self.credentials is None:
+        if self.endpoint is None or self.credentials is None or (self.breaker.open and not probe):
             return False
         return self.endpoint.paused is None and self.held_until <= now
+
+    def may_probe(self, now: Millis) -> bool:
+        """Whether it is time for the next probe: one at a time, with nothing else of the endpoint's under way."""
+        return self.breaker.probe_at <= now and not self.held and self.open(now, probe=True)
+
+    def room(self, *, crowded: bool) -> int:
+        """How many deliveries more it may have in memory, which a slow endpoint is not to fill.
+
+        Where it is `crowded` already, each has to do with what it is sure of.
+        """
+        most = HELD_SURE if crowded else min(HELD_SURE + AHEAD_SECONDS * max(self._done), HELD_MOST)
+        return most - self.held
+
+    def done(self, mono: float) -> None:
+        """Count an attempt that has ended, at `mono` seconds on the clock that never jumps."""
+        second = int(mono)
+        if second != self._second:
+            self._done = [self._done[1] if second == self._second + 1 else 0, 0]
+            self._second = second
+        self._done[1] += 1
+
+    def wait(self, mono: float) -> float:
+        """For how many seconds its rate lets no request start; 0: one may."""
+        if self.endpoint is None or self.endpoint.policy.rate is None:
+            return 0
+        return max(0.0, self._next_start - BURST_SECONDS - mono)
+
+    def start(self, mono: float) -> None:
+        """Note that a request starts."""
+        if self.endpoint is not None and self.endpoint.policy.rate is not None:
+            self._next_start = max(self._next_start, mono) + 1 / self.endpoint.policy.rate
 
     def laned(self, delivery: Delivery) -> bool:
         """Whether a delivery goes in a lane."""

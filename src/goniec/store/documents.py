@@ -10,10 +10,19 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from goniec.core.breaker import CLOSED
 from goniec.core.endpoint import Endpoint
 from goniec.core.rules import Rule
 from goniec.core.times import Millis
-from goniec.store.rows import decode_endpoint, decode_funnel, decode_key, decode_rule, decode_user, encode
+from goniec.store.rows import (
+    decode_breaker,
+    decode_endpoint,
+    decode_funnel,
+    decode_key,
+    decode_rule,
+    decode_user,
+    encode,
+)
 
 T = TypeVar("T")
 
@@ -42,10 +51,13 @@ def rule_of_row(id: str, position: int, doc: bytes) -> Rule:
     return found
 
 
-def endpoint_of_row(held_until: Millis | None, doc: bytes) -> Endpoint | None:
-    """An endpoint, unless it cannot be read."""
+def endpoint_of_row(held_until: Millis | None, breaker: bytes | None, doc: bytes) -> Endpoint | None:
+    """An endpoint, unless it cannot be read; of a state that cannot be read it has none."""
     found = read(decode_endpoint, doc)
-    return None if found is None else replace(found, held_until=held_until)
+    if found is None:
+        return None
+    state = CLOSED if breaker is None else read(decode_breaker, breaker) or CLOSED
+    return replace(found, held_until=held_until, breaker=state)
 
 
 def read(decode: Callable[[bytes], T], doc: bytes) -> T | None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from goniec.core.breaker import Breaker
 from goniec.core.endpoint import Endpoint
 from goniec.core.model import (
     Ancestor,
@@ -37,6 +38,7 @@ encode: Final = msgspec.json.Encoder().encode
 decode_contact: Final = msgspec.json.Decoder(Contact).decode
 decode_contacts: Final = msgspec.json.Decoder(list[Contact]).decode
 decode_rule: Final = msgspec.json.Decoder(Rule).decode
+decode_breaker: Final = msgspec.json.Decoder(Breaker).decode
 decode_endpoint: Final = msgspec.json.Decoder(Endpoint).decode
 decode_funnel: Final = msgspec.json.Decoder(Funnel).decode
 decode_key: Final = msgspec.json.Decoder(ApiKey).decode

@@ -307,6 +307,7 @@ endpoints = Table(
     Column("id", Text, primary_key=True),
     Column("identity", Text, nullable=False, unique=True, comment="URL and user name, as a JSON array"),
     Column("held_until", Millis),
+    Column("breaker", LargeBinary, comment="how it was doing when that was last noted"),
     Column("doc", LargeBinary, nullable=False),
     **_HEAP,
 )

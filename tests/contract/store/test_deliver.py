@@ -373,3 +373,33 @@ async def test_deleting_an_endpoint_leaves_its_log_readable(store: Store, scribe
     await store.transact(lambda tx: tx.delete_endpoint(ENDPOINT))
     assert await now(store, made) == made
     assert await due(store) == [made.id]
+
+
+# --- an endpoint that is back ---------------------------------------------------------------------------------------
+
+
+async def hurry(store: Store, limit: int = 100) -> bool:
+    return await store.transact(lambda tx: tx.hurry(ENDPOINT, NOW, limit))
+
+
+async def test_what_was_put_off_becomes_due(store: Store, scribe: Scribe) -> None:
+    (put_off,) = await scribe.deliver("c1")
+    (follower,) = await scribe.deliver("c1")
+    (other,) = await scribe.deliver("c2", due_at=NOW - 5)
+    (elsewhere,) = await scribe.deliver("c3", ["end_2"], due_at=LATER)
+    await scribe.finish(failed(put_off, due_at=LATER))
+    assert await due(store) == [other.id]
+    assert not await hurry(store)
+    assert await due(store) == ids([other, put_off])
+    assert await due(store, endpoint_id=elsewhere.endpoint_id) == []
+    await scribe.finish(succeeded(put_off))
+    assert await due(store) == ids([other, follower])
+
+
+async def test_the_soonest_hurry_first(store: Store, scribe: Scribe) -> None:
+    made = [(await scribe.deliver(f"c{n}", due_at=LATER - n))[0] for n in range(5)]
+    assert await hurry(store, 2)
+    assert await due(store) == ids([made[3], made[4]]) or await due(store) == ids([made[4], made[3]])
+    assert await hurry(store, 3)
+    assert not await hurry(store, 3)
+    assert set(await due(store)) == set(ids(made))

@@ -1,5 +1,6 @@
 """Rules, endpoints, funnels, API keys, marks."""
 
+from goniec.core.breaker import Breaker
 from goniec.core.endpoint import Endpoint
 from goniec.core.model import ApiKey, Funnel
 from goniec.ports import Store, Tx
@@ -76,6 +77,18 @@ async def test_holding_an_endpoint_is_no_new_version_of_it(store: Store) -> None
     assert await store.queries.endpoint("end_1") == endpoint(held_until=NOW + 5)
     assert await store.transact(lambda tx: tx.endpoint_of(endpoint().url, None)) == endpoint(held_until=NOW + 5)
     assert await store.transact(lambda tx: tx.setup_version()) == version
+
+
+async def test_how_an_endpoint_is_doing_is_no_new_version_of_it(store: Store) -> None:
+    await put(store, endpoint())
+    version = await store.transact(lambda tx: tx.setup_version())
+    breaker = Breaker(failures=5, failed=("dlv_1",), opened_at=NOW, probe_at=NOW + 5, failing=7, failed_at=NOW)
+    await store.transact(lambda tx: tx.keep_breaker("end_1", breaker))
+    assert await store.queries.endpoint("end_1") == endpoint(breaker=breaker)
+    assert await store.transact(lambda tx: tx.endpoint("end_1")) == endpoint(breaker=breaker)
+    assert await store.transact(lambda tx: tx.setup_version()) == version
+    await put(store, endpoint(version=2))
+    assert await store.queries.endpoints() == [endpoint(version=2)]
 
 
 async def test_every_change_of_setup_raises_its_version(store: Store) -> None:

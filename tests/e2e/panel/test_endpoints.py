@@ -229,6 +229,8 @@ async def test_settings_are_changed(engine: Engine, sign_in: SignIn) -> None:
         "timeout": "2,5",
         "connectTimeout": "1.5",
         "concurrency": "3",
+        "rate": "0,5",
+        "breaker": None,
         "order": None,
         "orderHold": "0",
         "tellErasure": "1",
@@ -240,6 +242,7 @@ async def test_settings_are_changed(engine: Engine, sign_in: SignIn) -> None:
     found = await engine.get(f"/endpoints/{endpoint}")
     assert found["schedule"] == [10, 120, 5400, 86_400]
     assert (found["timeout"], found["connectTimeout"], found["concurrency"]) == (2.5, 1.5, 3)
+    assert (found["rate"], found["breaker"]) == (0.5, False)
     assert (found["order"], found["orderHold"], found["tellErasure"]) == (False, 0, True)
     assert [(one["name"], one["value"]) for one in found["headers"]] == [("X-Kanal", "sklep")]
 
@@ -257,6 +260,8 @@ WRONG = [
     ({"connectTimeout": "0"}, {"connectTimeout"}),
     ({"concurrency": "0"}, {"concurrency"}),
     ({"concurrency": "1.5"}, {"concurrency"}),
+    ({"rate": "0"}, {"rate"}),
+    ({"rate": "fast"}, {"rate"}),
     ({"orderHold": "half an hour"}, {"orderHold"}),
     ({"orderHold": "99999 d"}, {"orderHold"}),
     ({"header/0/name": "webhook-id", "header/0/value": "x"}, {"header/0/name"}),

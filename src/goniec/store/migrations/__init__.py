@@ -7,5 +7,5 @@ with data they do in SQL.
 
 from typing import Final
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """The version of the schema that this program works with."""

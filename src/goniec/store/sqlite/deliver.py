@@ -55,6 +55,11 @@ _HOLD: Final = (
     "UPDATE queue SET due_at = ?"
     " WHERE endpoint_id = ? AND contact_id = ? AND lane = 1 AND delivery_id > ? AND due_at < ?"
 )
+_HURRY: Final = (
+    "UPDATE queue SET due_at = ? WHERE delivery_id IN"
+    " (SELECT delivery_id FROM queue WHERE endpoint_id = ? AND due_at > ? ORDER BY due_at, delivery_id LIMIT ?)"
+)
+"""The head of a lane is never due later than its followers, and sorts before them."""
 
 _FRESH: Final = (
     "SELECT json_group_array(id) FROM deliveries"
@@ -129,6 +134,10 @@ class DeliverTx(Transaction):
         found.now = asked_for(found.was, now)
         self._move((found,), now)
         return self._whole(found.now)
+
+    async def hurry(self, endpoint_id: str, now: Millis, limit: int) -> bool:
+        self.db.execute(_HURRY, (now, endpoint_id, now, limit))
+        return self.db.changes() == limit
 
     async def cancel(self, delivery_id: str, now: Millis) -> Delivery | None:
         found = self._standing((delivery_id,)).get(delivery_id)

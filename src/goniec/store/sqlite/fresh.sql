@@ -412,3 +412,9 @@ INSERT INTO contact_facets (kind, value, contact_id) SELECT 'state', json_extrac
 
 UPDATE alembic_version SET version_num='0003' WHERE alembic_version.version_num = '0002';
 
+-- Running upgrade 0003 -> 0004
+
+ALTER TABLE endpoints ADD COLUMN breaker BLOB;
+
+UPDATE alembic_version SET version_num='0004' WHERE alembic_version.version_num = '0003';
+

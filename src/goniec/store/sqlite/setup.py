@@ -5,7 +5,9 @@ decides or sends notices a change by the setup version, which each write of a ru
 """
 
 import apsw
+from msgspec.structs import replace
 
+from goniec.core.breaker import CLOSED, Breaker
 from goniec.core.endpoint import Endpoint
 from goniec.core.model import ApiKey, Funnel
 from goniec.core.rules import Rule
@@ -49,13 +51,13 @@ def rule_version(db: apsw.Connection, rule_id: str, version: int) -> Rule | None
 
 def endpoints(db: apsw.Connection) -> list[Endpoint]:
     """All endpoints. One that cannot be read is left out: nothing can be sent to it, and `unreadable` tells of it."""
-    found = (endpoint_of_row(*row) for row in db.execute("SELECT held_until, doc FROM endpoints ORDER BY id"))
+    found = (endpoint_of_row(*row) for row in db.execute("SELECT held_until, breaker, doc FROM endpoints ORDER BY id"))
     return [endpoint for endpoint in found if endpoint is not None]
 
 
 def endpoint(db: apsw.Connection, endpoint_id: str) -> Endpoint | None:
     """One endpoint, as `endpoints` gives it."""
-    row = db.execute("SELECT held_until, doc FROM endpoints WHERE id = ?", (endpoint_id,)).fetchone()
+    row = db.execute("SELECT held_until, breaker, doc FROM endpoints WHERE id = ?", (endpoint_id,)).fetchone()
     return None if row is None else endpoint_of_row(*row)
 
 
@@ -124,16 +126,22 @@ class SetupTx(Transaction):
         return endpoint(self.db, endpoint_id)
 
     async def endpoint_of(self, url: str, username: str | None) -> Endpoint | None:
-        sql = "SELECT held_until, doc FROM endpoints WHERE identity = ?"
+        sql = "SELECT held_until, breaker, doc FROM endpoints WHERE identity = ?"
         row = self.db.execute(sql, (identity(url, username),)).fetchone()
         return None if row is None else endpoint_of_row(*row)
 
     async def put_endpoint(self, endpoint: Endpoint) -> None:
         self.db.execute(
-            "INSERT INTO endpoints (id, identity, held_until, doc) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE"
-            " SET identity = excluded.identity, held_until = excluded.held_until, doc = excluded.doc",
-            (endpoint.id, identity(endpoint.url, endpoint.username), endpoint.held_until, encode(endpoint)),
+            "INSERT INTO endpoints (id, identity, held_until, breaker, doc) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET identity = excluded.identity, held_until = excluded.held_until,"
+            " breaker = excluded.breaker, doc = excluded.doc",
+            (
+                endpoint.id,
+                identity(endpoint.url, endpoint.username),
+                endpoint.held_until,
+                encode(endpoint.breaker),
+                encode(replace(endpoint, breaker=CLOSED)),
+            ),
         )
         self._changed()
 
@@ -143,6 +151,9 @@ class SetupTx(Transaction):
 
     async def hold_endpoint(self, endpoint_id: str, until: Millis) -> None:
         self.db.execute("UPDATE endpoints SET held_until = ? WHERE id = ?", (until, endpoint_id))
+
+    async def keep_breaker(self, endpoint_id: str, breaker: Breaker) -> None:
+        self.db.execute("UPDATE endpoints SET breaker = ? WHERE id = ?", (encode(breaker), endpoint_id))
 
     async def funnels(self) -> list[Funnel]:
         return funnels(self.db)

@@ -51,7 +51,8 @@ class EndpointOut(Struct, rename="camel", kw_only=True):
     """Where webhooks go, and how.
 
     `pending` counts the deliveries that wait for it, `heldUntil` is until when it asked to be left alone, and the
-    earlier signing secret signs beside the present one until `previousSecretUntil`. `usedBy` are the rules that name
+    earlier signing secret signs beside the present one until `previousSecretUntil`. While it fails again and again
+    (`failingSince`), it gets nothing but single probes, the next one at `nextProbeAt`. `usedBy` are the rules that name
     it.
     """
 
@@ -63,13 +64,17 @@ class EndpointOut(Struct, rename="camel", kw_only=True):
     schedule: list[int]
     timeout: float
     connect_timeout: float
+    rate: float | None
     concurrency: int
     order: bool
     order_hold: int
+    breaker: bool
     tell_erasure: bool
     paused: Pause | None
     paused_at: str | None
     held_until: str | None
+    failing_since: str | None
+    next_probe_at: str | None
     previous_secret_until: str | None
     created_at: str
     updated_at: str
@@ -134,8 +139,10 @@ async def patch_endpoint(ask: Ask, id: str, body: EndpointDraft) -> Reply:
     that are not given anew. A URL and user that another endpoint has are 409 `endpointExists`.
 
     `schedule` are the waits before further attempts, `timeout` and `connectTimeout` bound an attempt, all in seconds;
-    `concurrency` is how many requests are under way at a time; with `order` the deliveries of one contact go one after
-    the other, and one that has failed for `orderHold` seconds steps aside (0: never). With `tellErasure` it is told
+    `rate` is how many requests start in a second (null: no limit) and `concurrency` how many are under way at a time;
+    with `order` the deliveries of one contact go one after
+    the other, and one that has failed for `orderHold` seconds steps aside (0: never). With `breaker` it is left alone
+    but for single probes while it fails again and again. With `tellErasure` it is told
     when a contact is erased that it had been told about.
     """
     facts = await _facts(ask)
@@ -192,7 +199,7 @@ async def pause(ask: Ask, id: str) -> Reply:
     errors=(412,),
 )
 async def resume(ask: Ask, id: str) -> Reply:
-    """Send to it again, beginning with what waits."""
+    """Send to it again, beginning with what waits; also at once to one that gets probes only."""
     facts = await _facts(ask)
 
     async def act(store: Store) -> EndpointSaved | Refusal:
@@ -265,13 +272,17 @@ class _Facts(Struct, frozen=True):
             "schedule": list(policy.schedule),
             "timeout": policy.timeout,
             "connect_timeout": policy.connect_timeout,
+            "rate": policy.rate,
             "concurrency": policy.concurrency,
             "order": policy.order,
             "order_hold": policy.order_hold,
+            "breaker": policy.breaker,
             "tell_erasure": policy.tell_erasure,
             "paused": endpoint.paused,
             "paused_at": _instant(endpoint.paused_at),
             "held_until": _instant(endpoint.held_until),
+            "failing_since": _instant(endpoint.breaker.opened_at),
+            "next_probe_at": _instant(endpoint.breaker.probe_at if endpoint.breaker.open else None),
             "previous_secret_until": _instant(endpoint.previous_until),
             "created_at": format_instant(endpoint.created_at),
             "updated_at": format_instant(endpoint.updated_at),

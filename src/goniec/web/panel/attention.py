@@ -49,7 +49,7 @@ class Trouble(Struct, frozen=True):
     @property
     def tone(self) -> Tone:
         """How bad it is."""
-        return "bad" if self.kind == "silent" or self.pause is Pause.GONE else "wait"
+        return "bad" if self.kind == "silent" or self.pause in {Pause.GONE, Pause.FAILING} else "wait"
 
 
 class Pace(Struct, frozen=True):
@@ -78,7 +78,7 @@ def troubles(endpoints: Iterable[Endpoint], queues: Iterable[Queue], hours: Iter
         since = _failing_since(seen)
         if endpoint.paused is not None:
             found[endpoint.id] = Trouble("paused", endpoint.paused, waits, failed)
-        elif waits and since is not None:
+        elif waits and (since := endpoint.breaker.opened_at or since) is not None:
             found[endpoint.id] = Trouble("silent", None, waits, failed, since)
         elif failed:
             found[endpoint.id] = Trouble("failing", None, waits, failed)

@@ -55,6 +55,8 @@ def trouble_words(visit: Visit, trouble: Trouble) -> str:
     match trouble.kind, trouble.pause:
         case "paused", Pause.GONE:
             return visit.say("Paused: the receiver says that this address is gone (410); %(waits)s", waits=waits)
+        case "paused", Pause.FAILING:
+            return visit.say("Paused: nothing arrived in five days of trying; %(waits)s", waits=waits)
         case "paused", Pause.RESTORED:
             return visit.say("Paused since a backup was restored; %(waits)s", waits=waits)
         case "paused", _:

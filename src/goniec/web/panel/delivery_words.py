@@ -82,6 +82,8 @@ def next_attempt(visit: Visit, delivery: Delivery, endpoint: Endpoint | None) ->
     """Say when a pending delivery is tried next."""
     if endpoint is not None and endpoint.paused is not None:
         return visit.say("endpoint paused")
+    if endpoint is not None and endpoint.breaker.open:
+        return visit.say("waits until the receiver answers")
     due = due_at(delivery, endpoint)
     if due is None or due <= visit.now:
         return visit.say("waits for its turn")
@@ -165,6 +167,10 @@ def _coming(visit: Visit, delivery: Delivery, endpoint: Endpoint | None, *, behi
     """The next attempt, or what it waits for, as a sentence."""
     if endpoint is not None and endpoint.paused is not None:
         return visit.say("The endpoint is paused; it is sent when someone resumes it.")
+    if endpoint is not None and endpoint.breaker.open:
+        return visit.say(
+            "The receiver is not answering. It is asked now and then, and this goes as soon as it is back."
+        )
     if endpoint is not None and (endpoint.held_until or 0) > visit.now:
         until = visit.times.short(endpoint.held_until or 0)
         return visit.say("The receiver asked for a break, until %(time)s.", time=until)

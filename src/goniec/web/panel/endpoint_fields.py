@@ -39,9 +39,11 @@ class Fields(Struct, frozen=True, kw_only=True):
     schedule: str
     timeout: str
     connect_timeout: str
+    rate: str
     concurrency: str
     order: bool
     order_hold: str
+    breaker: bool
     tell_erasure: bool
     headers: tuple[HeaderRow, ...]
 
@@ -52,11 +54,13 @@ def shown(endpoint: Endpoint, words: Words) -> Fields:
     return Fields(
         url=endpoint.url,
         schedule=spans_text(policy.schedule),
-        timeout=_decimal(policy.timeout, words),
-        connect_timeout=_decimal(policy.connect_timeout, words),
+        timeout=decimal(policy.timeout, words),
+        connect_timeout=decimal(policy.connect_timeout, words),
+        rate="" if policy.rate is None else decimal(policy.rate, words),
         concurrency=str(policy.concurrency),
         order=policy.order,
         order_hold=span_text(policy.order_hold),
+        breaker=policy.breaker,
         tell_erasure=policy.tell_erasure,
         headers=tuple(
             HeaderRow(header.name, header.value or "", header.sealed is not None, header.sealed is not None)
@@ -78,9 +82,11 @@ def sent(form: Form) -> Fields:
         schedule=form.get("schedule"),
         timeout=form.text("timeout"),
         connect_timeout=form.text("connectTimeout"),
+        rate=form.text("rate"),
         concurrency=form.text("concurrency"),
         order="order" in form,
         order_hold=form.text("orderHold"),
+        breaker="breaker" in form,
         tell_erasure="tellErasure" in form,
         headers=tuple(rows),
     )
@@ -106,9 +112,11 @@ def draft(fields: Fields, words: Words) -> tuple[EndpointDraft, dict[str, str]]:
         schedule=_schedule(fields.schedule, words, problems),
         timeout=_seconds(fields.timeout, "timeout", words, problems),
         connect_timeout=_seconds(fields.connect_timeout, "connectTimeout", words, problems),
+        rate=_rate(fields.rate, words, problems),
         concurrency=_whole(fields.concurrency, words, problems),
         order=fields.order,
         order_hold=_hold(fields.order_hold, words, problems),
+        breaker=fields.breaker,
         tell_erasure=fields.tell_erasure,
     )
     return made, problems
@@ -121,9 +129,11 @@ def difference(theirs: Fields, mine: Fields, words: Words) -> list[tuple[str, st
         "schedule": words.say("Waits before further attempts"),
         "timeout": words.say("Timeout"),
         "connect_timeout": words.say("Time to connect"),
+        "rate": words.say("Requests a second"),
         "concurrency": words.say("Requests at a time"),
         "order": words.say("One after the other for each contact"),
         "order_hold": words.say("Steps aside after"),
+        "breaker": words.say("Go easy on it during an outage"),
         "tell_erasure": words.say("Tell of erased contacts"),
         "headers": words.say("Custom headers"),
     }
@@ -161,6 +171,15 @@ def _seconds(text: str, name: str, words: Words, problems: dict[str, str]) -> fl
     return 1
 
 
+def _rate(text: str, words: Words, problems: dict[str, str]) -> float | None:
+    if not text:
+        return None
+    if _DECIMAL.fullmatch(text):
+        return float(text.replace(",", "."))
+    problems["rate"] = words.say("Enter a number, such as 10 or 0.5, or leave it empty.")
+    return None
+
+
 def _whole(text: str, words: Words, problems: dict[str, str]) -> int:
     if _WHOLE.fullmatch(text):
         return int(text)
@@ -168,7 +187,8 @@ def _whole(text: str, words: Words, problems: dict[str, str]) -> int:
     return 1
 
 
-def _decimal(value: float, words: Words) -> str:
+def decimal(value: float, words: Words) -> str:
+    """Write a number as the viewer does."""
     text = f"{value:g}"
     return text.replace(".", ",") if words.language == "pl" else text
 

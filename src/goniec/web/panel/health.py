@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from goniec.core.breaker import Breaker
 from goniec.core.endpoint import Endpoint, Pause
 from goniec.core.labels import Label
 from goniec.core.model import Attempt, Delivery, Status
@@ -39,6 +40,10 @@ PAUSES: Final[dict[Pause, Label]] = {
         "Wstrzymany: odbiorca odpowiedział 410 Gone, czyli nie chce już niczego dostawać.",
         "Paused: the receiver answered 410 Gone, so it wants no more.",
     ),
+    Pause.FAILING: Label(
+        "Wstrzymany: przez pięć dni prób nie doszła ani jedna wysyłka.",
+        "Paused: in five days of trying, not a single delivery arrived.",
+    ),
     Pause.RESTORED: Label(
         "Wstrzymany po odtworzeniu kopii zapasowej, żeby nic nie wyszło dwa razy.",
         "Paused after a restore from a backup, so that nothing goes out twice.",
@@ -67,7 +72,7 @@ def state_of(endpoint: Endpoint, queue: Queue | None, week: Sum | None, trouble:
         return "paused"
     if endpoint.held_until is not None and endpoint.held_until > now:
         return "rests"
-    if trouble is not None and trouble.kind == "silent":
+    if endpoint.breaker.open or (trouble is not None and trouble.kind == "silent"):
         return "fails"
     if queue is not None and queue.pending and not _under_way(queue, now):
         return "waits"
@@ -94,6 +99,8 @@ def health(  # noqa: PLR0913 - it looks at all that is known of an endpoint
         until = times.short(endpoint.held_until)
         title = words.say("The receiver asked for a break, until %(time)s.", time=until)
         return Health("rests", title, _waiting(pending, words))
+    if endpoint.breaker.opened_at is not None:
+        return _outage(endpoint.breaker, oldest, pending, words, times, now)
     if oldest is not None and pending:
         return _backlog(oldest, pending, words, times)
     last = next((one.last for one in recent if one.last and one.delivery.status is not Status.PENDING), None)
@@ -110,6 +117,21 @@ def health(  # noqa: PLR0913 - it looks at all that is known of an endpoint
 
 def _under_way(queue: Queue, now: Millis) -> bool:
     return queue.due == queue.pending and queue.oldest_due is not None and now - queue.oldest_due < UNDER_WAY
+
+
+def _outage(breaker: Breaker, oldest: Seen | None, pending: int, words: Words, times: Times, now: Millis) -> Health:
+    """Say that only probes go, and when."""
+    title = words.say(
+        "The receiver has not been taking deliveries since %(time)s.", time=times.short(breaker.opened_at or now)
+    )
+    parts = [] if oldest is None or oldest.last is None else [failure_words(oldest.last, words)]
+    parts.append(_waiting(pending, words))
+    if pending:
+        probe = times.until(breaker.probe_at)
+        parts.append(
+            words.say("Until it answers, single deliveries ask whether it is back; the next one %(when)s.", when=probe)
+        )
+    return Health("fails", title, " ".join(parts))
 
 
 def _backlog(oldest: Seen, pending: int, words: Words, times: Times) -> Health:

@@ -209,6 +209,9 @@ POLISH: Final[dict[str, str]] = {
     "schedule has steps of 1 to {} seconds": "kroki harmonogramu mają od 1 do {} sekund",
     "timeout goes from 1 to {} seconds": "limit czasu wynosi od 1 do {} sekund",
     "connectTimeout goes from 1 to {} seconds": "limit czasu połączenia wynosi od 1 do {} sekund",
+    "rate goes from {} to {} requests a second; null is no limit": (
+        "żądań na sekundę może być od {} do {}; puste pole oznacza brak limitu"
+    ),
     "concurrency goes from 1 to {}": "liczba wysyłek naraz wynosi od 1 do {}",
     "orderHold goes from 0 (for ever) to {} seconds": "czas trzymania kolejności wynosi od 0 (bez końca) do {} sekund",
     "goes from 0 to {}": "dozwolone są wartości od 0 do {}",

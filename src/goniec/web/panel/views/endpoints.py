@@ -18,6 +18,7 @@ from goniec.ports import DeliveryFilter, Page, Queries, Queue, Sum
 from goniec.web.lists import closed, opened
 from goniec.web.panel.attention import WATCHED, troubles
 from goniec.web.panel.delivery_words import STATUSES
+from goniec.web.panel.endpoint_fields import decimal
 from goniec.web.panel.failures import answer_name
 from goniec.web.panel.health import STATES, Seen, State, health, state_of
 from goniec.web.panel.page import PAGE_HEADERS, Visit, page
@@ -118,6 +119,7 @@ async def endpoint(visit: Visit, id: str) -> Reply:
         schedule=spans_text(policy.schedule),
         reach=sum(policy.schedule) * SECOND,
         order_hold=span_text(policy.order_hold),
+        rate="" if policy.rate is None else decimal(policy.rate, visit.words),
         snippets=[(name, word, snippet(name)) for name, word in SNIPPETS.items()],
     )
 

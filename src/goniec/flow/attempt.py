@@ -1,0 +1,80 @@
+"""From the answer to what is written down: the attempt, where the delivery stands after it, and the line in the log.
+
+Called by `deliver`; pure.
+"""
+
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from goniec.core.model import Attempt, Delivery, Status
+from goniec.core.retry import Delivered, GiveUp, Gone, Next, RetryAt
+from goniec.core.times import Millis
+from goniec.ports import Answer, Finished
+
+
+def made(delivery: Delivery, answer: Answer, started: Millis) -> Attempt:
+    """The attempt that was made, with what the receiver answered."""
+    return Attempt(
+        delivery_id=delivery.id,
+        number=delivery.attempts + 1,
+        at=started,
+        millis=answer.millis,
+        status=answer.status,
+        failure=answer.failure,
+        detail=answer.detail,
+        address=answer.address,
+        head=answer.head,
+        body=answer.body,
+        note=answer.note,
+        resend=delivery.resend,
+    )
+
+
+def moved(delivery: Delivery, following: Next, attempt: Attempt) -> Delivery:
+    """The delivery as the decision leaves it."""
+    tried = following.tried
+    status, due_at, delivered_at = _standing(delivery, following, attempt.at + attempt.millis)
+    return replace(
+        delivery,
+        status=status,
+        due_at=due_at,
+        counted=tried.counted,
+        refusals=tried.refusals,
+        first_at=tried.first_at,
+        last_at=attempt.at,
+        attempts=attempt.number,
+        aside=tried.aside,
+        delivered_at=delivered_at,
+    )
+
+
+def _standing(delivery: Delivery, following: Next, end: Millis) -> tuple[Status, Millis | None, Millis | None]:
+    """Status, next attempt, first arrival."""
+    match following:
+        case Delivered():
+            return Status.DELIVERED, None, delivery.delivered_at or end
+        case GiveUp() if delivery.delivered_at is not None:
+            return Status.DELIVERED, None, delivery.delivered_at  # only the wish to send it once more has failed
+        case GiveUp():
+            return Status.FAILED, None, None
+        case RetryAt(at=at) | Gone(at=at):
+            return Status.PENDING, at, delivery.delivered_at
+        case _:
+            assert_never(following)
+
+
+def line(finished: Finished, host: str | None) -> dict[str, object]:
+    """One wide line per attempt: ids, host, counts and outcome; never a path, a query, credentials or the payload."""
+    delivery, attempt = finished.delivery, finished.attempt
+    return {
+        "delivery": delivery.id,
+        "endpoint": delivery.endpoint_id,
+        "host": host,
+        "number": attempt.number,
+        "status": attempt.status,
+        "failure": attempt.failure,
+        "millis": attempt.millis,
+        "outcome": delivery.status,
+        "due_at": delivery.due_at,
+    }

@@ -1,0 +1,199 @@
+"""An endpoint that is down: probes that count for nothing, the return, the pause after days, and what a restart remembers."""
+
+import asyncio
+
+from goniec.core.breaker import FAILURES, PROBE_FIRST
+from goniec.core.decide import Call
+from goniec.core.endpoint import Endpoint, Pause
+from goniec.core.model import Failure, Status
+from goniec.core.times import DAY, HOUR, MINUTE, SECOND
+from goniec.ports import Answer, Outgoing
+from tests.core.build import NOW, happened
+from tests.flow.workshop import Workshop, email, failing, held, ok
+
+PROBE = PROBE_FIRST * SECOND
+
+
+def visits(n: int, first: int = 0) -> list[Call]:
+    return [email(f"k{k}@x.pl", happenings=(happened(),)) for k in range(first, first + n)]
+
+
+async def busy(request: Outgoing) -> Answer:
+    await asyncio.sleep(0)
+    return ok(request)
+
+
+async def endpoint(shop: Workshop) -> Endpoint:
+    found = await shop.store.queries.endpoint("end_1")
+    assert found is not None
+    return found
+
+
+async def outage(shop: Workshop, n: int = FAILURES) -> None:
+    """So many deliveries have failed at once, and the breaker is open."""
+    shop.sender.script = lambda _: failing()
+    await shop.poll()
+    await shop.rule()
+    await shop.record(*visits(n))
+    await shop.settle()
+    assert (await endpoint(shop)).breaker.opened_at == NOW
+
+
+class TestWhileItIsOpen:
+    async def test_only_probes_go_one_at_a_time(self, shop: Workshop) -> None:
+        await outage(shop)
+        await shop.record(*visits(20, first=100))
+        await shop.later(PROBE - 1)
+        assert len(shop.sender.sent) == FAILURES
+        gate = asyncio.Event()
+        shop.sender.script = held(gate, lambda _: failing())
+        shop.sender.most = 0
+        shop.clock.at += 1
+        await shop.poll()
+        await shop.poll()
+        assert shop.sender.flying == 1
+        gate.set()
+        await shop.settle()
+        await shop.later(2 * PROBE)
+        assert (shop.sender.most, len(shop.sender.sent)) == (1, FAILURES + 2)
+
+    async def test_a_probe_is_logged_but_uses_up_nothing(self, shop: Workshop) -> None:
+        await shop.endpoint(policy={"schedule": [HOUR // SECOND]})
+        await outage(shop)
+        for _ in range(30):
+            await shop.later(20 * MINUTE)
+        deliveries = await shop.deliveries()
+        assert {one.status for one in deliveries} == {Status.PENDING}
+        assert {one.counted for one in deliveries} == {1}
+        assert sum(one.attempts for one in deliveries) == len(shop.sender.sent) == FAILURES + 30
+        probed = deliveries[0]
+        assert [one.number for one in await shop.attempts(probed.id)] == list(range(1, probed.attempts + 1))
+
+    async def test_who_asks_for_a_break_is_not_probed_before(self, shop: Workshop) -> None:
+        await outage(shop)
+        shop.sender.script = lambda _: failing(429, Failure.BUSY, retry_after="7200")
+        await shop.later(PROBE)
+        await shop.later(2 * HOUR - 1)
+        assert len(shop.sender.sent) == FAILURES + 1
+        await shop.later(1)
+        assert len(shop.sender.sent) == FAILURES + 2
+
+    async def test_what_was_under_way_when_it_opened_is_not_counted_either(self, shop: Workshop) -> None:
+        gate = asyncio.Event()
+        answered = 0
+
+        async def script(_: Outgoing) -> Answer:
+            nonlocal answered
+            if len(shop.sender.sent) > FAILURES:
+                await gate.wait()
+            answered += 1
+            return failing()
+
+        shop.sender.script = script
+        await shop.poll()
+        await shop.rule()
+        await shop.record(*visits(FAILURES + 3))
+        await shop.until(lambda: answered == FAILURES)
+        gate.set()
+        await shop.settle()
+        assert sorted(one.counted for one in await shop.deliveries()) == [0] * 3 + [1] * FAILURES
+
+
+class TestTheReturn:
+    async def test_one_probe_first_then_all_that_waits_within_its_concurrency(self, shop: Workshop) -> None:
+        """A32."""
+        await shop.endpoint(policy={"concurrency": 3})
+        await outage(shop)
+        await shop.record(*visits(40, first=100))
+        before = len(shop.sender.sent)
+        shop.sender.most = 0
+        gate = asyncio.Event()
+        shop.sender.script = held(gate)
+        shop.clock.at += PROBE
+        await shop.poll()
+        assert len(shop.sender.sent) == before + 1
+        shop.sender.script = busy
+        gate.set()
+        for _ in range(5):
+            await shop.later(0)
+        assert {one.status for one in await shop.deliveries()} == {Status.DELIVERED}
+        assert shop.sender.most == 3
+        assert (await endpoint(shop)).breaker.opened_at is None
+
+    async def test_what_was_put_off_need_not_wait_for_its_time(self, shop: Workshop) -> None:
+        await shop.endpoint(policy={"schedule": [DAY // SECOND]})
+        await outage(shop)
+        shop.sender.script = ok
+        await shop.later(PROBE)
+        await shop.later(0)
+        assert {one.status for one in await shop.deliveries()} == {Status.DELIVERED}
+
+    async def test_an_answer_that_blames_the_message_is_counted_and_lets_the_others_go(self, shop: Workshop) -> None:
+        await outage(shop)
+        shop.sender.script = lambda request: (
+            failing(422, Failure.REJECTED) if len(shop.sender.sent) == FAILURES + 1 else ok(request)
+        )
+        await shop.later(PROBE)
+        await shop.later(0)
+        deliveries = await shop.deliveries()
+        assert [one.status for one in deliveries].count(Status.DELIVERED) == FAILURES - 1
+        assert [one.counted for one in deliveries if one.status is Status.PENDING] == [2]
+
+    async def test_a_person_who_changes_the_address_need_not_wait(self, shop: Workshop) -> None:
+        await outage(shop)
+        shop.sender.script = ok
+        known = await endpoint(shop)
+        await shop.endpoint(url="https://new.example/hook", version=known.version + 1)
+        await shop.later(10 * SECOND)
+        assert {one.status for one in await shop.deliveries()} == {Status.DELIVERED}
+
+
+class TestARestart:
+    async def test_an_open_breaker_stays_open(self, shop: Workshop) -> None:
+        await outage(shop)
+        await shop.restart()
+        await shop.later(10 * SECOND)
+        assert len(shop.sender.sent) == FAILURES
+        await shop.later(PROBE)
+        assert len(shop.sender.sent) == FAILURES + 1
+
+    async def test_the_days_of_failing_go_on(self, shop: Workshop) -> None:
+        await shop.endpoint(policy={"schedule": [60] * 50})
+        await shop.rule()
+        shop.sender.script = lambda _: failing()
+        await shop.record(*visits(1))
+        await shop.settle()
+        await shop.later(HOUR)
+        await shop.restart()
+        await shop.later(HOUR)
+        assert (await endpoint(shop)).breaker.failing == 2 * HOUR
+
+
+class TestThePause:
+    async def test_after_five_days_of_trying_it_is_paused_and_all_waits_until_it_is_resumed(
+        self, shop: Workshop
+    ) -> None:
+        await outage(shop)
+        for _ in range(5 * 24):
+            assert (await endpoint(shop)).paused is None
+            await shop.later(HOUR)
+        known = await endpoint(shop)
+        assert (known.paused, known.paused_at) == (Pause.FAILING, shop.clock.at)
+        sent = len(shop.sender.sent)
+        await shop.later(DAY)
+        assert len(shop.sender.sent) == sent
+        assert {one.status for one in await shop.deliveries()} == {Status.PENDING}
+        shop.sender.script = ok
+        await shop.endpoint(version=known.version + 1)
+        await shop.later(0)
+        assert {one.status for one in await shop.deliveries()} == {Status.DELIVERED}
+
+    async def test_without_a_breaker_too(self, shop: Workshop) -> None:
+        await shop.endpoint(policy={"breaker": False, "schedule": [86_400] * 10})
+        shop.sender.script = lambda _: failing()
+        await shop.rule()
+        await shop.record(*visits(6))
+        await shop.settle()
+        for _ in range(5):
+            await shop.later(DAY)
+        assert (await endpoint(shop)).paused is Pause.FAILING

@@ -1,0 +1,50 @@
+"""An endpoint's rate: a limit that delays, and never counts as an attempt."""
+
+import asyncio
+from functools import partial
+
+from goniec.core.model import Status
+from tests.flow.test_deliver_breaker import visits
+from tests.flow.workshop import Workshop
+
+
+def sent(shop: Workshop, n: int) -> bool:
+    return len(shop.sender.sent) == n
+
+
+async def test_requests_start_no_more_often_than_it_allows(shop: Workshop) -> None:
+    await shop.endpoint(policy={"rate": 10})
+    await shop.poll()
+    await shop.rule()
+    await shop.record(*visits(6))
+    for n in range(1, 7):
+        await shop.until(partial(sent, shop, n))
+        await shop.poll()
+        await asyncio.sleep(0.06)  # the timer rings after 50 ms, and finds that no time has passed
+        assert sent(shop, n)
+        shop.clock.at += 100
+    await shop.settle()
+    deliveries = await shop.deliveries()
+    assert {(one.status, one.attempts, one.counted) for one in deliveries} == {(Status.DELIVERED, 1, 1)}
+
+
+async def test_what_waited_gives_no_right_to_hurry(shop: Workshop) -> None:
+    await shop.endpoint(policy={"rate": 2})
+    await shop.poll()
+    await shop.rule()
+    shop.clock.at += 60_000
+    await shop.record(*visits(5))
+    await shop.poll()
+    assert len(shop.sender.sent) == 1
+
+
+async def test_a_change_of_the_rate_counts_at_once(shop: Workshop) -> None:
+    made = await shop.endpoint(policy={"rate": 0.001})
+    await shop.poll()
+    await shop.rule()
+    await shop.record(*visits(5))
+    await shop.poll()
+    assert len(shop.sender.sent) == 1
+    await shop.endpoint(version=made.version + 1)
+    await shop.later(0)
+    assert len(shop.sender.sent) == 5

@@ -28,6 +28,7 @@ from goniec.core.model import Delivery
 from goniec.core.times import Millis
 from goniec.flow.deliver import Deliverer
 from goniec.flow.gate import Gate
+from goniec.flow.jobs import Jobs
 from goniec.flow.record import Locale, Recorder
 from goniec.flow.upkeep import Upkeep
 from goniec.observe import log
@@ -99,11 +100,20 @@ class Running:
         self._loop = asyncio.get_running_loop()
         self.recorder = Recorder(store, clock, dice, self, Locale(settings.timezone, settings.country))
         self.upkeep = Upkeep(store, clock, settings.retention_days, settings.dedup_days)
+        self.jobs = Jobs(store, clock, self)
         self.sender_thread = _SenderThread(self)
 
     def take(self, deliveries: Sequence[Delivery], busy: set[tuple[str, str]]) -> None:
         """Hand over to the sender (the `Handover` port)."""
         self.deliverer.take(deliveries, busy)
+
+    def changed(self, endpoint_id: str) -> None:
+        """Tell the sender (the `Notice` port)."""
+        self.deliverer.changed(endpoint_id)
+
+    def kick(self, endpoint_id: str) -> None:
+        """Tell the sender (the `Notice` port)."""
+        self.deliverer.kick(endpoint_id)
 
     @property
     def deliverer(self) -> Deliverer:
@@ -169,6 +179,7 @@ async def _going(parts: Running, listening: socket.socket) -> AsyncIterator[None
         sending = group.create_task(parts.sender_thread.run())
         await parts.sender_thread.ready.wait()
         keeping = group.create_task(parts.upkeep.run())
+        working = group.create_task(parts.jobs.run())
         server = _Server(_web(parts))
         serving = group.create_task(server.serve(sockets=[listening]))
         try:
@@ -181,6 +192,7 @@ async def _going(parts: Running, listening: socket.socket) -> AsyncIterator[None
             server.should_exit = True
             await serving
             keeping.cancel()
+            working.cancel()
         parts.deliverer.stop()
         await sending
         parts.recorder.stop()

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from goniec.core.breaker import Breaker
 from goniec.core.endpoint import Endpoint
+from goniec.core.jobs import Job
 from goniec.core.model import (
     Ancestor,
     ApiKey,
@@ -417,6 +418,35 @@ class Tx(Protocol):
         """
         ...
 
+    async def delivery(self, delivery_id: str) -> Delivery | None:
+        """One delivery as it stands, locked until the end."""
+        ...
+
+    async def requeue_many(self, delivery_ids: Sequence[str], statuses: Sequence[Status], now: Millis) -> int:
+        """Send those once more that stand in one of these statuses, as `requeue` does; gives how many.
+
+        An erased one has nothing left to send and is left out.
+        """
+        ...
+
+    async def cancel_many(self, delivery_ids: Sequence[str], now: Millis) -> int:
+        """Take those that are pending out of the queue, as `cancel` does; gives how many."""
+        ...
+
+    # jobs
+
+    async def job(self, job_id: str) -> Job | None:
+        """A job as it stands, locked until the end."""
+        ...
+
+    async def begin_job(self, job: Job) -> Job:
+        """Write a new job unless one with its `key` is running; gives the one that runs now."""
+        ...
+
+    async def put_job(self, job: Job) -> None:
+        """Write how a job stands that was begun; its `key` is free once it is not running."""
+        ...
+
     # upkeep and care
 
     async def erase(self, contact_id: str, now: Millis) -> Emptied:
@@ -439,7 +469,8 @@ class Tx(Protocol):
     ) -> Pruned:
         """Delete at most about `limit` rows that are older; nothing that a pending delivery needs.
 
-        With the answers go the sessions that ended before them; sums go by `sums_before` alone. Behind an event that
+        With the events go the jobs begun before them that have ended, with the answers the sessions that ended before
+        them; sums go by `sums_before` alone. Behind an event that
         stays, the contact's later ones stay too, so that its chain always leads to all of them.
         """
         ...
@@ -561,6 +592,25 @@ class Sum(Struct, frozen=True):
     waited: Millis = 0
 
 
+Holder = Literal["endpoint", "rule"]
+"""Whose deliveries a balance is of."""
+
+
+class Balance(Struct, frozen=True):
+    """How all deliveries of an endpoint or a rule stand, test sends included; those that retention took as they stood.
+
+    `made` is the sum of the others.
+    """
+
+    subject: str
+    made: int
+    pending: int
+    held: int
+    delivered: int
+    failed: int
+    cancelled: int
+
+
 class Queue(Struct, frozen=True):
     """One endpoint's pending deliveries: how many, how many are due, and when the oldest due one fell due."""
 
@@ -663,6 +713,23 @@ class Queries(Protocol):
         the whole the subject is "", of `wait` an upper bound in milliseconds: `delivered` counts those that arrived
         within it and not within the next smaller one. Kept for 400 days at least, whatever the retention.
         """
+        ...
+
+    async def balances(self, holder: Holder) -> list[Balance]:
+        """The ledger of each endpoint or rule that ever had a delivery, in the order of their ids."""
+        ...
+
+    async def recount_balances(self, holder: Holder) -> list[Balance]:
+        """The same figures counted from the rows (with what retention took away added), for `goniec doctor`."""
+        ...
+
+    async def job(self, job_id: str) -> Job | None: ...
+    async def jobs(self, limit: int) -> list[Job]:
+        """The newest jobs, the newest first."""
+        ...
+
+    async def running_jobs(self) -> list[Job]:
+        """The jobs that go on, in the order in which they were begun."""
         ...
 
     async def recount(self) -> dict[str, int]:

@@ -131,6 +131,8 @@ CODES: Final = {
     "credentialsDiffer": (409, "another password for a known URL and user; `rules` use it"),
     "emailTaken": (409, "another user has this e-mail"),
     "endpointExists": (409, "another endpoint has this URL and user"),
+    "endpointDeleted": (409, "its endpoint was deleted: nowhere is left to send it"),
+    "jobRunning": (409, "another range is being sent again to this endpoint"),
     "inUse": (409, "`rules` name it"),
     "lastAdmin": (409, "it is the last administrator who can sign in"),
     "nameTaken": (409, "another one has this name"),

@@ -30,6 +30,7 @@ ENDPOINT: Final = "end_"
 KEY: Final = "key_"
 FUNNEL: Final = "fun_"
 USER: Final = "usr_"
+JOB: Final = "job_"
 
 FRESH_BITS: Final = 39
 """How many random bits `EventIds.next` wants: one less than the sequence has, which leaves room to count on."""
@@ -102,7 +103,7 @@ def root_of(event_id: str) -> str:
 
 
 def prefixed(prefix: str, now: Millis, random80: int) -> str:
-    """Give a new id for what is no event: `RULE`, `ENDPOINT`, `KEY`, `FUNNEL` or `USER`, from 80 random bits."""
+    """Give a new id for what is no event: `RULE`, `ENDPOINT`, `KEY`, `FUNNEL`, `USER` or `JOB`, from 80 random bits."""
     return prefix + _encode48(now) + _encode40(random80 >> 40) + _encode40(random80 & 0xFF_FFFF_FFFF)
 
 

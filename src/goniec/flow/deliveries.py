@@ -24,6 +24,11 @@ async def resend_delivery(outside: Outside, delivery_id: str) -> Delivery | Refu
 
 async def requeued(delivery_id: str, now: Millis, tx: Tx) -> Delivery | Refusal:
     """Do it inside a transaction, for a command that runs beside the server, which looks into the queue by itself."""
+    known = await tx.delivery(delivery_id)
+    if known is None:
+        return Missing("delivery")
+    if await tx.endpoint(known.endpoint_id) is None:
+        return Conflict("endpointDeleted", "its endpoint was deleted: there is nowhere left to send it")
     found = await tx.requeue(delivery_id, now)
     if found is None:
         return Missing("delivery")

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from goniec.core.breaker import Breaker
 from goniec.core.endpoint import Endpoint
+from goniec.core.jobs import Job
 from goniec.core.model import (
     Ancestor,
     ApiKey,
@@ -44,6 +45,7 @@ decode_funnel: Final = msgspec.json.Decoder(Funnel).decode
 decode_key: Final = msgspec.json.Decoder(ApiKey).decode
 decode_user: Final = msgspec.json.Decoder(User).decode
 decode_session: Final = msgspec.json.Decoder(Session).decode
+decode_job: Final = msgspec.json.Decoder(Job).decode
 decode_headers: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 
 

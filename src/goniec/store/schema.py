@@ -245,6 +245,17 @@ queue = Table(
     **_CLUSTERED,
 )
 
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", Millis, nullable=False),
+    Column("running", Text, comment="what only one running job may have; null once it has ended"),
+    Column("doc", LargeBinary, nullable=False),
+    Index("ix_jobs_running", "running", unique=True),
+    **_HEAP,
+)
+
 # --- guards ---------------------------------------------------------------------------------------------------------
 
 dedup = Table(
@@ -387,6 +398,21 @@ sums = Table(
 )
 """The rows of an hour lie together: that is where writing happens, and one scan reads all rules. One rule's hours are
 as many look-ups."""
+
+balances = Table(
+    "balances",
+    metadata,
+    Column("kind", Text, primary_key=True, comment="endpoint, rule; pruned.endpoint, pruned.rule"),
+    Column("subject", Text, primary_key=True),
+    Column("made", Count, nullable=False),
+    Column("pending", Count, nullable=False),
+    Column("held", Count, nullable=False),
+    Column("delivered", Count, nullable=False),
+    Column("failed", Count, nullable=False),
+    Column("cancelled", Count, nullable=False),
+    **_CLUSTERED,
+)
+"""How the deliveries of each endpoint and rule stand, and beside them what retention took away, as it stood."""
 
 counters = Table(
     "counters",

@@ -125,12 +125,14 @@ OPEN_TO: Final = {
         GET /endpoints  GET /endpoints/{id}
         GET /events  GET /events/{id}
         GET /explain
+        GET /jobs  GET /jobs/{id}
         GET /rules  GET /rules/{id}  GET /rules/{id}/runs  GET /runs/{id}
         GET /details  GET /funnels  GET /funnels/{id}  GET /tags
     """,
     "admin": """
         DELETE /contacts/{id}  POST /contacts/{id}/merge
-        POST /deliveries/{id}/cancel  POST /deliveries/{id}/resend
+        POST /deliveries/{id}/cancel  POST /deliveries/{id}/resend  POST /deliveries/cancel
+        POST /endpoints/{id}/resend  POST /jobs/{id}/cancel
         DELETE /endpoints/{id}  PATCH /endpoints/{id}  POST /endpoints/{id}/pause  POST /endpoints/{id}/resume
         POST /endpoints/{id}/rotateSecret
         POST /funnels  DELETE /funnels/{id}  PUT /funnels/{id}

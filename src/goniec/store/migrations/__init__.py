@@ -7,5 +7,5 @@ with data they do in SQL.
 
 from typing import Final
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The version of the schema that this program works with."""

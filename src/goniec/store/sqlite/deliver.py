@@ -103,6 +103,7 @@ class DeliverTx(Transaction):
         self.count("attempts", len(ids))
         self.count(BY_STATUS[Status.PENDING], -len(ids))
         self.count(BY_STATUS[Status.DELIVERED], len(ids))
+        self.moved.moved(Status.PENDING, Status.DELIVERED, [one.delivery for one in plain])
         return ids
 
     def _finish(self, finished: Sequence[Finished]) -> list[Delivery]:
@@ -139,6 +140,20 @@ class DeliverTx(Transaction):
         self.db.execute(_HURRY, (now, endpoint_id, now, limit))
         return self.db.changes() == limit
 
+    async def requeue_many(self, delivery_ids: Sequence[str], statuses: Sequence[Status], now: Millis) -> int:
+        wanted = [found for found in self._standing(delivery_ids).values() if found.was.status in statuses]
+        for found in wanted:
+            found.now = asked_for(found.was, now)
+        self._move(wanted, now)
+        return sum(found.now is not found.was for found in wanted)
+
+    async def cancel_many(self, delivery_ids: Sequence[str], now: Millis) -> int:
+        return self.withdraw(delivery_ids, now)
+
+    async def delivery(self, delivery_id: str) -> Delivery | None:
+        found = self._standing((delivery_id,)).get(delivery_id)
+        return None if found is None else self._whole(found.was)
+
     async def cancel(self, delivery_id: str, now: Millis) -> Delivery | None:
         found = self._standing((delivery_id,)).get(delivery_id)
         if found is None:
@@ -146,15 +161,16 @@ class DeliverTx(Transaction):
         self._cancel((found,), now)
         return self._whole(found.now)
 
-    def withdraw(self, delivery_ids: Iterable[str], now: Millis) -> None:
-        """Take all of these that are pending out of the queue."""
-        self._cancel(self._standing(delivery_ids).values(), now)
+    def withdraw(self, delivery_ids: Iterable[str], now: Millis) -> int:
+        """Take all of these that are pending out of the queue; gives how many."""
+        return self._cancel(self._standing(delivery_ids).values(), now)
 
-    def _cancel(self, standing: Iterable[Standing], now: Millis) -> None:
+    def _cancel(self, standing: Iterable[Standing], now: Millis) -> int:
         standing = [found for found in standing if found.was.status is Status.PENDING]
         for found in standing:
             found.now = called_off(found.was)
         self._move(standing, now)
+        return len(standing)
 
     def _standing(self, ids: Iterable[str]) -> dict[str, Standing]:
         # the list that SQLite is given ends texts with NUL; no id holds one, whatever stood in an address
@@ -185,6 +201,7 @@ class DeliverTx(Transaction):
             if was.status is not now.status:
                 self.count(BY_STATUS[was.status], -1)
                 self.count(BY_STATUS[now.status], 1)
+                self.moved.moved(was.status, now.status, (now,))
             if now.status is Status.PENDING:
                 self._wait(found, at)
             elif found.lane is not None and (was.attempts or not now.attempts):

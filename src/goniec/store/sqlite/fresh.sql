@@ -418,3 +418,36 @@ ALTER TABLE endpoints ADD COLUMN breaker BLOB;
 
 UPDATE alembic_version SET version_num='0004' WHERE alembic_version.version_num = '0003';
 
+-- Running upgrade 0004 -> 0005
+
+CREATE TABLE jobs (
+    id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    running TEXT,
+    doc BLOB NOT NULL,
+    PRIMARY KEY (id)
+)
+ STRICT;
+
+CREATE UNIQUE INDEX ix_jobs_running ON jobs (running);
+
+CREATE TABLE balances (
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    made INTEGER NOT NULL,
+    pending INTEGER NOT NULL,
+    held INTEGER NOT NULL,
+    delivered INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    cancelled INTEGER NOT NULL,
+    PRIMARY KEY (kind, subject)
+)
+ WITHOUT ROWID,
+ STRICT;
+
+INSERT INTO balances (kind, subject, made, pending, held, delivered, failed, cancelled) SELECT 'endpoint', endpoint_id, count(*), sum(CASE WHEN status = 'pending' THEN 1 ELSE 0 END), sum(CASE WHEN status = 'held' THEN 1 ELSE 0 END), sum(CASE WHEN status = 'delivered' THEN 1 ELSE 0 END), sum(CASE WHEN status = 'failed' THEN 1 ELSE 0 END), sum(CASE WHEN status = 'cancelled' THEN 1 ELSE 0 END) FROM deliveries GROUP BY endpoint_id;
+
+INSERT INTO balances (kind, subject, made, pending, held, delivered, failed, cancelled) SELECT 'rule', rule_id, count(*), sum(CASE WHEN status = 'pending' THEN 1 ELSE 0 END), sum(CASE WHEN status = 'held' THEN 1 ELSE 0 END), sum(CASE WHEN status = 'delivered' THEN 1 ELSE 0 END), sum(CASE WHEN status = 'failed' THEN 1 ELSE 0 END), sum(CASE WHEN status = 'cancelled' THEN 1 ELSE 0 END) FROM deliveries GROUP BY rule_id;
+
+UPDATE alembic_version SET version_num='0005' WHERE alembic_version.version_num = '0004';
+

@@ -23,7 +23,10 @@ _EVENTS: Final = (
 )
 _decode_events: Final = msgspec.json.Decoder(list[tuple[str, str | None]]).decode
 _NEEDED: Final = f"SELECT {CODE.format('delivery_id')} FROM queue WHERE delivery_id > ? AND delivery_id < ?"
-_BY_STATUS: Final = "SELECT status, count(*) FROM deliveries WHERE id > ? AND id < ? GROUP BY status"
+_BY_STATUS: Final = (
+    "SELECT endpoint_id, rule_id, status, count(*) FROM deliveries WHERE id > ? AND id < ?"
+    " GROUP BY endpoint_id, rule_id, status"
+)
 
 _SUMS: Final = (
     "DELETE FROM sums WHERE (kind, hour, subject) IN (SELECT kind, hour, subject FROM sums"
@@ -46,6 +49,7 @@ class PruneTx(Transaction):
         keys = self._prune_by_age("dedup", "key", dedup_before, limit)
         answers = self._prune_by_age("answers", "key", answers_before, limit)
         strays = self._prune_by_age("quarantine", "id", before, limit)
+        self.db.execute("DELETE FROM jobs WHERE running IS NULL AND at < ?", (before,))
         self.db.execute("DELETE FROM sessions WHERE expires_at < ?", (answers_before,))
         self.db.execute(_SUMS, (sums_before // HOUR, limit))
         more = more or max(keys, answers, strays, self.db.changes()) >= limit
@@ -85,8 +89,9 @@ class PruneTx(Transaction):
     def _delete_between(self, low: str, high: str, gone: Counter[str]) -> None:
         """Delete all whose event's code lies between, and note it in the ledger."""
         db = self.db
-        for status, n in db.execute(_BY_STATUS, (DELIVERY + low, DELIVERY + high)):
+        for endpoint, rule, status, n in db.execute(_BY_STATUS, (DELIVERY + low, DELIVERY + high)):
             self.count(f"pruned.{BY_STATUS[status]}", n)
+            self.moved.pruned(endpoint, rule, status, n)
         for table, key, prefix in (
             ("attempts", "delivery_id", DELIVERY),
             ("deliveries", "id", DELIVERY),

@@ -7,6 +7,7 @@ import apsw
 
 from goniec.core.endpoint import Endpoint
 from goniec.core.identity import alias_key
+from goniec.core.jobs import Job
 from goniec.core.model import (
     ApiKey,
     Attempt,
@@ -25,9 +26,11 @@ from goniec.core.rules import Rule
 from goniec.core.times import Millis
 from goniec.ports import (
     FIRED,
+    Balance,
     ContactFilter,
     DeliveryFilter,
     EventFilter,
+    Holder,
     Page,
     Queue,
     Rows,
@@ -36,7 +39,7 @@ from goniec.ports import (
     Sum,
 )
 from goniec.store import rows
-from goniec.store.sqlite import contact_lists, delivery_lists, ledger, lists, setup, sums, users
+from goniec.store.sqlite import balances, contact_lists, delivery_lists, jobs, ledger, lists, setup, sums, users
 from goniec.store.sqlite.chain import heads, resolved, walk
 from goniec.store.sqlite.readers import Readers
 from goniec.store.sqlite.sql import fetch, texts
@@ -174,6 +177,21 @@ class SqliteQueries:
         self, kind: Subject, ids: Sequence[str] | None, since: Millis, until: Millis, step: Millis
     ) -> list[Sum]:
         return await self._read(sums.sums, kind, ids, since, until, step)
+
+    async def balances(self, holder: Holder) -> list[Balance]:
+        return await self._read(balances.kept, holder)
+
+    async def recount_balances(self, holder: Holder) -> list[Balance]:
+        return await self._read(balances.recounted, holder)
+
+    async def job(self, job_id: str) -> Job | None:
+        return await self._read(jobs.job, job_id)
+
+    async def jobs(self, limit: int) -> list[Job]:
+        return await self._read(jobs.jobs, limit)
+
+    async def running_jobs(self) -> list[Job]:
+        return await self._read(jobs.running)
 
     async def recount(self) -> dict[str, int]:
         return await self._read(ledger.recount)

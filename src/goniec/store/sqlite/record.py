@@ -200,6 +200,7 @@ class RecordTx(Transaction):
         self.count("made", len(deliveries))
         for delivery in deliveries:
             self.count(BY_STATUS[delivery.status], 1)
+        self.moved.made(deliveries)
 
     def _waiting(self, delivery: Delivery) -> rows.Row:
         """The queue's row. Behind a head that waits for its next attempt it is not due any earlier."""

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Final
 
 import apsw
 
+from goniec.store.balances import Moved
+from goniec.store.sqlite import balances
 from goniec.store.sqlite.sql import insert
 from goniec.store.sqlite.sums import add
 from goniec.store.tally import Tally
@@ -15,15 +17,16 @@ _ADD: Final = insert("totals", "name, value", "ON CONFLICT (name) DO UPDATE SET 
 
 
 class Transaction:
-    """Base of the rooms `setup`, `users`, `record`, `deliver`, `erase`, `prune`; `tx.SqliteTx` joins them.
+    """Base of the rooms `setup`, `users`, `record`, `deliver`, `jobs`, `erase`, `prune`; `tx.SqliteTx` joins them.
 
-    `tally` is what its end adds to the sums, `erased` are the contacts that were erased: the journal beside the
-    database learns of them after the commit.
+    `tally` is what its end adds to the sums, `moved` what it adds to the balances, `erased` are the contacts that were
+    erased: the journal beside the database learns of them after the commit.
     """
 
     def __init__(self, db: apsw.Connection) -> None:
         self.db = db
         self.tally = Tally()
+        self.moved = Moved()
         self.erased: list[str] = []
         self._counts: dict[str, int] = {}
         self._loaded: dict[str, Contact] = {}
@@ -34,9 +37,10 @@ class Transaction:
         self._counts[name] = self._counts.get(name, 0) + n
 
     def settle(self) -> None:
-        """Write the ledger and the sums: the last thing before the commit."""
+        """Write the ledger, the balances and the sums: the last thing before the commit."""
         rows = [(name, n) for name, n in sorted(self._counts.items()) if n]
         if rows:
             _ADD.run(self.db, rows)
         self._counts.clear()
         add(self.db, self.tally)
+        balances.add(self.db, self.moved)

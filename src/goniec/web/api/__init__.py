@@ -10,6 +10,7 @@ from goniec.web.api import (
     events,
     export,
     funnels,
+    jobs,
     keys,
     rules,
     runs,
@@ -17,7 +18,20 @@ from goniec.web.api import (
 )
 from goniec.web.operation import Operation
 
-ROOMS: Final = (contacts, contact_changes, export, events, rules, runs, endpoints, deliveries, funnels, keys, users)
+ROOMS: Final = (
+    contacts,
+    contact_changes,
+    export,
+    events,
+    rules,
+    runs,
+    endpoints,
+    deliveries,
+    jobs,
+    funnels,
+    keys,
+    users,
+)
 
 OPERATIONS: Final[tuple[Operation, ...]] = tuple(
     one for room in ROOMS for one in vars(room).values() if isinstance(one, Operation)

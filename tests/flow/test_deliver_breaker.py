@@ -170,6 +170,23 @@ class TestARestart:
 
 
 class TestThePause:
+    async def test_the_second_try_on_a_fresh_connection_waits_as_well(self, shop: Workshop) -> None:
+        async def dying(_: Outgoing) -> Answer:
+            await shop.endpoint(paused=Pause.BY_HAND, version=2)
+            await asyncio.sleep(0)
+            return failing(0, Failure.STALE)
+
+        await shop.poll()
+        await shop.rule()
+        shop.sender.script = dying
+        await shop.record(*visits(1))
+        await shop.settle()
+        assert len(shop.sender.sent) == 1
+        shop.sender.script = ok
+        await shop.endpoint(version=3)
+        await shop.later(0)
+        assert [(one.status, one.attempts) for one in await shop.deliveries()] == [(Status.DELIVERED, 2)]
+
     async def test_after_five_days_of_trying_it_is_paused_and_all_waits_until_it_is_resumed(
         self, shop: Workshop
     ) -> None:

@@ -31,8 +31,9 @@ _GAP: Final[Millis] = DAY
 
 _OF_ENDPOINT: Final = frozenset({401, 403, 404, 408, 429})
 """Of the client errors, those that say nothing of the message that was sent."""
-_OURS: Final = frozenset({Failure.INTERNAL, Failure.GONE})
-"""A fault in Goniec itself is not the endpoint's; 410 has an answer of its own, which is to pause it."""
+_NOBODY: Final = frozenset({Failure.INTERNAL, Failure.GONE, Failure.STALE})
+"""A fault in Goniec itself is not the endpoint's, 410 has an answer of its own, which is to pause it, and a connection
+that had died while idle says nothing of now."""
 
 
 class Breaker(Struct, frozen=True, omit_defaults=True):
@@ -74,7 +75,7 @@ def in_force(breaker: Breaker, policy: Policy) -> Breaker:
 
 def at_fault(attempt: Attempt) -> bool:
     """Tell whether an attempt failed by the endpoint's fault, and not by that of the message which it was sent."""
-    if attempt.failure is None or attempt.failure in _OURS:
+    if attempt.failure is None or attempt.failure in _NOBODY:
         return False
     return attempt.failure is not Failure.REJECTED or attempt.status in _OF_ENDPOINT
 
@@ -89,7 +90,7 @@ def judged(breaker: Breaker, policy: Policy, attempt: Attempt, now: Millis, jitt
     if attempt.failure is None:
         return CLOSED
     breaker = _failing(breaker, now)
-    if attempt.failure in _OURS:
+    if attempt.failure in _NOBODY:
         return breaker
     if not at_fault(attempt):
         return Breaker(failing=breaker.failing, failed_at=breaker.failed_at)

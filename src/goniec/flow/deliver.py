@@ -332,7 +332,7 @@ class Deliverer:
             delivery = moved(delivery, following, attempt)
             self._result(box, Finished(delivery, attempt), laned=laned)
             counters.attempt(attempt.failure or "delivered", now - delivery.created_at if attempt.number == 1 else None)
-            if isinstance(following, RetryAt) and following.fresh and not self._stopping:
+            if isinstance(following, RetryAt) and following.fresh and not self._stopping and box.endpoint is endpoint:
                 fresh = True
                 continue
             self._heed(box, following, now)

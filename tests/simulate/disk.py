@@ -1,0 +1,125 @@
+"""The disk: a database in memory that outlives the processes which use it, and the store that each of them has of it.
+
+Statements are SQLite's own rooms. Between a call and its answer time passes, a process may die there, the disk may be
+full for a while, and an answer may have been overtaken when it arrives.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import apsw
+
+from goniec.ports import Queries, Tx, Unavailable
+from goniec.store.pruning import Reach
+from goniec.store.sqlite.driving import drive
+from goniec.store.sqlite.migrate import FRESH
+from goniec.store.sqlite.queries import SqliteQueries
+from goniec.store.sqlite.tx import SqliteTx
+
+T = TypeVar("T")
+
+
+@cache
+def _connection() -> apsw.Connection:
+    """One for all histories: what a history has written is rolled back at its end, and prepared statements stay."""
+    db = apsw.Connection(":memory:", statementcachesize=500)
+    db.execute(FRESH.read_text()).fetchall()
+    return db
+
+
+class Disk:
+    """What is committed, which is a savepoint inside the one transaction that a history is."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.db = _connection()
+        self.db.execute("BEGIN")
+        self.full = False
+        self.slow = 0.0
+        self.queries = SqliteQueries(cast("Any", self), cast("Any", None))
+        self._reach = Reach()
+
+    async def run(self, read: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Read at once (what `SqliteQueries` asks of its readers)."""
+        return read(self.db, *args, **kwargs)
+
+    def commit(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run a transaction, at once."""
+        self.db.execute("SAVEPOINT work")
+        try:
+            tx = SqliteTx(self.db, self._reach)
+            result = drive(work(tx))
+            tx.settle()
+            self._fit()
+        except BaseException:
+            self.db.execute("ROLLBACK TO work")
+            self.db.execute("RELEASE work")
+            raise
+        self.db.execute("RELEASE work")
+        return result
+
+    def _fit(self) -> None:
+        if self.full:
+            raise Unavailable("the disk is full")
+
+    def close(self) -> None:
+        """End the history."""
+        self.db.execute("ROLLBACK")
+
+    def delay(self) -> float:
+        """How long something takes just now, in seconds."""
+        return self.rng.random() ** 4 * 0.2 + self.slow * self.rng.random()
+
+
+class Attached:
+    """A process's own way to the disk (the `Store` port). A dead process waits for its answer for ever."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+        self.alive = True
+        self.queries = cast("Queries", _Reading(self))
+        self._turn = asyncio.Lock()
+
+    async def transact(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        async with self._turn:
+            await self.passes()
+            if self.disk.full and self.disk.rng.random() < 0.5:
+                raise Unavailable("the disk is full")
+            done = self.disk.commit(work)
+        await self.passes()
+        return done
+
+    async def passes(self) -> None:
+        """Let time pass; the dead stay here."""
+        await asyncio.sleep(self.disk.delay())
+        if not self.alive:
+            await asyncio.get_running_loop().create_future()
+
+    async def backup(self, path: str) -> None:
+        """Nobody asks for one."""
+
+    async def close(self) -> None:
+        """The disk stays."""
+
+
+class _Reading:
+    """Each query sees what is committed at one moment, and its answer arrives at a later one."""
+
+    def __init__(self, store: Attached) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        ask = getattr(self._store.disk.queries, name)
+
+        async def asked(*args: Any, **kwargs: Any) -> Any:
+            await self._store.passes()
+            if self._store.disk.full and self._store.disk.rng.random() < 0.3:
+                raise Unavailable("the file cannot be read")
+            found = await ask(*args, **kwargs)
+            await self._store.passes()
+            return found
+
+        return asked

@@ -1,0 +1,100 @@
+"""Receivers and the way to them: each has good and bad times, and all that arrives is written down."""
+
+import asyncio
+import random
+from collections import Counter
+from typing import Final
+
+from msgspec import Struct
+
+from goniec.core.model import Failure
+from goniec.ports import Answer, Outgoing
+
+MODES: Final = ("ok", "down", "silent", "refusing", "resetting", "busy", "picky", "slow", "gone", "stale")
+WEIGHTS: Final = (10, 4, 2, 2, 2, 1, 2, 2, 1, 1)
+HINT: Final = 7
+"""Seconds that a busy receiver asks for."""
+
+
+class Arrival(Struct):
+    """A request at a receiver. `ok`: it answered with 2xx; `heard`: the sender has its answer."""
+
+    at: float
+    endpoint: str
+    delivery: str
+    number: int
+    life: int
+    resend: bool
+    ok: bool = False
+    heard: bool = False
+
+
+class Flight(Struct):
+    """A request under way from a process."""
+
+    delivery: str
+    life: int
+
+
+class Network:
+    """All receivers, by the host in the URL."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.modes: dict[str, str] = {}
+        self.arrivals: list[Arrival] = []
+        self.starts: list[tuple[float, int, str]] = []
+        self.flying: Counter[tuple[int, str]] = Counter()
+        self.most: Counter[str] = Counter()
+        self.twice: list[str] = []
+        self._under_way: set[tuple[int, str]] = set()
+
+    async def send(self, life: int, request: Outgoing) -> Answer:
+        """One request of a process in its `life`."""
+        endpoint = request.url.split("/")[2].partition(".")[0]
+        head = dict(request.headers)
+        delivery = head["webhook-id"]
+        loop = asyncio.get_running_loop()
+        self.starts.append((loop.time(), life, endpoint))
+        if (life, delivery) in self._under_way:
+            self.twice.append(delivery)
+        self._under_way.add((life, delivery))
+        self.flying[life, endpoint] += 1
+        self.most[endpoint] = max(self.most[endpoint], self.flying[life, endpoint])
+        try:
+            await asyncio.sleep(self.rng.random() * 0.05)
+            arrival = Arrival(
+                loop.time(), endpoint, delivery, int(head["goniec-attempt"]), life, "goniec-resend" in head
+            )
+            answer = await self._answer(endpoint, arrival, request)
+            arrival.heard = True
+            return answer
+        finally:
+            self.flying[life, endpoint] -= 1
+            self._under_way.discard((life, delivery))
+
+    async def _answer(self, endpoint: str, arrival: Arrival, request: Outgoing) -> Answer:
+        mode = self.modes.get(endpoint, "ok")
+        if mode == "refusing":
+            return Answer(Failure.CONNECT, "refused")
+        if mode == "stale" and not request.fresh and self.rng.random() < 0.5:
+            return Answer(Failure.STALE, "the kept connection had died")
+        self.arrivals.append(arrival)
+        if mode == "silent":
+            await asyncio.sleep(request.timeout)
+            return Answer(Failure.TIMEOUT, "no answer")
+        await asyncio.sleep(self.rng.random() * (2 if mode == "slow" else 0.1))
+        match mode:
+            case "down":
+                return Answer(Failure.SERVER, "down", 503)
+            case "busy":
+                return Answer(Failure.BUSY, "busy", 429, retry_after=str(HINT))
+            case "gone":
+                return Answer(Failure.GONE, "gone", 410)
+            case "picky" if sum(arrival.delivery.encode()) % 3 == 0:
+                return Answer(Failure.REJECTED, "no such thing here", 422)
+            case "resetting" if self.rng.random() < 0.5:
+                arrival.ok = self.rng.random() < 0.5
+                return Answer(Failure.RESET, "cut")
+        arrival.ok = True
+        return Answer(None, "delivered", 200)

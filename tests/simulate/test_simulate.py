@@ -1,0 +1,117 @@
+"""Thousands of histories, and no law broken in any; and that the laws find what they are there for."""
+
+import multiprocessing
+import os
+import random
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import pytest
+
+from goniec.core.model import Delivery
+from goniec.flow.deliver import Deliverer
+from goniec.flow.outbox import Outbox
+from goniec.flow.record import Recorder
+from goniec.ports import Tx
+from tests.simulate.play import Played, play
+
+HISTORIES = 10_000
+SOAK = 200_000
+BITE = 250
+
+PATIENCE = 3_000
+"""So many histories at most until a bug is found."""
+
+
+def bad(first: int) -> list[Played]:
+    """Play some, in a process of their own; give those that broke a law."""
+    return [played for seed in range(first, first + BITE) if (played := play(seed)).wrong]
+
+
+def told(found: list[Played]) -> str:
+    """What went wrong, and how to see it again."""
+    return "\n".join(f"python -m tests.simulate {one.seed}: {one.wrong[0]}" for one in found)
+
+
+def run(first: int, n: int) -> None:
+    """Play so many on all processors."""
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+        found = [one for some in pool.map(bad, range(first, first + n, BITE)) for one in some]
+    assert not found, told(found)
+
+
+@pytest.mark.timeout(1_800)
+def test_no_history_breaks_a_law() -> None:
+    run(0, HISTORIES)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(4 * 3_600)
+def test_no_history_of_many_breaks_a_law() -> None:
+    first = random.SystemRandom().randrange(10**9) * BITE
+    print(f"histories from {first} on")  # noqa: T201 - so that the very same can be played again
+    run(first, SOAK)
+
+
+def test_the_same_number_is_the_same_history() -> None:
+    for seed in (3, 91):
+        assert play(seed, telling=True) == play(seed, telling=True)
+
+
+# --- bugs put in on purpose -----------------------------------------------------------------------------------------
+
+
+def forgets_who_waits(box: Outbox, _: Delivery) -> None:
+    """What finds no room in memory no longer holds up those behind it."""
+    box.more = True
+
+
+def forgets_what_is_written(self: Deliverer, box: Outbox, delivery: Delivery) -> None:
+    """What was written while a query ran is in its answer, and goes out once more."""
+    self._known[delivery.id] -= 1
+    if not self._known[delivery.id]:
+        del self._known[delivery.id]
+        box.held -= 1
+
+
+def overtakes_who_failed(_: Deliverer, box: Outbox, delivery: Delivery) -> None:
+    """A head that has to be tried again lets those behind it go."""
+    box.advance(delivery.contact_id)
+
+
+def forgets_that_it_was_saved(self: Deliverer, endpoint_id: str) -> None:
+    """An endpoint that is saved while it is read may stay what it was before."""
+    box = self._box(endpoint_id)
+    box.endpoint = None
+    self._drop(box)
+    self._look(endpoint_id)
+
+
+WRITE = Recorder._write
+
+
+async def answers_too_early(self: Recorder, jobs: Any, riders: Any, tx: Tx) -> Any:
+    """A caller is told what a transaction came to before it is on disk."""
+    written = await WRITE(self, jobs, riders, tx)
+    for job, given in zip(jobs, written.results, strict=False):
+        job.succeed(given)
+    return written
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "bug"),
+    [
+        (Outbox, "leave_out", forgets_who_waits),
+        (Deliverer, "_release", forgets_what_is_written),
+        (Deliverer, "_advance", overtakes_who_failed),
+        (Deliverer, "_forget", forgets_that_it_was_saved),
+        (Recorder, "_write", answers_too_early),
+    ],
+)
+def test_a_bug_put_in_on_purpose_is_found(
+    place: object, name: str, bug: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place, name, bug)
+    found = next((seed for seed in range(PATIENCE) if play(seed).wrong), None)
+    assert found is not None

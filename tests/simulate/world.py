@@ -1,0 +1,405 @@
+"""A world from a seed: what happens in it, and the one whole run of it."""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+
+from goniec.core import breaker
+from goniec.core.decide import Call
+from goniec.core.endpoint import Endpoint
+from goniec.core.model import Delivery
+from goniec.core.retry import Policy
+from goniec.core.signing import encode_secret
+from goniec.core.times import SECOND, Millis
+from goniec.flow import deliver, outbox
+from goniec.flow.batch import Duplicate, Recorded
+from goniec.flow.configure import Outside
+from goniec.flow.deliver import Deliverer
+from goniec.flow.deliveries import cancel_delivery, resend_delivery
+from goniec.flow.endpoints import pause_endpoint, resume_endpoint
+from goniec.flow.record import Locale, Recorder
+from goniec.ports import Answer, Forbidden, Outgoing, Remembered, Tx, Unavailable
+from tests.core.build import NOW, happened, rule
+from tests.flow.workshop import Vault, email
+from tests.simulate.disk import Attached, Disk
+from tests.simulate.loop import Asleep, VirtualLoop
+from tests.simulate.receivers import MODES, WEIGHTS, Network
+
+BUSY_SECONDS: Final = 30
+"""So long there is trouble; then everything is well, and what waits has to come to an end."""
+CALM_SECONDS: Final = 3_000
+"""So long that may take."""
+
+SCHEDULES: Final = ((1, 2, 4), (1, 5, 10, 20), (3,) * 8)
+LOCALE: Final = Locale(ZoneInfo("Europe/Warsaw"), "PL")
+
+_SCALE: Final = (
+    (deliver, "POLL_SECONDS", 6.0),
+    (deliver, "HURRY", 3),
+    (deliver, "MEMORY", 12),
+    (deliver, "FLYING", 6),
+    (outbox, "HELD_SURE", 3),
+    (breaker, "PROBE_FIRST", 3),
+    (breaker, "PROBE_LAST", 12),
+)
+"""Hours become seconds and thousands a handful, so that what happens at the edges happens all the time."""
+
+
+class Plan(Struct, frozen=True):
+    """How much of what is to happen."""
+
+    endpoints: int
+    contacts: int
+    calls: int
+    deaths: int
+    jumps: int
+
+
+class Died(Struct):
+    """A life of the process: from when to when, and whether it was killed."""
+
+    killed: bool = False
+
+
+class World:
+    """Everything there is."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = rng = random.Random(seed)
+        self.seed = seed
+        self.loop = VirtualLoop()
+        self.disk = Disk(rng)
+        self.network = Network(rng)
+        self.plan = Plan(
+            rng.randint(1, 3),
+            rng.randint(1, 4),
+            rng.randint(2, 12),
+            rng.choice((0, 1, 1, 2, 4)),
+            rng.choice((0, 0, 1, 2)),
+        )
+        self.offset: Millis = 0
+        self.lives: list[Died] = []
+        self.life: Life | None = None
+        self.policies: dict[str, Policy] = {}
+        self.accepted: list[str] = []
+        self.resent: set[str] = set()
+        self.cancelled: set[str] = set()
+        self.paused: list[tuple[str, float, float]] = []
+        self._hands: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.wrong: list[str] = []
+        self.story: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Tell what happens."""
+        self.story.append(f"{self.loop.time():9.3f}  {text}")
+
+    def write(self, lines: str) -> None:
+        """Hear what the flow logs (as its stream); an error is none that may happen."""
+        for line in lines.splitlines():
+            _, _, said = line.partition(" ")
+            self.say(said)
+            if said.startswith("error"):
+                self.wrong.append(said)
+
+    def flush(self) -> None:
+        """All is heard at once."""
+
+    # the ports that are the same in every life
+
+    def now(self) -> Millis:
+        """Wall time."""
+        return NOW + int(self.loop.time() * SECOND) + self.offset
+
+    def monotonic(self) -> float:
+        """The clock that never jumps."""
+        return self.loop.time()
+
+    def bits(self, n: int) -> int:
+        """Chance."""
+        return self.rng.getrandbits(n)
+
+    def jitter(self) -> float:
+        """Chance."""
+        return self.rng.uniform(-1, 1)
+
+    # what happens
+
+    def run(self) -> list[str]:
+        """Live through it; gives what was wrong."""
+        with self._scaled():
+            try:
+                self.loop.run_until_complete(self._history())
+            except Asleep:
+                self.wrong.append("everybody waits for something that nobody will do")
+            self.wrong += self.loop.faults
+            for task in asyncio.all_tasks(self.loop):
+                task.cancel()
+            self.loop.run_until_complete(asyncio.sleep(0))
+            self.loop.close()
+        return self.wrong
+
+    @contextmanager
+    def _scaled(self) -> Iterator[None]:
+        before = [(module, name, getattr(module, name)) for module, name, _ in _SCALE]
+        for module, name, value in _SCALE:
+            setattr(module, name, value)
+        try:
+            yield
+        finally:
+            for module, name, value in before:
+                setattr(module, name, value)
+
+    async def _history(self) -> None:
+        self._furnish()
+        self.start()
+        rng = self.rng
+        events = [self._call(n) for n in range(self.plan.calls)]
+        events += [self._weather(id) for id in self.policies]
+        events += [self._death() for _ in range(self.plan.deaths)]
+        events += [self._jump() for _ in range(self.plan.jumps)]
+        events += [self._operate() for _ in range(rng.choice((0, 0, 1, 3)))]
+        events += [self._trouble() for _ in range(rng.choice((0, 0, 1)))]
+        await asyncio.gather(*events)
+        self.say("all is well from now on")
+        self.disk.full, self.disk.slow = False, 0
+        self.network.modes.clear()
+        for id in self.policies:
+            await self._insist(lambda outside, id=id: resume_endpoint(outside, id))  # type: ignore[misc]
+        end = self.loop.time() + CALM_SECONDS
+        while not self._at_rest():
+            if self.loop.time() > end:
+                self.wrong.append("it does not come to rest")
+                break
+            await asyncio.sleep(3)
+        life = self.life
+        assert life is not None
+        await life.end()
+        self.wrong += life.faults()
+
+    def _furnish(self) -> None:
+        rng = self.rng
+        endpoints, rules = [], []
+        for n in range(self.plan.endpoints):
+            id = f"end_{n}"
+            policy = {
+                "schedule": rng.choice(SCHEDULES), "timeout": rng.choice((1, 5)), "concurrency": rng.choice((1, 2, 16)),
+                "order": rng.random() < 0.8, "orderHold": rng.choice((0, 5, 1800)), "breaker": rng.random() < 0.8,
+                "rate": rng.choice((None, None, 1, 4)),
+            }  # fmt: skip
+            self.policies[id] = msgspec.convert(policy, Policy)
+            endpoints.append(
+                Endpoint(
+                    id=id, version=1, url=f"https://{id}.example/hook", created_at=NOW, updated_at=NOW,
+                    secret=Vault().seal(id, encode_secret(b"s" * 32)), policy=self.policies[id],
+                )
+            )  # fmt: skip
+            hook = {"type": "webhook", "endpointId": id}
+            actions = [hook] if rng.random() < 0.7 else [hook, {"type": "addTag", "tag": f"T{n}"}, hook]
+            rules.append(rule(f"rul_{n}", triggers=[{"type": "page.visited"}], actions=actions))
+            if rng.random() < 0.3:
+                rules.append(
+                    rule(f"rul_{n}f", triggers=[{"type": "webhook.failed"}], actions=[{"type": "addTag", "tag": "F"}])
+                )
+
+        async def work(tx: Tx) -> None:
+            for endpoint in endpoints:
+                await tx.put_endpoint(endpoint)
+            for one in rules:
+                await tx.put_rule(one)
+
+        self.disk.commit(work)
+
+    def start(self) -> None:
+        """Begin the next life."""
+        self.lives.append(Died())
+        self.life = Life(self, len(self.lives) - 1)
+
+    async def _call(self, n: int) -> None:
+        await asyncio.sleep(self.rng.random() * BUSY_SECONDS * self.rng.random())
+        visit = happened(url=f"https://s.example/{n}")
+        visit = msgspec.structs.replace(visit, dedup_key=f"k{n}", digest=b"d%d" % n)
+        call = email(f"c{self.rng.randrange(self.plan.contacts)}@x.pl", happenings=(visit,))
+        while True:
+            if (life := self.life) is not None:
+                try:
+                    async with asyncio.timeout(20):
+                        ids = await life.record(call)
+                except (Unavailable, TimeoutError) as error:
+                    self.say(f"call {n}: {type(error).__name__}")
+                else:
+                    self.say(f"call {n}: accepted {ids}")
+                    self.accepted += ids
+                    return
+            await asyncio.sleep(1)
+
+    async def _weather(self, endpoint: str) -> None:
+        modes = [mode for mode in MODES if mode != "stale" or self.policies[endpoint].rate is None]
+        weights = [WEIGHTS[MODES.index(mode)] for mode in modes]
+        while self.loop.time() < BUSY_SECONDS:
+            self.network.modes[endpoint] = mode = self.rng.choices(modes, weights)[0]
+            self.say(f"{endpoint} is {mode}")
+            await asyncio.sleep(self.rng.random() * 12)
+
+    async def _death(self) -> None:
+        await asyncio.sleep(self.rng.random() * BUSY_SECONDS)
+        life, self.life = self.life, None
+        if life is None:
+            return
+        if self.rng.random() < 0.7:
+            self.say("killed")
+            life.kill()
+            self.lives[life.n].killed = True
+        else:
+            self.say("asked to stop")
+            await life.end()
+            self.say("stopped")
+        self.wrong += life.faults()
+        await asyncio.sleep(self.rng.random() * 5)
+        self.start()
+        self.say("started")
+
+    async def _jump(self) -> None:
+        await asyncio.sleep(self.rng.random() * BUSY_SECONDS)
+        self.offset += self.rng.choice((-600, -30, 30, 600)) * SECOND
+        self.say(f"the clock jumps; it is {self.offset // SECOND} s ahead")
+
+    async def _trouble(self) -> None:
+        await asyncio.sleep(self.rng.random() * BUSY_SECONDS)
+        if self.rng.random() < 0.5:
+            self.say("the disk is full")
+            self.disk.full = True
+        else:
+            self.say("the disk is slow")
+            self.disk.slow = 4
+        await asyncio.sleep(self.rng.random() * 15)
+        self.disk.full, self.disk.slow = False, 0
+        self.say("the disk is well")
+
+    async def _operate(self) -> None:
+        rng = self.rng
+        await asyncio.sleep(rng.random() * BUSY_SECONDS)
+        found = [id for (id,) in self.disk.db.execute("SELECT id FROM deliveries ORDER BY id")]
+        match rng.choice(("pause", "resend", "cancel")):
+            case "pause":
+                id = rng.choice(sorted(self.policies))
+                async with self._hands[id]:
+                    await self._insist(lambda outside: pause_endpoint(outside, id))
+                    since = self.loop.time()
+                    self.say(f"{id} is paused")
+                    await asyncio.sleep(rng.random() * 20)
+                    self.paused.append((id, since, self.loop.time()))
+                    await self._insist(lambda outside: resume_endpoint(outside, id))
+                    self.say(f"{id} is resumed")
+            case "resend" if found:
+                id = rng.choice(found)
+                self.resent.add(id)
+                self.say(f"{id} is sent again")
+                await self._insist(lambda outside: resend_delivery(outside, id))
+            case "cancel" if found:
+                id = rng.choice(found)
+                self.cancelled.add(id)
+                self.say(f"{id} is cancelled")
+                await self._insist(lambda outside: cancel_delivery(outside, id))
+            case _:
+                pass
+
+    async def _insist(self, act: Callable[[Outside], Awaitable[object]]) -> None:
+        """Do something as a person does: again, until it is done."""
+        while True:
+            if (life := self.life) is not None:
+                try:
+                    async with asyncio.timeout(20):
+                        await act(life.outside)
+                        return
+                except (Unavailable, TimeoutError):
+                    pass
+            await asyncio.sleep(1)
+
+    def _at_rest(self) -> bool:
+        pending = self.disk.db.execute("SELECT count(*) FROM queue").get
+        life = self.life
+        return life is not None and not pending and life.idle
+
+
+class Life:
+    """One process, from its start to its end."""
+
+    def __init__(self, world: World, n: int) -> None:
+        self.world = world
+        self.n = n
+        self.alive = True
+        self.store = Attached(world.disk)
+        self.recorder = Recorder(self.store, world, world, self, LOCALE)
+        self.deliverer = Deliverer(self.store, self, Vault(), world, world, self.recorder.finish, "Goniec/sim")
+        self.outside = Outside(self.store, Vault(), world, world, self, self.deliverer)
+        loop = world.loop
+        self._parts = [loop.create_task(self.recorder.run()), loop.create_task(self.deliverer.run())]
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has nothing left to do."""
+        return self.deliverer.idle and not self.recorder.waiting and not self.recorder._riders
+
+    async def record(self, call: Call) -> list[str]:
+        """Record a call; gives the ids of its events."""
+        results = await self.recorder.record((call,))
+        assert not isinstance(results, Remembered)
+        (result,) = results
+        if isinstance(result, Recorded):
+            return list(result.happened)
+        assert isinstance(result, Duplicate)
+        return [result.event_id]
+
+    def kill(self) -> None:
+        """End it here: nothing of it reaches the outside any more."""
+        self.alive = self.store.alive = False
+        self.deliverer._stopping = True  # a timer that still rings is to start nothing
+        for task in (*self._parts, *self.deliverer._tasks):
+            task.cancel()
+
+    async def end(self) -> None:
+        """End it as SIGTERM does."""
+        self.deliverer.stop()
+        await asyncio.wait([self._parts[1]])
+        self.recorder.stop()
+        await asyncio.wait([self._parts[0]])
+        self.alive = self.store.alive = False
+
+    def faults(self) -> list[str]:
+        """What its parts died of."""
+        done = (part for part in self._parts if part.done() and not part.cancelled())
+        return [f"life {self.n}: {error!r}" for part in done if (error := part.exception()) is not None]
+
+    # ports
+
+    def take(self, deliveries: Sequence[Delivery], busy: set[tuple[str, str]]) -> None:
+        """Hand over."""
+        if self.alive:
+            self.deliverer.take(deliveries, busy)
+
+    async def send(self, request: Outgoing) -> Answer:
+        """Send."""
+        if not self.alive:
+            await self.world.loop.create_future()
+        answer = await self.world.network.send(self.n, request)
+        if not self.alive:
+            await self.world.loop.create_future()
+        return answer
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def check(self, url: str) -> str | Forbidden:
+        """Every address will do."""
+        return url
+
+    def check_header(self, _name: str, _value: str) -> str | None:
+        """Every header will do."""
+        return None

@@ -171,7 +171,7 @@ class World:
         self.disk.full, self.disk.slow = False, 0
         self.network.modes.clear()
         for id in self.policies:
-            await self._insist(lambda outside, id=id: resume_endpoint(outside, id))  # type: ignore[misc]
+            await self._insist(lambda outside, id=id: resume_endpoint(outside, id))  # type: ignore[misc] # bound at once
         end = self.loop.time() + CALM_SECONDS
         while not self._at_rest():
             if self.loop.time() > end:

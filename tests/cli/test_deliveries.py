@@ -113,3 +113,28 @@ def test_an_empty_log(tmp_path: Path) -> None:
     assert goniec(tmp_path, "migrate").returncode == 0
     ran = goniec(tmp_path, "deliveries", "list")
     assert (ran.returncode, len(ran.stdout.splitlines())) == (0, 1)
+
+
+def test_an_export(worked: Worked) -> None:
+    ran = goniec(worked.folder, "deliveries", "export", "--email", "JAN@example.com", "--status", "delivered")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    head, row = ran.stdout.splitlines()
+    assert head.startswith("id,status,endpointId,contactId,")
+    assert row.startswith(f"{worked.delivery},delivered,{worked.endpoint},{worked.jan},")
+    ran = goniec(worked.folder, "deliveries", "export", "--format", "jsonl", "--error", "timeout")
+    assert (ran.returncode, ran.stdout) == (0, "")
+    ran = goniec(worked.folder, "deliveries", "export", "--format", "jsonl")
+    assert [json.loads(line)["id"] for line in ran.stdout.splitlines()] == [worked.delivery]
+
+
+def test_the_log_about_an_e_mail(worked: Worked) -> None:
+    ran = goniec(worked.folder, "deliveries", "list", "--json", "--email", "jan@example.com", "--contact", worked.jan)
+    assert json.loads(ran.stdout)["id"] == worked.delivery
+    for arguments, said in (
+        (("--email", "nobody@example.com"), "there is no contact with this e-mail"),
+        (("--email", "nobody"), "--email: "),
+        (("--email", "jan@example.com", "--contact", worked.ola), f"is {worked.jan}, and not {worked.ola}"),
+    ):
+        ran = goniec(worked.folder, "deliveries", "list", *arguments)
+        assert ran.returncode in {1, 2}
+        assert said in ran.stderr

@@ -41,6 +41,7 @@ COMMANDS: Final = (
     ("user password", "user:password", "Set a user's password anew, and sign the user out everywhere."),
     ("deliveries list", "deliveries:list_deliveries", "List deliveries, the newest first."),
     ("deliveries show", "deliveries:show", "Show a delivery with its attempts and the exact body."),
+    ("deliveries export", "deliveries:export", "Write deliveries to stdout as CSV or JSON Lines, the oldest first."),
     ("deliveries resend", "deliveries:resend", "Send deliveries once more: the same ids and bytes, now."),
     ("explain", "explain:explain", "Say why a rule fired for a contact, or did not."),
     ("doctor", "doctor:doctor", "Look for problems, and say what to do about each."),

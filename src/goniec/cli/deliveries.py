@@ -1,21 +1,24 @@
-"""`goniec deliveries list`, `show` and `resend`: the delivery log from the terminal."""
+"""`goniec deliveries list`, `show`, `export` and `resend`: the delivery log from the terminal."""
 
 import asyncio
+import sys
 from base64 import b64encode
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from cyclopts import Parameter
+from msgspec.structs import replace
 
 from goniec.cli.opened import Machine, opened
 from goniec.cli.terminal import FAILED, USAGE, CommandError, printable, say, settings_in_force, shown_body, table
-from goniec.core.model import Attempt, Delivery, Status
+from goniec.core.model import Attempt, Delivery, Failure, Status
+from goniec.core.text import email_key
 from goniec.core.times import Millis, format_instant, parse_instant
 from goniec.flow.configure import Conflict, Refusal
 from goniec.flow.deliveries import requeued
-from goniec.ports import DeliveryFilter, Page, Queries
+from goniec.ports import ContactFilter, DeliveryFilter, Page, Queries
 
 LIMIT_MAX: Final = 1000
 EVERYTHING: Final = 2**31
@@ -30,6 +33,8 @@ def list_deliveries(  # noqa: PLR0913 - each filter is an option
     rule: Annotated[str | None, Parameter(help="only those of this rule (id)")] = None,
     endpoint: Annotated[str | None, Parameter(help="only those to this endpoint (id)")] = None,
     contact: Annotated[str | None, Parameter(help="only those about this contact (id)")] = None,
+    email: Annotated[str | None, Parameter(help="only those about the contact with this e-mail")] = None,
+    error: Annotated[Failure | None, Parameter(help="only those whose last attempt failed with this")] = None,
     since: Annotated[str | None, Parameter(help="made at or after, such as 2026-11-25T03:36:00Z")] = None,
     until: Annotated[str | None, Parameter(help="made before")] = None,
     limit: Annotated[int, Parameter(help="at most so many")] = 50,
@@ -38,8 +43,9 @@ def list_deliveries(  # noqa: PLR0913 - each filter is an option
     """List deliveries, the newest first."""
     if not 1 <= limit <= LIMIT_MAX:
         raise CommandError(f"--limit goes from 1 to {LIMIT_MAX}", USAGE)
-    wanted = DeliveryFilter(status, rule, endpoint, contact, _instant("--since", since), _instant("--until", until))
-    found, hosts = asyncio.run(_list(wanted, limit))
+    times = _instant("--since", since), _instant("--until", until)
+    wanted = DeliveryFilter(status, rule, endpoint, contact, *times, failure=error)
+    found, hosts = asyncio.run(_list(wanted, limit, _email(email)))
     if json:
         for delivery in found:
             print(_json(_as_json(delivery)))
@@ -85,6 +91,27 @@ def show(id: Annotated[str, Parameter(help="dlv_…")], *, json: Json = False) -
     return 0
 
 
+def export(  # noqa: PLR0913 - each filter is an option
+    *,
+    form: Annotated[
+        Literal["csv", "jsonl"], Parameter(name="--format", help="csv, or jsonl: a JSON object on each line")
+    ] = "csv",
+    status: Annotated[Status | None, Parameter(help="only those that stand so")] = None,
+    rule: Annotated[str | None, Parameter(help="only those of this rule (id)")] = None,
+    endpoint: Annotated[str | None, Parameter(help="only those to this endpoint (id)")] = None,
+    contact: Annotated[str | None, Parameter(help="only those about this contact (id)")] = None,
+    email: Annotated[str | None, Parameter(help="only those about the contact with this e-mail")] = None,
+    error: Annotated[Failure | None, Parameter(help="only those whose last attempt failed with this")] = None,
+    since: Annotated[str | None, Parameter(help="made at or after, such as 2026-11-25T03:36:00Z")] = None,
+    until: Annotated[str | None, Parameter(help="made before")] = None,
+) -> int:
+    """Write deliveries to stdout as CSV or JSON Lines, the oldest first."""
+    times = _instant("--since", since), _instant("--until", until)
+    wanted = DeliveryFilter(status, rule, endpoint, contact, *times, failure=error)
+    asyncio.run(_export(wanted, form, _email(email)))
+    return 0
+
+
 def resend(ids: Annotated[tuple[str, ...], Parameter(help="dlv_…, one or more", negative=())]) -> int:
     """Send deliveries once more: the same ids and bytes, now."""
     found = asyncio.run(_resend(ids))
@@ -99,12 +126,36 @@ def resend(ids: Annotated[tuple[str, ...], Parameter(help="dlv_…, one or more"
     return 0 if all(isinstance(one, Delivery) for one in found) else FAILED
 
 
-async def _list(wanted: DeliveryFilter, limit: int) -> tuple[list[Delivery], dict[str, str]]:
+async def _list(wanted: DeliveryFilter, limit: int, email: str | None) -> tuple[list[Delivery], dict[str, str]]:
     async with opened(settings_in_force()) as store:
+        wanted = await _about(store.queries, wanted, email)
         found = await store.queries.deliveries(wanted, Page(limit, newest=True, most=EVERYTHING))
         if not found:
             await _none(store.queries, wanted)
         return found, {endpoint.id: endpoint.host for endpoint in await store.queries.endpoints()}
+
+
+async def _export(wanted: DeliveryFilter, form: Literal["csv", "jsonl"], email: str | None) -> None:
+    # brings the whole web floor with it, which the other commands do without
+    from goniec.web.deliveries_file import pieces
+
+    async with opened(settings_in_force()) as store:
+        wanted = await _about(store.queries, wanted, email)
+        await _none(store.queries, wanted)
+        async for piece in pieces(store.queries, wanted, form, Machine().now()):
+            sys.stdout.buffer.write(piece)
+
+
+async def _about(queries: Queries, wanted: DeliveryFilter, email: str | None) -> DeliveryFilter:
+    """The filter, with the contact that has an e-mail in its compared form."""
+    if email is None:
+        return wanted
+    found = await queries.contacts(ContactFilter(email=email), Page(1))
+    if not found:
+        raise CommandError("there is no contact with this e-mail")
+    if wanted.contact_id not in {None, found[0].id}:
+        raise CommandError(f"the contact with this e-mail is {found[0].id}, and not {wanted.contact_id}")
+    return replace(wanted, contact_id=found[0].id)
 
 
 async def _none(queries: Queries, wanted: DeliveryFilter) -> None:
@@ -171,6 +222,13 @@ def _whole_as_json(delivery: Delivery, attempts: Sequence[Attempt]) -> dict[str,
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
+
+
+def _email(text: str | None) -> str | None:
+    try:
+        return None if text is None else email_key(text)[1]
+    except ValueError as error:
+        raise CommandError(f"--email: {error}", USAGE) from None
 
 
 def _instant(option: str, text: str | None) -> Millis | None:

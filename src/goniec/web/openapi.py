@@ -128,6 +128,8 @@ def _operation(one: Operation, schema_of: Mapping[int, Any], parameters: list[An
     answers: dict[str, Any] = {
         str(status): {"description": _DONE[status], **_content(kind, schema_of)} for status, kind in one.answers.items()
     }
+    if one.files:
+        answers["200"]["content"] = {media: {"schema": {"type": "string"}} for media in one.files}
     problem = {MEDIA_TYPE: {"schema": schema_of[id(ProblemDetails)]}}
     answers |= {str(status): {"description": _REASONS[status], "content": problem} for status in _failures(one)}
     described: dict[str, Any] = {

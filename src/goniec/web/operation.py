@@ -64,7 +64,8 @@ class Parts(Struct):
 class Operation(Struct, frozen=True, kw_only=True):
     """A call of the API: where it is, what it wants, what it answers, what can go wrong.
 
-    `answers` has the type of the body for each status, None for no body.
+    `answers` has the type of the body for each status, None for no body; `files` are the media types of a 200 that is
+    no JSON.
     """
 
     method: Method
@@ -80,6 +81,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     path_names: tuple[str, ...] = ()
     answers: Mapping[int, Any] = {}
     errors: tuple[int, ...] = ()
+    files: tuple[str, ...] = ()
     examples: Mapping[str, Any] = {}
     limit: int = BODY_LIMIT
     raw: bool = False
@@ -132,6 +134,7 @@ def operation(  # noqa: PLR0913 - a declaration has that many parts
     summary: str,
     answers: Mapping[int, Any],
     errors: tuple[int, ...] = (),
+    files: tuple[str, ...] = (),
     examples: Mapping[str, Any] | None = None,
     limit: int = BODY_LIMIT,
     raw: object = None,
@@ -159,6 +162,7 @@ def operation(  # noqa: PLR0913 - a declaration has that many parts
             path_names=tuple(name for name in wanted if name not in {"ask", "body", "query"}),
             answers=answers,
             errors=errors,
+            files=files,
             examples=examples or {},
             limit=limit,
             raw=raw is not None,

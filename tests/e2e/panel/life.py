@@ -165,6 +165,9 @@ async def enliven(engine: Engine, *, day: bool = False) -> dict[str, str]:
         return all(one["attemptCount"] for one in pending)
 
     await eventually(settled, "every delivery was tried")
+    endpoint = (await engine.get("/deliveries", status="pending"))["items"][0]["endpointId"]
+    again = {"since": "2020-01-01T00:00:00Z", "status": "cancelled"}
+    job = await engine.post(f"/endpoints/{endpoint}/resend", again, 202)
     (event, *_) = (await engine.get("/events", contactId=anna, limit=1))["items"]
     failing = (await engine.get("/deliveries", status="pending"))["items"]
     delivered = (await engine.get("/deliveries", status="delivered"))["items"]
@@ -177,6 +180,7 @@ async def enliven(engine: Engine, *, day: bool = False) -> dict[str, str]:
         "endpoint": failing[0]["endpointId"],
         "spare": spare["actions"][0]["endpointId"],
         "event": event["id"],
+        "job": job["id"],
         "key": key["id"],
     }
 

@@ -28,6 +28,9 @@ PAGES: Final = {
     "rule-runs": "/rules/{rule}/runs",
     "rule-delete": "/rules/{rule}/delete",
     "deliveries": "/deliveries",
+    "deliveries-cancelling": "/deliveries/cancelling?status=pending&endpoint={endpoint}",
+    "deliveries-kept": "/deliveries/cancelling",
+    "job": "/jobs/{job}",
     "delivery": "/deliveries/{delivered}",
     "delivery-pending": "/deliveries/{pending}",
     "contacts": "/contacts",
@@ -44,6 +47,7 @@ PAGES: Final = {
     "endpoint-password": "/endpoints/{endpoint}/password",
     "endpoint-secret": "/endpoints/{endpoint}/secret",
     "endpoint-delete": "/endpoints/{spare}/delete",
+    "endpoint-resend": "/endpoints/{endpoint}/resend",
     "endpoint-kept": "/endpoints/{endpoint}/delete",
     "keys": "/keys",
     "key-new": "/keys/new",
@@ -70,6 +74,7 @@ MISSING: Final = frozenset({"not-found", "not-found-rule"})
 UNSHOWN: Final = {
     *("rule-test", "contact-edit", "contact-erase", "contact-event", "why-asked", "endpoint-edit", "endpoint-password"),
     *("endpoint-secret", "endpoint-delete", "endpoint-kept", "key-new", "key-revoke", "user-new", "user", "user-self"),
+    *("endpoint-resend", "deliveries-cancelling", "deliveries-kept", "job"),
     *("user-remove", "search-nothing", "not-found-rule"),
 }
 SHOWN: Final = {"sign-in", *PAGES} - UNSHOWN
@@ -81,6 +86,7 @@ NO_PAGES: Final = {
     "/contacts/{id}/news": "a part of a contact's page",
     "/contacts/{id}/waiting": "a part of a contact's page",
     "/contacts/{id}/export": "a file",
+    "/deliveries/export": "a file",
     "/deliveries/newer": "a part of the list",
     "/deliveries/{id}/state": "a part of a delivery's page",
 }
@@ -124,6 +130,12 @@ REFUSED: Final = {
     "endpoint-secret": Refused(page="endpoint-secret", action="/endpoints/{endpoint}/secret", fields={"secret": "x"}),
     "endpoint-delete": Refused(
         page="endpoint-delete", action="/endpoints/{spare}/delete", fields={"tag": "another"}, status=409
+    ),
+    "endpoint-resend": Refused(
+        page="endpoint-resend", action="/endpoints/{endpoint}/resend", fields={"since": "", "rate": "0"}
+    ),
+    "deliveries-cancelling": Refused(
+        page="deliveries-cancelling", action="/deliveries/cancelling", fields={"status": "failed"}
     ),
     "key-new": Refused(page="key-new", action="/keys/new", fields={"name": "", "scope": "read"}),
     "user-new": Refused(
@@ -169,6 +181,7 @@ NEVER_BACK: Final = {
     "/deliveries/{id}/resend": "a button",
     "/endpoints/{id}/pause": "a button",
     "/endpoints/{id}/resume": "a button",
+    "/jobs/{id}/stop": "a button",
     "/keys/{id}/revoke": "has nothing that could be wrong",
     "/logout": "a button",
     "/rules/preview": "a part of a rule's page",

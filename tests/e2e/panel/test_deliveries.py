@@ -374,3 +374,14 @@ async def test_a_viewer_looks_and_changes_nothing(engine: Engine, sign_in: SignI
     editor = await sign_in("editor")
     assert (await editor.send("/deliveries/cancel", {"id": one["id"], "_csrf": "forged"})).status == 403
     assert (await engine.get(f"/deliveries/{one['id']}"))["status"] == "pending"
+
+
+async def test_what_the_address_asks_for_is_saved_as_a_file(engine: Engine, sign_in: SignIn) -> None:
+    await engine.rule(VISITED, INBOX)
+    await visited(engine, "a@example.pl", "b@example.pl")
+    ala = await sign_in("viewer")
+    assert "/deliveries/export?status=delivered" in (await ala.get("/deliveries?status=delivered")).links
+    page = await ala.get("/deliveries/export?status=delivered")
+    assert page.answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert len(page.html.splitlines()) == 3
+    assert len((await ala.get("/deliveries/export?status=failed")).html.splitlines()) == 1

@@ -38,6 +38,7 @@ SPEAKING = [
     "flow/keys",
     "flow/testing",
     "flow/deliveries",
+    "flow/jobs",
     "flow/merge",
     "send/guard",
 ]

@@ -2,23 +2,28 @@
 
 from base64 import b64encode
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from goniec.core.model import Attempt, Delivery, Failure, Status
+from goniec.core.problems import Problem
+from goniec.core.text import email_key
 from goniec.core.times import Millis, format_instant
 from goniec.flow.configure import Refusal
 from goniec.flow.deliveries import cancel_delivery, resend_delivery
-from goniec.ports import DeliveryFilter, Store
+from goniec.ports import ContactFilter, DeliveryFilter, Page, Queries, Store
 from goniec.web.lists import Listed, PageQuery, listed
 from goniec.web.once import once
 from goniec.web.operation import Ask, operation
-from goniec.web.problems import missing
+from goniec.web.problems import invalid, missing
 from goniec.web.reading import Instant
 from goniec.web.refusals import fault
 from goniec.web.reply import Reply
+
+NOBODY: Final = "con_"
+"""An id that no contact has."""
 
 
 class DeliveryOut(Struct, rename="camel", kw_only=True):
@@ -79,6 +84,13 @@ class DeliveryWhole(DeliveryOut, rename="camel", kw_only=True):
     attempts: list[AttemptOut]
 
 
+About = Annotated[str | None, Meta(description="About the contact with this e-mail, whatever its case.")]
+Since = Annotated[Instant | None, Meta(description="Made at this time or later.")]
+Until = Annotated[Instant | None, Meta(description="Made before this time.")]
+Error = Annotated[Failure | None, Meta(description="The last attempt failed with this.")]
+Test = Annotated[bool | None, Meta(description="Only test sends, or only others.")]
+
+
 class DeliveryQuery(PageQuery, frozen=True, kw_only=True, rename="camel"):
     """Which deliveries; all that is given must hold."""
 
@@ -86,10 +98,26 @@ class DeliveryQuery(PageQuery, frozen=True, kw_only=True, rename="camel"):
     rule_id: str | None = None
     endpoint_id: str | None = None
     contact_id: str | None = None
-    since: Annotated[Instant | None, Meta(description="Made at this time or later.")] = None
-    until: Annotated[Instant | None, Meta(description="Made before this time.")] = None
-    error: Annotated[Failure | None, Meta(description="The last attempt failed with this.")] = None
-    test: Annotated[bool | None, Meta(description="Only test sends, or only others.")] = None
+    email: About = None
+    since: Since = None
+    until: Until = None
+    error: Error = None
+    test: Test = None
+
+
+class ExportQuery(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Which deliveries, all that is given must hold; and as what."""
+
+    format: Annotated[Literal["csv", "jsonl"], Meta(description="`jsonl` is a JSON object on each line.")] = "csv"
+    status: Status | None = None
+    rule_id: str | None = None
+    endpoint_id: str | None = None
+    contact_id: str | None = None
+    email: About = None
+    since: Since = None
+    until: Until = None
+    error: Error = None
+    test: Test = None
 
 
 @operation(
@@ -102,16 +130,7 @@ class DeliveryQuery(PageQuery, frozen=True, kw_only=True, rename="camel"):
 )
 async def list_deliveries(ask: Ask, query: DeliveryQuery) -> Reply:
     """Deliveries in the order in which they were made, test sends included."""
-    wanted = DeliveryFilter(
-        status=query.status,
-        rule_id=query.rule_id,
-        endpoint_id=query.endpoint_id,
-        contact_id=query.contact_id,
-        since=query.since,
-        until=query.until,
-        failure=query.error,
-        test=query.test,
-    )
+    wanted = await wanted_of(ask.context.store.queries, query)
     rows = await ask.context.store.queries.deliveries(wanted, query.page())
     return listed(query, rows, lambda delivery: delivery.id, delivery_out)
 
@@ -175,6 +194,39 @@ async def cancel(ask: Ask, id: str) -> Reply:
         return await cancel_delivery(replace(ask.context.outside, store=store), id)
 
     return await once(ask, act, _tell)
+
+
+async def wanted_of(queries: Queries, query: DeliveryQuery | ExportQuery) -> DeliveryFilter:
+    """Give what the store is asked for a query; raises a `Fault` (400) where the e-mail is none."""
+    contact_id = query.contact_id
+    if query.email is not None:
+        try:
+            key = email_key(query.email)[1]
+        except ValueError as error:
+            raise invalid([Problem("/email", str(error))], "query") from None
+        contact_id = await about(queries, key, contact_id)
+    return DeliveryFilter(
+        status=query.status,
+        rule_id=query.rule_id,
+        endpoint_id=query.endpoint_id,
+        contact_id=contact_id,
+        since=query.since,
+        until=query.until,
+        failure=query.error,
+        test=query.test,
+    )
+
+
+async def about(queries: Queries, email: str, contact_id: str | None) -> str:
+    """Give the contact with an e-mail in its compared form; one that nobody has where there is none, or another."""
+    found = await queries.contacts(ContactFilter(email=email), Page(1))
+    if not found:
+        return NOBODY
+    if contact_id is not None:
+        meant = await queries.contact(contact_id)
+        if meant is None or meant.id != found[0].id:
+            return NOBODY
+    return found[0].id
 
 
 def delivery_out(delivery: Delivery) -> DeliveryOut:

@@ -41,6 +41,24 @@ POLISH: Final[dict[str, str]] = {
     "half of a surrogate pair (U+{}) is not text": "połowa pary zastępczej (U+{}) nie jest tekstem",
     "the control character U+{} cannot stand here": "nie może tu stać znak sterujący U+{}",
     "cannot hold a control character, such as a line end": "nie może zawierać znaku sterującego, np. końca wiersza",
+    # ranges of deliveries
+    "has to come after since": "koniec musi być późniejszy niż początek",
+    "lies ahead: nothing was made after it yet": "ta chwila dopiero nadejdzie: nic po niej jeszcze nie powstało",
+    "is empty: name at least one of {}": "nic nie wybrano; do wyboru: {}",
+    "its endpoint was deleted: there is nowhere left to send it": (
+        "endpoint tej wysyłki został usunięty: nie ma jej dokąd wysłać"
+    ),
+    "{}: {} can be sent again": "{}; ponownie można wysłać: {}",
+    "what is pending is on its way already": "oczekujące są już w drodze",
+    "what is held is not to be sent": "wstrzymane nie są do wysłania",
+    "goes from {} to {} deliveries a second": "od {} do {} wysyłek na sekundę",
+    "this would cancel everything that waits: {}": "to anulowałoby wszystko, co czeka: {}",
+    "name at least one of endpointId, ruleId, contactId, since and until": (
+        "podaj endpoint, regułę, kontakt albo okres (endpointId, ruleId, contactId, since, until)"
+    ),
+    "another range is being sent again to this endpoint ({}): wait for its end, or stop it": (
+        "do tego endpointu trwa już ponowna wysyłka innego zakresu ({}): poczekaj, aż się skończy, albo ją zatrzymaj"
+    ),
     # times
     "not a time as in RFC 3339, such as 2026-11-25T03:36:00Z or 2026-11-25T04:36:00.5+01:00": (
         "to nie jest czas, np. 2026-11-25T03:36:00Z"

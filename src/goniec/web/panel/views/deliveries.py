@@ -9,12 +9,14 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from goniec.core.endpoint import Endpoint
+from goniec.core.jobs import Job
 from goniec.core.model import Delivery, Status
 from goniec.core.times import HOUR
 from goniec.flow.configure import Conflict, Outside, Refusal
 from goniec.flow.deliveries import cancel_delivery, resend_delivery
 from goniec.flow.testing import EXAMPLE
 from goniec.ports import Page
+from goniec.web import deliveries_file
 from goniec.web.lists import closed, opened
 from goniec.web.panel.attention import WATCHED, Trouble, troubles
 from goniec.web.panel.concerns import trouble_words
@@ -65,14 +67,14 @@ async def deliveries(visit: Visit) -> Reply:
     if isinstance(found, Delivery):
         return visit.go(f"/deliveries/{found.id}")
     if len(found) == 1:
-        return visit.go("/deliveries", None, **(_address(visit.query) | {"contact": found[0].id}))
+        return visit.go("/deliveries", None, **(address(visit.query) | {"contact": found[0].id}))
     wanted = read_wanted(visit.query, visit.now, visit.zone)
     endpoints = {endpoint.id: endpoint for endpoint in await queries.endpoints()}
     rows, following, looked_on = ([], None, False) if text else await _page(visit, wanted, endpoints)
     counts = None if wanted.narrow or text else await queries.standing()
     first = not visit.query.get("cursor")
     top = rows[0].delivery.id if rows else None
-    asked = _address(visit.query)
+    asked = address(visit.query)
     waiting = [row.delivery.id for row in rows if moving(row.delivery)]
     return visit.page(
         "deliveries.html",
@@ -89,6 +91,8 @@ async def deliveries(visit: Visit) -> Reply:
         asked={name: value for name, value in asked.items() if name not in dict(wanted.unknown)},
         back=urlencode(visit.query.pairs),
         counts=counts,
+        jobs=await running_jobs(visit),
+        cancellable=cancellable(wanted),
         total=_total(visit, wanted, counts),
         troubles=await _troubles(visit, rows),
         any_filter=wanted.narrow or wanted.status is not None or bool(wanted.unknown) or bool(text),
@@ -125,10 +129,18 @@ async def newer(visit: Visit) -> Reply:
         "deliveries_newer.html",
         come=len(come),
         most=NEWER_MOST,
-        show=visit.url("/deliveries", **_address(visit.query)),
+        show=visit.url("/deliveries", **address(visit.query)),
         rows=rows,
         **_tools(visit),
     )
+
+
+@page("GET", "/deliveries/export", role="viewer")
+async def export(visit: Visit) -> Reply:
+    """Give all deliveries that the address asks for as a file, the same as the API does."""
+    wanted = read_wanted(visit.query, visit.now, visit.zone)
+    pieces = deliveries_file.pieces(visit.context.store.queries, wanted.filter, "csv", visit.now)
+    return Reply(200, pieces, (deliveries_file.named("csv"),), deliveries_file.MEDIA_TYPES["csv"])
 
 
 @page("POST", "/deliveries/resend", role="editor")
@@ -164,6 +176,19 @@ async def cancel_many(visit: Visit) -> Reply:
     return _back(visit, parts)
 
 
+def cancellable(wanted: Wanted) -> bool:
+    """Say whether a filter names pending deliveries as a job can: by endpoint, rule, contact and time, and by one."""
+    named = any(one is not None for one in (wanted.endpoint, wanted.rule, wanted.contact, wanted.since, wanted.until))
+    other = wanted.failure is not None or wanted.test is not None or bool(wanted.unknown)
+    return wanted.status is Status.PENDING and named and not other and not wanted.backwards
+
+
+async def running_jobs(visit: Visit, endpoint_id: str | None = None) -> list[Job]:
+    """Give the jobs that go on, or those of one endpoint."""
+    jobs = await visit.context.store.queries.running_jobs()
+    return [one for one in jobs if endpoint_id in {None, one.endpoint_id}]
+
+
 def _picked(form: Form) -> list[str]:
     return list(dict.fromkeys(form.all("id")))[:PICKED_MOST]
 
@@ -176,11 +201,11 @@ def _back(visit: Visit, parts: list[str]) -> Reply:
     """Go back to where the rows were chosen, and say what became of them."""
     query = read_form(visit.form.get("back").encode("ascii", "ignore"))
     note = " ".join(parts) or visit.say("Nothing is selected. Tick the deliveries first.")
-    return visit.go("/deliveries", note, **_address(query), cursor=query.get("cursor"))
+    return visit.go("/deliveries", note, **address(query), cursor=query.get("cursor"))
 
 
-def _address(query: Form) -> dict[str, object]:
-    """The parameters that say which deliveries are wanted, as they stand in an address."""
+def address(query: Form) -> dict[str, object]:
+    """Give the parameters that say which deliveries are wanted, as they stand in an address."""
     return {name: query.text(name) for name in NAMES if query.text(name)}
 
 

@@ -25,6 +25,7 @@ from goniec.web.panel.page import PAGE_HEADERS, Visit, page
 from goniec.web.panel.people import called, people
 from goniec.web.panel.spans import span_text, spans_text
 from goniec.web.panel.verifying import SNIPPETS, snippet
+from goniec.web.panel.views.deliveries import running_jobs
 from goniec.web.problems import missing
 from goniec.web.refusals import cut, fault
 from goniec.web.reply import Reply
@@ -115,6 +116,7 @@ async def endpoint(visit: Visit, id: str) -> Reply:
         health=health(found, queue, recent, oldest, words=visit.words, times=visit.times, now=visit.now),
         sent=await _sent(visit, recent),
         rules=await rules_of(visit, id),
+        jobs=await running_jobs(visit, id),
         attempts=len(policy.schedule) + 1,
         schedule=spans_text(policy.schedule),
         reach=sum(policy.schedule) * SECOND,

@@ -11,6 +11,8 @@ DEMO_ARGS  ?=
 SERVE_ARGS ?=
 BENCH_ARGS ?=
 PYTEST_ARGS ?=
+# How many processes run tests side by side, each a file at a time
+JOBS ?= $(shell nproc)
 # What may be missing, by name: make test SKIP="receivers browser". Nothing is skipped that is not named here.
 SKIP ?=
 export SKIP
@@ -36,7 +38,7 @@ help: ## this text
 	  /^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@printf '%s\n' '' \
 	  'Settings: DEMO_ARGS, SERVE_ARGS, BENCH_ARGS, PYTEST_ARGS go to the command (make demo DEMO_ARGS=--exit);' \
-	  'SKIP names what make test may leave out (receivers, browser, proxy); PYTHON chooses the interpreter (make PYTHON=python3.12 demo).'
+	  'SKIP names what make test may leave out (receivers, browser, proxy), JOBS how many tests run at a time; PYTHON chooses the interpreter (make PYTHON=python3.12 demo).'
 
 .PHONY: demo
 demo: $(VENV)/run.stamp ## shop visitors become webhooks, before your eyes (DEMO_ARGS=--exit ends by itself)
@@ -55,7 +57,7 @@ bench: $(VENV)/run.stamp ## how fast it is here, beside the bare client library
 .PHONY: test
 # the gate stands before the repeated summary, so that the last line says how the tests went
 test: lint $(if $(filter receivers,$(SKIP)),,receivers) ## all that CI runs: lint, types, floors, tests, coverage
-	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS) | tee $(VENV)/pytest.log
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report= $(PYTEST_ARGS) | tee $(VENV)/pytest.log
 	@echo 'covered of core and flow, where all must be:'
 	@$(BIN)/coverage report --skip-covered --skip-empty --fail-under=100 || gate=$$?; \
 	  tail -n 1 $(VENV)/pytest.log; exit $${gate:-0}

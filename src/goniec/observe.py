@@ -10,6 +10,7 @@ import contextlib
 import logging
 import sys
 import traceback
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -111,7 +112,22 @@ def _plain(value: object) -> str:
 log: Final = Log()
 
 LATENCY_BUCKETS: Final = (5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000)
-"""Upper ends in milliseconds, for the time from the decision to the end of a first attempt."""
+"""Upper ends in milliseconds, for the times from a decision on; the last bucket has no end."""
+
+
+class Times:
+    """How often something took how long: the counts of `LATENCY_BUCKETS` and one more, and the sum in milliseconds."""
+
+    __slots__ = ("counts", "sum")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(LATENCY_BUCKETS) + 1)
+        self.sum = 0
+
+    def add(self, millis: int) -> None:
+        """Count one."""
+        self.counts[bisect_left(LATENCY_BUCKETS, millis)] += 1
+        self.sum += millis
 
 
 class Counters:
@@ -123,19 +139,21 @@ class Counters:
     def __init__(self) -> None:
         self.attempts: Counter[str] = Counter()
         self.batches: Counter[str] = Counter()
-        self.latency: Counter[int] = Counter()
-        self.latency_sum = 0
+        self.first_byte = Times()
+        self.first_attempt = Times()
 
-    def attempt(self, outcome: str, first_latency: int | None) -> None:
-        """Count an attempt by its failure code or `delivered`.
-
-        And how long a first one took from its decision, in milliseconds.
-        """
+    def attempt(self, outcome: str) -> None:
+        """Count an attempt by its failure code or `delivered`."""
         self.attempts[outcome] += 1
-        if first_latency is not None:
-            self.latency_sum += first_latency
-            bucket = next((end for end in LATENCY_BUCKETS if first_latency <= end), 0)
-            self.latency[bucket] += 1
+
+    def first(self, to_byte: int | None, to_end: int) -> None:
+        """Count how long a delivery's first attempt took from its decision, in milliseconds.
+
+        Until its first byte went out (None: none did), and until it had ended.
+        """
+        if to_byte is not None:
+            self.first_byte.add(max(0, to_byte))
+        self.first_attempt.add(max(0, to_end))
 
     def batch(self, calls: int, results: int, deliveries: int) -> None:
         """Count a commit and what it carried."""

@@ -117,7 +117,8 @@ class Outgoing(Struct, frozen=True):
 class Answer(Struct, frozen=True):
     """What came of it.
 
-    `failure` is None when delivered: any 2xx whose head arrived whole (`note` says what went wrong after).
+    `failure` is None when delivered: any 2xx whose head arrived whole (`note` says what went wrong after). `millis` is
+    how long it took, `sent` after how many of them the first byte went out (None: none did).
     """
 
     failure: Failure | None
@@ -129,6 +130,7 @@ class Answer(Struct, frozen=True):
     body: bytes = b""
     note: str | None = None
     retry_after: str | None = None
+    sent: int | None = None
 
 
 class Sender(Protocol):

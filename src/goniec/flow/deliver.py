@@ -331,7 +331,7 @@ class Deliverer:
             following = after(endpoint.policy, tried, outcome, now, self._dice.jitter(), endpoint_works=works)
             delivery = moved(delivery, following, attempt)
             self._result(box, Finished(delivery, attempt), laned=laned)
-            counters.attempt(attempt.failure or "delivered", now - delivery.created_at if attempt.number == 1 else None)
+            _count(delivery, attempt, answer)
             if isinstance(following, RetryAt) and following.fresh and not self._stopping and box.endpoint is endpoint:
                 fresh = True
                 continue
@@ -488,6 +488,13 @@ class Deliverer:
         box.held -= 1
         if self._settled is not None:
             self._settled.add(delivery.id)
+
+
+def _count(delivery: Delivery, attempt: Attempt, answer: Answer) -> None:
+    counters.attempt(attempt.failure or "delivered")
+    if attempt.number == 1:
+        waited = attempt.at - delivery.created_at
+        counters.first(None if answer.sent is None else waited + answer.sent, waited + answer.millis)
 
 
 async def _paused(endpoint_id: str, why: Pause, now: Millis, tx: Tx) -> None:

@@ -206,12 +206,14 @@ def _told(
     head: Head | None = None,
     note: str | None = None,
 ) -> Answer:
+    millis = _millis(started)
     return Answer(
         failure=failure,
         detail=detail,
         status=head.status if head else None,
         address=_address(transfer.curl),
-        millis=_millis(started),
+        millis=millis,
+        sent=_sent(transfer.curl, millis),
         head=(head.raw if head else b"".join(transfer.lines))[:HEAD_KEPT],
         body=b"".join(transfer.kept),
         note=note,
@@ -246,6 +248,14 @@ def _address(curl: pycurl.Curl) -> str | None:
         return None
     host = f"[{address}]" if ":" in address else address
     return f"{host}:{curl.getinfo(pycurl.PRIMARY_PORT)}"
+
+
+def _sent(curl: pycurl.Curl, millis: int) -> int | None:
+    """After how many milliseconds the first byte went out: the host was looked up before libcurl began to count."""
+    if not curl.getinfo(pycurl.REQUEST_SIZE):
+        return None
+    answering: float = curl.getinfo(pycurl.TOTAL_TIME) - curl.getinfo(pycurl.PRETRANSFER_TIME)
+    return max(0, millis - round(answering * 1000))
 
 
 def _failed(failure: Failure, detail: str, started: float) -> Answer:

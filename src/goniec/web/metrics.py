@@ -1,17 +1,18 @@
 """`/metrics`: figures for Prometheus, in its text format, version 0.0.4.
 
 Written by hand: the usual library takes a tenth of a second to import, on the loop that takes events in. Endpoints are
-named by id and host, never by more of their URLs. Figures of the ledger count since the beginning, all others since the
-process started.
+named by id and host, never by more of their URLs, and only so many of them: each name is a series that Prometheus
+keeps. Figures of the ledger count since the beginning, all others since the process started.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
-from goniec.core.times import Millis
-from goniec.observe import LATENCY_BUCKETS, Counters
+from goniec.core.endpoint import Endpoint
+from goniec.core.times import SECOND, Millis
+from goniec.observe import LATENCY_BUCKETS, Counters, Times
 from goniec.ports import Queue
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -21,16 +22,20 @@ Sample = tuple[str, Mapping[str, str], float]
 
 _DELIVERIES: Final = "deliveries."
 
+NAMED: Final = 200
+"""So many endpoints have figures of their own, the oldest ones; those of all others stand together under `OTHER`."""
+OTHER: Final = "other"
+
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """How things stand: the ledger's totals, the queues with the hosts of their endpoints by id, what waits.
+    """How things stand: the ledger's totals, the queues and the endpoints, what waits.
 
     `broken` is how many rules cannot run, `now` in milliseconds like the times of the queues.
     """
 
     totals: Mapping[str, int] = {}
     queues: Sequence[Queue] = ()
-    hosts: Mapping[str, str] = {}
+    endpoints: Sequence[Endpoint] = ()
     waiting: int = 0
     broken: int = 0
     now: Millis = 0
@@ -39,8 +44,7 @@ class Figures(Struct, frozen=True, kw_only=True):
 
 def exposition(figures: Figures, counted: Counters) -> str:
     """Write it all."""
-    totals, queues, now = figures.totals, figures.queues, figures.now
-    named = {one.endpoint_id: _endpoint(one.endpoint_id, figures.hosts) for one in queues}
+    totals = figures.totals
     metrics: list[Iterator[str]] = [
         _metric("goniec_build_info", "gauge", "The version that runs.", [("", {"version": figures.version}, 1)]),
         _metric("goniec_received_total", "counter", "Calls and events received.", _one(totals.get("received", 0))),
@@ -68,28 +72,7 @@ def exposition(figures: Figures, counted: Counters) -> str:
             "Rules that cannot run as they are stored; known since something was recorded last.",
             _one(figures.broken),
         ),
-        _metric(
-            "goniec_queue_pending",
-            "gauge",
-            "Deliveries that wait, by endpoint.",
-            [("", named[queue.endpoint_id], queue.pending) for queue in queues],
-        ),
-        _metric(
-            "goniec_queue_due",
-            "gauge",
-            "Deliveries that are due, by endpoint.",
-            [("", named[queue.endpoint_id], queue.due) for queue in queues],
-        ),
-        _metric(
-            "goniec_queue_oldest_due_seconds",
-            "gauge",
-            "For how long the oldest due delivery has been due, by endpoint.",
-            [
-                ("", named[queue.endpoint_id], max(0, now - queue.oldest_due) / 1000)
-                for queue in queues
-                if queue.oldest_due is not None
-            ],
-        ),
+        *_by_endpoint(figures),
         _metric(
             "goniec_attempts_total",
             "counter",
@@ -103,32 +86,97 @@ def exposition(figures: Figures, counted: Counters) -> str:
             [("", {"what": name}, n) for name, n in sorted(counted.batches.items())],
         ),
         _metric(
+            "goniec_first_byte_seconds",
+            "histogram",
+            "From the decision to the first byte of the first attempt's request.",
+            _histogram(counted.first_byte),
+        ),
+        _metric(
             "goniec_first_attempt_seconds",
             "histogram",
             "From the decision to the end of the first attempt.",
-            _histogram(counted),
+            _histogram(counted.first_attempt),
         ),
     ]
     return "".join(line + "\n" for metric in metrics for line in metric)
 
 
-def _endpoint(endpoint_id: str, hosts: Mapping[str, str]) -> Mapping[str, str]:
-    return {"endpoint": endpoint_id, "host": hosts.get(endpoint_id, "")}
+def _by_endpoint(figures: Figures) -> Iterator[Iterator[str]]:
+    queues, endpoints, now = figures.queues, figures.endpoints, figures.now
+    hosts = {endpoint.id: endpoint.host for endpoint in endpoints}
+    known = sorted({*hosts, *(queue.endpoint_id for queue in queues)})
+    named = {id_: {"endpoint": id_, "host": hosts.get(id_, "")} for id_ in known[:NAMED]}
+
+    def gauge(
+        name: str, about: str, values: Iterable[tuple[str, float]], together: Callable[..., float] = sum
+    ) -> Iterator[str]:
+        return _metric(name, "gauge", about, _folded(values, named, together))
+
+    yield _metric("goniec_endpoints", "gauge", "Endpoints that there are.", _one(len(endpoints)))
+    yield gauge(
+        "goniec_queue_pending",
+        "Deliveries that wait, by endpoint.",
+        [(queue.endpoint_id, queue.pending) for queue in queues],
+    )
+    yield gauge(
+        "goniec_queue_due",
+        "Deliveries that are due, by endpoint.",
+        [(queue.endpoint_id, queue.due) for queue in queues],
+    )
+    yield gauge(
+        "goniec_queue_oldest_due_seconds",
+        "For how long the oldest due delivery has been due, by endpoint.",
+        [
+            (queue.endpoint_id, max(0, now - queue.oldest_due) / SECOND)
+            for queue in queues
+            if queue.oldest_due is not None
+        ],
+        max,
+    )
+    yield gauge(
+        "goniec_endpoint_paused",
+        "1 where an endpoint is paused; of the others, how many are.",
+        [(endpoint.id, int(endpoint.paused is not None)) for endpoint in endpoints],
+    )
+    yield gauge(
+        "goniec_endpoint_breaker_open",
+        "1 where an endpoint's breaker is open, so that only probes go; of the others, how many are.",
+        [(endpoint.id, int(endpoint.breaker.open)) for endpoint in endpoints],
+    )
+    yield gauge(
+        "goniec_endpoint_failing_seconds",
+        "For how long an endpoint has been tried without success; noted when that changes much.",
+        [(endpoint.id, endpoint.breaker.failing / SECOND) for endpoint in endpoints],
+        max,
+    )
+
+
+def _folded(
+    values: Iterable[tuple[str, float]], named: Mapping[str, Mapping[str, str]], together: Callable[..., float]
+) -> Iterator[Sample]:
+    """A sample for each endpoint that is named, and one for all others together."""
+    others: list[float] = []
+    for endpoint_id, value in values:
+        if endpoint_id in named:
+            yield "", named[endpoint_id], value
+        else:
+            others.append(value)
+    if others:
+        yield "", {"endpoint": OTHER, "host": ""}, together(others)
 
 
 def _one(value: int) -> list[Sample]:
     return [("", {}, value)]
 
 
-def _histogram(counted: Counters) -> Iterator[Sample]:
+def _histogram(times: Times) -> Iterator[Sample]:
     so_far = 0
-    for end in LATENCY_BUCKETS:
-        so_far += counted.latency[end]
-        yield "_bucket", {"le": f"{end / 1000:g}"}, so_far
-    # slower than all of them stands under 0
-    so_far += counted.latency[0]
+    for end, count in zip(LATENCY_BUCKETS, times.counts, strict=False):
+        so_far += count
+        yield "_bucket", {"le": f"{end / SECOND:g}"}, so_far
+    so_far += times.counts[-1]
     yield "_bucket", {"le": "+Inf"}, so_far
-    yield "_sum", {}, counted.latency_sum / 1000
+    yield "_sum", {}, times.sum / SECOND
     yield "_count", {}, so_far
 
 

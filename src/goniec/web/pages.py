@@ -77,7 +77,7 @@ def page_handlers(context: ApiContext, operations: Sequence[Operation], base: st
         figures = Figures(
             totals=await queries.totals(),
             queues=await queries.queues(now),
-            hosts={endpoint.id: endpoint.host for endpoint in await queries.endpoints()},
+            endpoints=await queries.endpoints(),
             waiting=context.recorder.waiting,
             broken=context.recorder.broken,
             now=now,

@@ -49,6 +49,8 @@ async def test_a_head_that_does_not_come_whole_in_time_is_a_time_out(sender: Htt
     assert "0.3 s" in got.detail
     assert got.address == receiver.address
     assert 300 <= got.millis < 5000
+    assert got.sent is not None
+    assert got.sent < 300, "the request had gone out before the wait for the answer"
     assert len(receiver.requests) == 1
 
 
@@ -79,6 +81,7 @@ async def test_a_black_hole_is_a_time_out_of_the_connection(sender: HttpSender) 
     assert got.failure is Failure.CONNECT_TIMEOUT
     assert "0.3 s" in got.detail
     assert got.millis < 5000
+    assert got.sent is None
 
 
 async def test_nobody_there_is_a_failed_connection(sender: HttpSender) -> None:

@@ -12,10 +12,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from typing_extensions import override
 
 from goniec import web
+from goniec.core.breaker import Breaker
+from goniec.core.endpoint import Pause
 from goniec.observe import Counters, counters
 from goniec.ports import Queue, Unavailable
 from goniec.web import create_app
-from goniec.web.metrics import Figures, exposition
+from goniec.web.metrics import NAMED, OTHER, Figures, exposition
+from tests.contract.store.scribe import endpoint
 from tests.core.build import NOW
 from tests.e2e.api.client import Api
 from tests.flow.workshop import failing
@@ -86,12 +89,41 @@ async def test_metrics_are_what_prometheus_reads(api: Api) -> None:
     for outcome, n in counters.attempts.items():
         assert value("goniec_attempts_total", outcome=outcome) == n
     assert value("goniec_waiting_calls") == 0
+    assert value("goniec_endpoints") == 1
+    assert value("goniec_endpoint_paused", endpoint="end_1", host="end_1.example") == 0
+    assert value("goniec_endpoint_breaker_open", endpoint="end_1") == 0
+
+
+def test_endpoints_beyond_the_named_ones_stand_together() -> None:
+    opened = Breaker(failures=9, opened_at=NOW, failing=7_200_000)
+    endpoints = [endpoint(f"end_{n:03}", paused=Pause.GONE, breaker=opened) for n in range(NAMED + 3)]
+    queues = [Queue(one.id, 2, 1, NOW - 1000 * n) for n, one in enumerate(endpoints)]
+    queues += [Queue("gone", 2, 0, None)]
+    text = exposition(Figures(endpoints=endpoints, queues=queues, now=NOW), Counters())
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    assert families["goniec_endpoints"].samples[0].value == NAMED + 3
+    together = {}
+    for name, family in families.items():
+        by_endpoint = {one.labels["endpoint"]: one.value for one in family.samples if "endpoint" in one.labels}
+        if by_endpoint:
+            assert len(by_endpoint) == len(family.samples) == NAMED + 1
+            assert {key for one in family.samples for key in one.labels} == {"endpoint", "host"}
+            together[name] = by_endpoint[OTHER]
+    assert together == {
+        "goniec_queue_pending": 8,
+        "goniec_queue_due": 3,
+        "goniec_queue_oldest_due_seconds": NAMED + 2,
+        "goniec_endpoint_paused": 3,
+        "goniec_endpoint_breaker_open": 3,
+        "goniec_endpoint_failing_seconds": 7200,
+    }
 
 
 def test_large_figures_and_odd_names_stay_whole() -> None:
     counted = Counters()
     for latency in (1, 7, 60_000):
-        counted.attempt('a"b\\c\nd', latency)
+        counted.attempt('a"b\\c\nd')
+        counted.first(None if latency == 7 else latency - 1, latency)
     queues = [Queue("end_1", 1_234_567, 0, None)]
     text = exposition(Figures(totals={"received": 12_345_678}, queues=queues, now=NOW), counted)
     families = {family.name: family for family in text_string_to_metric_families(text)}
@@ -99,6 +131,7 @@ def test_large_figures_and_odd_names_stay_whole() -> None:
     assert families["goniec_queue_pending"].samples[0].value == 1_234_567
     assert families["goniec_queue_oldest_due_seconds"].samples == []
     assert families["goniec_attempts"].samples[0].labels == {"outcome": 'a"b\\c\nd'}
+    assert [one.value for one in families["goniec_first_byte_seconds"].samples][-2:] == [59.999, 2]
     histogram = {s.labels.get("le", s.name[-5:]): s.value for s in families["goniec_first_attempt_seconds"].samples}
     assert (histogram["0.005"], histogram["0.01"], histogram["30"], histogram["+Inf"]) == (1, 2, 2, 3)
     assert (histogram["count"], histogram["s_sum"]) == (3, 60.008)

@@ -20,11 +20,14 @@ from sqlalchemy import (
     MetaData,
     SmallInteger,
     Table,
-    Text,
     text,
 )
+from sqlalchemy import Text as AnyText
 
 metadata: Final = MetaData()
+
+Text: Final = AnyText().with_variant(AnyText(collation="C"), "postgresql")
+"""Compared by its bytes, whatever the server's locale: ids are in the order in which they were made."""
 
 # SQLite's STRICT tables know only these names for whole numbers
 Millis: Final = BigInteger().with_variant(Integer(), "sqlite")

@@ -53,10 +53,11 @@ class AesVault:
         return _opened(self._ciphers[0], row_id, sealed) is not None
 
 
-async def open_vault(store: Store, key_file: Path, secret_keys: Sequence[str] = ()) -> AesVault:
+async def open_vault(store: Store, key_file: Path | None, secret_keys: Sequence[str] = ()) -> AesVault:
     """Open the vault of a database.
 
     Without `secret_keys` the key is in `key_file`, which is made (mode 0600) when the database holds no secrets yet.
+    One of the two is given.
     With several keys, whatever an older one had sealed is sealed with the first now, so that the older ones may be
     left out at the next start.
 
@@ -67,7 +68,9 @@ async def open_vault(store: Store, key_file: Path, secret_keys: Sequence[str] = 
     """
     proof = await store.transact(lambda tx: tx.mark(MARK))
     source = "GONIEC_SECRET_KEY" if secret_keys else str(key_file)
-    keys = list(secret_keys) or [_read(key_file) or await _first_key(store, key_file, proof)]
+    keys = list(secret_keys)
+    if key_file is not None and not keys:
+        keys = [_read(key_file) or await _first_key(store, key_file, proof)]
     vault = AesVault(keys)
     if proof is None or not _proves(vault, proof):
         await _start_anew(store, vault, proof, source)

@@ -15,6 +15,7 @@ from goniec.core.ids import DELIVERY, EVENT, RUN
 from goniec.core.model import Delivery, Failure, Run, Status
 from goniec.ports import FIRED, DeliveryFilter, Page, Rows
 from goniec.store import rows
+from goniec.store.places import CODE, FEW, LAST, RARE, of_events, statuses
 from goniec.store.rows import Row
 from goniec.store.seeking import Bounds, Where
 from goniec.store.sqlite import chain as chains
@@ -22,13 +23,10 @@ from goniec.store.sqlite.chain import codes, with_merged
 from goniec.store.sqlite.seeking import Stream, Way, bounds, indexed, listed, merged, seek, windows
 from goniec.store.sqlite.sql import fetch, texts
 
-RARE: Final = (Status.HELD, Status.FAILED, Status.CANCELLED)
 _RARE: Final = "d.status IN ('held', 'failed', 'cancelled')"
 _FAILURE: Final = "d.failure IS NOT NULL"
 """Word for word as the partial indexes have it, or SQLite does not see that it may use them."""
 
-FEW: Final = 2_000
-"""So many pending deliveries of an endpoint are read whole; where there are more, they are no rarity."""
 
 _SELECT: Final = f"SELECT {rows.DELIVERY} FROM deliveries d LEFT JOIN queue q ON q.delivery_id = d.id"
 _OF_CODES: Final = (
@@ -36,21 +34,16 @@ _OF_CODES: Final = (
     " CROSS JOIN deliveries d ON d.id > 'dlv_' || c.value AND d.id < 'dlv_' || c.value || '~'"
     " LEFT JOIN queue q ON q.delivery_id = d.id"
 )
-_CODE: Final = slice(len(DELIVERY), len(DELIVERY) + 26)
-"""Where in a delivery's id its event stands."""
-_WHOLE: Final = len(DELIVERY) + 26 + 10
-_LAST: Final = "Z" * 10
-"""Behind an event's code: sorts behind all its deliveries."""
 
 
 def deliveries(db: apsw.Connection, wanted: DeliveryFilter, page: Page) -> Rows[Delivery]:
     """Deliveries that match."""
-    statuses = _statuses(wanted)
-    if not statuses:
+    sought = statuses(wanted)
+    if not sought:
         return Rows()
     within = bounds(db, DELIVERY, wanted.since, wanted.until, page)
     whose = () if wanted.contact_id is None else with_merged(db, wanted.contact_id)
-    search = _Search(db, wanted, statuses, whose, page)
+    search = _Search(db, wanted, sought, whose, page)
     found, stopped = seek(list(search.ways()), within, page)
     return Rows(map(rows.delivery_of_row, found), stopped)
 
@@ -77,12 +70,6 @@ def following(db: apsw.Connection, events: Sequence[Row]) -> tuple[dict[str, lis
             delivery = rows.delivery_of_row(row)
             sent.setdefault(delivery.event_id, []).append(delivery)
     return of_event, sent
-
-
-def _statuses(wanted: DeliveryFilter) -> frozenset[Status]:
-    """The statuses that may be found."""
-    found = frozenset(wanted.statuses or Status)
-    return found if wanted.status is None else found & {wanted.status}
 
 
 def _conditions(wanted: DeliveryFilter, statuses: frozenset[Status], whose: Sequence[str]) -> Where:
@@ -192,9 +179,9 @@ class _Search:
         streams = [indexed(db, source, "r.id", where, (rule_id, outcome.value)) for outcome in FIRED]
 
         def events(within: Bounds, size: int) -> tuple[list[str], str | None]:
-            of_runs = Bounds(*_of_events(RUN, within), within.newest)
+            of_runs = Bounds(*of_events(RUN, within), within.newest)
             found = chain.from_iterable(stream(of_runs, size) for stream in streams)
-            follow = sorted((id[_CODE] for id in found), reverse=within.newest)[:size]
+            follow = sorted((id[CODE] for id in found), reverse=within.newest)[:size]
             return follow, follow[-1] if len(follow) == size else None
 
         return self._by_codes(events, "rule", (rule_id,))
@@ -203,14 +190,14 @@ class _Search:
         db, after = self._db, self._page.after
         rest, start = Bounds(DELIVERY, DELIVERY + "~", self._page.newest), None
         if after is not None:
-            rest, start = rest.beyond(after), EVENT + after[_CODE]
-        events = chains.ids(db, contact_id, Bounds(*_of_events(EVENT, rest), self._page.newest), start)
+            rest, start = rest.beyond(after), EVENT + after[CODE]
+        events = chains.ids(db, contact_id, Bounds(*of_events(EVENT, rest), self._page.newest), start)
 
         def next_events(within: Bounds, size: int) -> tuple[list[str], str | None]:
-            low, high = _of_events(EVENT, within)
+            low, high = of_events(EVENT, within)
             looked = list(islice(events, size))
             over = len(looked) < size or (looked[-1] < low if within.newest else looked[-1] > high)
-            return [id[_CODE] for id in looked if low < id < high], None if over else looked[-1][_CODE]
+            return [id[CODE] for id in looked if low < id < high], None if over else looked[-1][CODE]
 
         return self._by_codes(next_events, "contact", self._whose)
 
@@ -230,7 +217,7 @@ class _Search:
                 values = (texts(follow), within.low, within.high, *where.values, self._page.limit)
                 found = {row[0]: row for row in db.execute(sql, values)}
             if code is not None:
-                last = DELIVERY + code + ("" if within.newest else _LAST)
+                last = DELIVERY + code + ("" if within.newest else LAST)
                 part = within._replace(low=max(within.low, last)) if within.newest else within._replace(high=last)
             sql = f"{tests} WHERE {part.between('d.id')}{mine}{where.text()} {part.order('d.id')} LIMIT ?"
             values = (part.low, part.high, texts(ids), *where.values, self._page.limit)
@@ -247,14 +234,3 @@ class _Search:
     def _within(self, within: Bounds) -> list[Row]:
         sql = f"{_SELECT} WHERE {within.between('d.id')}{self._where.text()} {within.order('d.id')} LIMIT ?"
         return fetch(self._db, sql, (within.low, within.high, *self._where.values, self._page.limit))
-
-
-def _of_events(prefix: str, within: Bounds) -> tuple[str, str]:
-    """Between which ids of events, or of runs, those lie that may have deliveries within bounds."""
-    low, high = prefix + within.low[_CODE], prefix + within.high[_CODE]
-    # the event of a delivery seen may have more, unless it was gone through
-    if within.low.endswith(_LAST):
-        low += "~"
-    elif prefix == EVENT and len(within.low) == _WHOLE:
-        low = low[:-1]
-    return low, high + "~" if len(within.high) == _WHOLE else high

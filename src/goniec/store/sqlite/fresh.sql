@@ -331,7 +331,7 @@ UNION ALL
 SELECT coalesce(last_at, created_at) AS at, 0 AS events, 0 AS runs, 0 AS made, 0 AS delivered, 0 AS failed, 1 AS cancelled, 0 AS attempts, 0 AS failed_attempts, 0 AS waited FROM deliveries WHERE NOT test AND status = 'cancelled'
 UNION ALL
 SELECT a.at AS at, 0 AS events, 0 AS runs, 0 AS made, 0 AS delivered, 0 AS failed, 0 AS cancelled, 1 AS attempts, CASE WHEN a.failure IS NULL THEN 0 ELSE 1 END AS failed_attempts, 0 AS waited FROM attempts a JOIN deliveries d ON d.id = a.delivery_id WHERE NOT d.test
-) AS happened GROUP BY at / 3600000, '';
+) AS happened GROUP BY at / 3600000;
 
 INSERT INTO sums (kind, hour, subject, events, runs, made, delivered, failed, cancelled, attempts, failed_attempts, waited)
 SELECT 'rule', at / 3600000, rule_id, sum(events), sum(runs), sum(made), sum(delivered), sum(failed), sum(cancelled), sum(attempts), sum(failed_attempts), sum(waited)

@@ -5,7 +5,6 @@ neither Alembic nor SQLAlchemy is loaded for it. An older one is migrated after 
 writes the statements; apsw runs them, all in one transaction.
 """
 
-import io
 import os
 from pathlib import Path
 from typing import Final
@@ -13,14 +12,14 @@ from typing import Final
 import apsw
 
 from goniec.store import Refused
-from goniec.store.migrations import HEAD
+from goniec.store.migrations import HEAD, SCRIPTS
+from goniec.store.migrations.steps import upgrade_sql
 from goniec.store.sqlite.files import beside, sync_folder
 
 APPLICATION_ID: Final = 0x476F6E69
 """Marks a file as Goniec's in its header (`Goni`)."""
 
 FRESH: Final = Path(__file__).with_name("fresh.sql")
-MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
 
 
 def version(db: apsw.Connection) -> str | None:
@@ -55,7 +54,7 @@ def check(db: apsw.Connection, head: str = HEAD) -> bool:
     return found != head
 
 
-def migrate(db: apsw.Connection, scripts: Path = MIGRATIONS, head: str = HEAD) -> None:
+def migrate(db: apsw.Connection, scripts: Path = SCRIPTS, head: str = HEAD) -> None:
     """Bring the schema up to date: create it in an empty file, else migrate it after a copy was made."""
     found = version(db)
     if found == head:
@@ -64,7 +63,7 @@ def migrate(db: apsw.Connection, scripts: Path = MIGRATIONS, head: str = HEAD) -
         sql = f"PRAGMA application_id = {APPLICATION_ID};\n" + FRESH.read_text()
     else:
         keep_copy(db, found)
-        sql = upgrade_sql(found, scripts, head)
+        sql = upgrade_sql("sqlite", found, scripts, head)
     db.execute("BEGIN IMMEDIATE")
     try:
         # a statement that returns a row stops there until the row is taken
@@ -108,28 +107,3 @@ def copy_to(db: apsw.Connection, target: Path) -> None:
         partial.unlink(missing_ok=True)
         raise
     sync_folder(target.parent)
-
-
-def upgrade_sql(found: str | None, scripts: Path = MIGRATIONS, head: str = HEAD) -> str:
-    """The statements that lead from one version (None: nothing) to another, as Alembic writes them."""
-    # imported only when the schema is behind: they take a good part of a second
-    from alembic.config import Config
-    from alembic.runtime.environment import EnvironmentContext
-    from alembic.script import ScriptDirectory
-
-    config = Config()
-    config.set_main_option("script_location", str(scripts))
-    config.set_main_option("path_separator", "os")
-    directory = ScriptDirectory.from_config(config)
-    text = io.StringIO()
-    with EnvironmentContext(
-        config,
-        directory,
-        fn=lambda revision, _: directory._upgrade_revs(head, revision),  # noqa: SLF001 - as Alembic's own command does
-        as_sql=True,
-        starting_rev=found,
-        destination_rev=head,
-    ) as environment:
-        environment.configure(dialect_name="sqlite", output_buffer=text, transactional_ddl=False)
-        environment.run_migrations()
-    return "\n".join(map(str.rstrip, text.getvalue().splitlines())) + "\n"

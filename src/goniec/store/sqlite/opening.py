@@ -9,7 +9,7 @@ from goniec.store import Refused
 from goniec.store.sqlite import connect
 from goniec.store.sqlite.failures import EXPECTED, unavailable
 from goniec.store.sqlite.files import Erasures, Lock, refuse_network
-from goniec.store.sqlite.migrate import check, migrate
+from goniec.store.sqlite.migrate import check, migrate, version
 from goniec.store.sqlite.store import SqliteStore
 
 
@@ -49,6 +49,24 @@ def open_store(
         lock.release()
         raise
     return SqliteStore(path, db, lock if server else None, busy_seconds)
+
+
+def schema_of(path: Path) -> tuple[bool, str | None]:
+    """Tell, without changing anything, whether the schema is behind the program, and its version.
+
+    Raises:
+        Refused: it is newer than the program, or the file is not Goniec's.
+        Unavailable: it cannot be read.
+
+    """
+    try:
+        db = connect.reader(path)
+        try:
+            return check(db), version(db)
+        finally:
+            db.close()
+    except EXPECTED as error:
+        raise unavailable(error) from None
 
 
 def _need_folder(folder: Path) -> None:

@@ -5,7 +5,6 @@ key; all else is appended. Rows are sorted by their keys for the same reason.
 """
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Final
 
 import msgspec
@@ -15,6 +14,7 @@ from goniec.core.model import Ancestor, Contact, Delivery, Event, Run, Status
 from goniec.core.times import Millis
 from goniec.ports import Changes, Dedup, Remembered
 from goniec.store import rows
+from goniec.store.guards import dedup_key
 from goniec.store.ledger import BY_STATUS
 from goniec.store.seeking import AHEAD
 from goniec.store.sqlite import search
@@ -232,11 +232,6 @@ class RecordTx(Transaction):
     async def add_totals(self, totals: dict[str, int]) -> None:
         for name, n in totals.items():
             self.count(name, n)
-
-
-def dedup_key(key: str) -> bytes:
-    """What stands in the table for a caller's key: a digest, for callers put names and addresses into keys."""
-    return blake2b(key.encode(), digest_size=16).digest()
 
 
 def _by_id(row: Contact | Event | Run | Delivery) -> str:

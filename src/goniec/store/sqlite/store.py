@@ -57,6 +57,11 @@ class SqliteStore:
         """A mark's value, read without the lock for writing."""
         return await self._readers.run(_mark, name)
 
+    @property
+    def whole(self) -> str:
+        """What to say of the file when nothing is wrong with it."""
+        return f"{self.path} is whole"
+
     async def integrity(self) -> list[str]:
         """What is wrong with the file, a line each: damaged pages, rules and endpoints that cannot be read."""
         return await self._readers.run(_integrity)

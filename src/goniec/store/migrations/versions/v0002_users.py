@@ -8,6 +8,7 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
+TEXT: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 COUNT: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 HEAP: Final[dict[str, Any]] = {"sqlite_strict": True}
 
@@ -16,8 +17,8 @@ def upgrade() -> None:
     """Make the two tables."""
     op.create_table(
         "users",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("email", sa.Text(), nullable=False, comment="in its compared form"),
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("email", TEXT, nullable=False, comment="in its compared form"),
         sa.Column("doc", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("email"),
@@ -26,7 +27,7 @@ def upgrade() -> None:
     op.create_table(
         "sessions",
         sa.Column("digest", sa.LargeBinary(), nullable=False),
-        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("user_id", TEXT, nullable=False),
         sa.Column("expires_at", COUNT, nullable=False),
         sa.Column("doc", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("digest"),

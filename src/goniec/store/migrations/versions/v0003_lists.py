@@ -8,6 +8,7 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
+TEXT: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 COUNT: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 CLUSTERED: Final[dict[str, Any]] = {"sqlite_strict": True, "sqlite_with_rowid": False}
 RARE: Final = sa.text("status IN ('held', 'failed', 'cancelled') OR failure IS NOT NULL")
@@ -61,10 +62,13 @@ def upgrade() -> None:
 def _make_sums() -> None:
     op.create_table(
         "sums",
-        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
         sa.Column("hour", COUNT, autoincrement=False, nullable=False, comment="since 1970, UTC"),
-        sa.Column("subject", sa.Text(), nullable=False),
-        *(sa.Column(name, COUNT, nullable=False) for name in FIGURES),
+        sa.Column("subject", TEXT, nullable=False),
+        *(
+            sa.Column(name, COUNT, nullable=False, comment="milliseconds" if name == "waited" else None)
+            for name in FIGURES
+        ),
         sa.PrimaryKeyConstraint("kind", "hour", "subject"),
         **CLUSTERED,
     )
@@ -77,7 +81,7 @@ def _fill_sums() -> None:
             f"INSERT INTO sums (kind, hour, subject, {', '.join(FIGURES)})\n"
             f"SELECT '{kind}', at / 3600000, {subject}, {', '.join(f'sum({name})' for name in FIGURES)}\nFROM (\n"
             + "\nUNION ALL\n".join(_part(kind, *part) for part in PARTS if kind in part[0])
-            + f"\n) AS happened GROUP BY at / 3600000, {subject}"
+            + f"\n) AS happened GROUP BY at / 3600000{', ' + subject if kind else ''}"
         )
 
 
@@ -90,7 +94,7 @@ def _part(kind: str, _: Kinds, at: str, figures: dict[str, str], source: str) ->
 def _add_failure() -> None:
     op.add_column(
         "deliveries",
-        sa.Column("failure", sa.Text(), comment="of the last attempt; null when it went well, or none was made"),
+        sa.Column("failure", TEXT, comment="of the last attempt; null when it went well, or none was made"),
     )
     op.execute(
         "UPDATE deliveries SET failure = (SELECT a.failure FROM attempts a"
@@ -140,14 +144,14 @@ def _order_lists() -> None:
 def _index_contacts() -> None:
     op.create_table(
         "contact_facets",
-        sa.Column("kind", sa.Text(), nullable=False, comment="state, stage"),
+        sa.Column("kind", TEXT, nullable=False, comment="state, stage"),
         sa.Column(
             "value",
-            sa.Text(),
+            TEXT,
             nullable=False,
             comment="the state unless it is unknown; funnel and stage, as a JSON array",
         ),
-        sa.Column("contact_id", sa.Text(), nullable=False),
+        sa.Column("contact_id", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("kind", "value", "contact_id"),
         **CLUSTERED,
     )

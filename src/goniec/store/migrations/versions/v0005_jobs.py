@@ -8,6 +8,7 @@ from alembic import op
 revision = "0005"
 down_revision = "0004"
 
+TEXT: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 COUNT: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 CLUSTERED: Final[dict[str, Any]] = {"sqlite_strict": True, "sqlite_with_rowid": False}
 HEAP: Final[dict[str, Any]] = {"sqlite_strict": True}
@@ -18,9 +19,9 @@ def upgrade() -> None:
     """Make both tables, and count what is there."""
     op.create_table(
         "jobs",
-        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("id", TEXT, nullable=False),
         sa.Column("at", COUNT, nullable=False),
-        sa.Column("running", sa.Text(), comment="what only one running job may have; null once it has ended"),
+        sa.Column("running", TEXT, comment="what only one running job may have; null once it has ended"),
         sa.Column("doc", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         **HEAP,
@@ -28,8 +29,8 @@ def upgrade() -> None:
     op.create_index("ix_jobs_running", "jobs", ["running"], unique=True)
     op.create_table(
         "balances",
-        sa.Column("kind", sa.Text(), nullable=False, comment="endpoint, rule; pruned.endpoint, pruned.rule"),
-        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("kind", TEXT, nullable=False, comment="endpoint, rule; pruned.endpoint, pruned.rule"),
+        sa.Column("subject", TEXT, nullable=False),
         *(sa.Column(name, COUNT, nullable=False) for name in ("made", *STATUSES)),
         sa.PrimaryKeyConstraint("kind", "subject"),
         **CLUSTERED,

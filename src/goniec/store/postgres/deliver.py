@@ -1,0 +1,232 @@
+"""Deliver: write down attempts and move their deliveries on, send again, cancel.
+
+Which deliveries may go is read from the queue, never stored: in a lane the first pending one, aside ones freely. What
+is kept in step here is *when*: a follower is never due before the head of its lane, and at once when the head has
+gone. Deliveries are locked by row, in the order of their ids.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from goniec.core.model import Delivery, Status
+from goniec.core.times import Millis
+from goniec.ports import Finished
+from goniec.store import rows
+from goniec.store.ledger import BY_STATUS
+from goniec.store.moves import (
+    MOVED,
+    Standing,
+    after,
+    asked_for,
+    by_delivery,
+    by_id,
+    by_number,
+    called_off,
+    end,
+    is_plain,
+    moved_row,
+)
+from goniec.store.postgres.locks import RETENTION
+from goniec.store.postgres.record import ADD_QUEUE
+from goniec.store.postgres.sql import BYTES, FLAG, NUMBER, SMALL, TEXT, ManyRows, fetch, insert
+from goniec.store.postgres.transaction import Transaction
+
+_ADD_ATTEMPTS: Final = insert(
+    "attempts",
+    rows.ATTEMPT.replace("a.", ""),
+    *(TEXT, NUMBER, NUMBER, NUMBER, SMALL, TEXT, TEXT, TEXT, BYTES, BYTES, TEXT, FLAG),
+)
+
+_LOCK: Final = "SELECT 1 FROM deliveries WHERE id = ANY($1) ORDER BY id FOR UPDATE"
+_BODY, _NO_BODY = " d.body,", " ''::bytea,"
+_STANDING: Final = (
+    f"SELECT {rows.DELIVERY.replace(_BODY, _NO_BODY)}, q.contact_id, q.lane"
+    " FROM deliveries d LEFT JOIN queue q ON q.delivery_id = d.id WHERE d.id = ANY($1)"
+)
+"""As `rows.DELIVERY`, but without the body, which may be long and is not needed; behind it the place in the queue."""
+
+_MOVE: Final = ManyRows(
+    f"UPDATE deliveries d SET {', '.join(f'{name} = v.{name}' for name in MOVED)}"
+    f" FROM {{}} AS v (id, {', '.join(MOVED)}) WHERE d.id = v.id",
+    *(TEXT, TEXT, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, FLAG, FLAG, TEXT),
+)
+_WAIT: Final = "UPDATE queue SET due_at = $1, lane = $2 WHERE delivery_id = $3"
+
+_FREE: Final = "UPDATE queue SET due_at = $1 WHERE endpoint_id = $2 AND contact_id = $3 AND lane AND due_at > $1"
+_HOLD: Final = (
+    "UPDATE queue SET due_at = $1 WHERE endpoint_id = $2 AND contact_id = $3 AND lane AND delivery_id > $4"
+    " AND due_at < $1"
+)
+
+_HURRY: Final = (
+    "UPDATE queue SET due_at = $1 WHERE delivery_id IN"
+    " (SELECT delivery_id FROM queue WHERE endpoint_id = $2 AND due_at > $1 ORDER BY due_at, delivery_id LIMIT $3)"
+)
+"""The head of a lane is never due later than its followers, and sorts before them."""
+
+_FRESH: Final = (
+    "SELECT id FROM deliveries"
+    " WHERE id = ANY($1) AND status = 'pending' AND attempts = 0 AND body_sha256 IS NULL ORDER BY id FOR UPDATE"
+)
+_ARRIVE: Final = ManyRows(
+    "UPDATE deliveries d SET status = 'delivered', counted = 1, attempts = 1, first_at = v.at, last_at = v.at,"
+    " delivered_at = v.ended FROM {} AS v (id, at, ended) WHERE d.id = v.id",
+    *(TEXT, NUMBER, NUMBER),
+)
+_LEAVE: Final = "DELETE FROM queue WHERE delivery_id = ANY($1)"
+
+
+class DeliverTx(Transaction):
+    """Deliver, inside a transaction."""
+
+    async def finish(self, finished: Sequence[Finished]) -> list[Delivery]:
+        times = Counter(one.delivery.id for one in finished)
+        plain = await self._arrive([one for one in finished if is_plain(one) and times[one.delivery.id] == 1])
+        later = iter(await self._finish([one for one in finished if one.delivery.id not in plain]))
+        return [one.delivery if one.delivery.id in plain else next(later) for one in finished]
+
+    async def _arrive(self, finished: Sequence[Finished]) -> set[str]:
+        """Write down those that arrived at once, as nearly all do; gives those to which nothing happened meanwhile."""
+        if not finished:
+            return set()
+        db = self.db
+        ids = {id for (id,) in await fetch(db, _FRESH, ([one.delivery.id for one in finished],))}
+        if not ids:
+            return ids
+        plain = sorted((one for one in finished if one.delivery.id in ids), key=by_delivery)
+        await _ADD_ATTEMPTS.run(db, [_attempt_row(one, 1, erased=False) for one in plain])
+        await _ARRIVE.run(db, [(one.delivery.id, one.attempt.at, end(one.attempt)) for one in plain])
+        await db.execute(_LEAVE, sorted(ids))
+        self.tally.tried((one.delivery, one) for one in plain)
+        self.tally.arrived([one.delivery for one in plain])
+        self.moved.moved(Status.PENDING, Status.DELIVERED, [one.delivery for one in plain])
+        self.count("attempts", len(ids))
+        self.count(BY_STATUS[Status.PENDING], -len(ids))
+        self.count(BY_STATUS[Status.DELIVERED], len(ids))
+        return ids
+
+    async def _finish(self, finished: Sequence[Finished]) -> list[Delivery]:
+        """Write down attempts one by one, each as its delivery stands."""
+        if not finished:
+            return []
+        standing = await self._standing(one.delivery.id for one in finished)
+        attempts: list[rows.Row] = []
+        moved: list[Delivery] = []
+        for one in finished:
+            found = standing.get(one.delivery.id)
+            if found is None:  # retention was quicker; there is nothing left to keep in step
+                moved.append(one.delivery)
+                continue
+            erased = found.was.body_sha256 is not None
+            found.now = after(found.now, one, b"" if erased else one.delivery.body)
+            attempts.append(_attempt_row(one, found.now.attempts, erased=erased))
+            moved.append(found.now)
+        await _ADD_ATTEMPTS.run(self.db, sorted(attempts, key=by_number))
+        self.tally.tried((standing[id].was, one) for one in finished if (id := one.delivery.id) in standing)
+        self.count("attempts", len(attempts))
+        await self._move(standing.values(), max(end(one.attempt) for one in finished))
+        return moved
+
+    async def requeue(self, delivery_id: str, now: Millis) -> Delivery | None:
+        found = (await self._standing((delivery_id,))).get(delivery_id)
+        if found is None:
+            return None
+        found.now = asked_for(found.was, now)
+        await self._move((found,), now)
+        return await self._whole(found.now)
+
+    async def cancel(self, delivery_id: str, now: Millis) -> Delivery | None:
+        found = (await self._standing((delivery_id,))).get(delivery_id)
+        if found is None:
+            return None
+        await self._cancel((found,), now)
+        return await self._whole(found.now)
+
+    async def delivery(self, delivery_id: str) -> Delivery | None:
+        found = (await self._standing((delivery_id,))).get(delivery_id)
+        return None if found is None else await self._whole(found.was)
+
+    async def requeue_many(self, delivery_ids: Sequence[str], statuses: Sequence[Status], now: Millis) -> int:
+        standing = await self._standing(delivery_ids)
+        wanted = [found for found in standing.values() if found.was.status in statuses]
+        for found in wanted:
+            found.now = asked_for(found.was, now)
+        await self._move(wanted, now)
+        return sum(found.now is not found.was for found in wanted)
+
+    async def cancel_many(self, delivery_ids: Sequence[str], now: Millis) -> int:
+        return await self.withdraw(delivery_ids, now)
+
+    async def hurry(self, endpoint_id: str, now: Millis, limit: int) -> bool:
+        return await self.db.execute(_HURRY, now, endpoint_id, limit) == limit
+
+    async def withdraw(self, delivery_ids: Iterable[str], now: Millis) -> int:
+        """Take all of these that are pending out of the queue; gives how many."""
+        return await self._cancel((await self._standing(delivery_ids)).values(), now)
+
+    async def _cancel(self, standing: Iterable[Standing], now: Millis) -> int:
+        standing = [found for found in standing if found.was.status is Status.PENDING]
+        for found in standing:
+            found.now = called_off(found.was)
+        await self._move(standing, now)
+        return len(standing)
+
+    async def _standing(self, ids: Iterable[str]) -> dict[str, Standing]:
+        wanted = sorted(set(ids))
+        await self.together(RETENTION)
+        await fetch(self.db, _LOCK, (wanted,))
+        found = {}
+        # read only now: a statement that waited for a lock sees other tables as they were before it
+        for row in await fetch(self.db, _STANDING, (wanted,)):
+            delivery = rows.delivery_of_row(row)
+            lane = (delivery.endpoint_id, row[21]) if row[22] else None
+            found[delivery.id] = Standing(delivery, delivery, lane)
+        return found
+
+    async def _whole(self, delivery: Delivery) -> Delivery:
+        body = await self.db.fetchval("SELECT body FROM deliveries WHERE id = $1", delivery.id)
+        return replace(delivery, body=body)
+
+    async def _move(self, standing: Iterable[Standing], at: Millis) -> None:
+        """Bring rows, queue, followers and ledger to where deliveries stand now."""
+        moved = sorted((found for found in standing if found.now is not found.was), key=by_id)
+        await _MOVE.run(self.db, [moved_row(found.now) for found in moved])
+        gone = [found.now.id for found in moved if found.was.status is Status.PENDING is not found.now.status]
+        if gone:
+            await self.db.execute(_LEAVE, gone)
+        for found in moved:
+            was, now = found.was, found.now
+            self.tally.moved(was, now, at)
+            if was.status is not now.status:
+                self.moved.moved(was.status, now.status, (now,))
+                self.count(BY_STATUS[was.status], -1)
+                self.count(BY_STATUS[now.status], 1)
+            if now.status is Status.PENDING:
+                await self._wait(found, at)
+            elif found.lane is not None and (was.attempts or not now.attempts):
+                # followers wait for a later time only when their head has been put off; most succeed at once
+                await self.db.execute(_FREE, at, *found.lane)
+
+    async def _wait(self, found: Standing, at: Millis) -> None:
+        now, due = found.now, found.now.due_at
+        if found.was.status is not Status.PENDING:
+            await ADD_QUEUE.run(self.db, [(now.id, now.endpoint_id, now.contact_id, False, due)])
+            return
+        await self.db.execute(_WAIT, due, not now.aside and found.lane is not None, now.id)
+        if found.lane is None:
+            return
+        if now.aside:
+            await self.db.execute(_FREE, at, *found.lane)
+        else:
+            await self.db.execute(_HOLD, due, *found.lane, now.id)
+
+
+def _attempt_row(one: Finished, number: int, *, erased: bool) -> rows.Row:
+    """The row of an attempt; what was heard or happened on the way may hold NUL, and a text column may not."""
+    return tuple(
+        value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
+        for value in rows.attempt_row(one.attempt, number, erased=erased)
+    )

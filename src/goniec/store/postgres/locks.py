@@ -1,0 +1,28 @@
+"""What two processes may not do at once: locks that end with the transaction that took them.
+
+They are numbers that mean nothing to the server, in the one space that each database has for them; ours begin with
+`Goni`. Behind a proxy that lends connections by the transaction they hold all the same.
+"""
+
+from typing import Final
+
+from goniec.store.postgres.sql import Db
+
+_OURS: Final = 0x476F_6E69_0000_0000
+MIGRATING: Final = _OURS + 1
+SETUP: Final = _OURS + 2
+"""Whoever reads setup in order to change it: what it has read then stays so until it is done."""
+SERVING: Final = _OURS + 4
+"""Held by the process that serves, for as long as its connection lasts."""
+RETENTION: Final = _OURS + 3
+"""Shared by what moves deliveries on, and retention's alone: it must not take away what is just asked for again."""
+
+
+async def alone(db: Db, lock: int) -> None:
+    """Wait until nobody else has it, and have it alone."""
+    await db.execute(f"SELECT pg_advisory_xact_lock({lock})")
+
+
+async def together(db: Db, lock: int) -> None:
+    """Wait until nobody has it alone, and share it."""
+    await db.execute(f"SELECT pg_advisory_xact_lock_shared({lock})")

@@ -1,0 +1,61 @@
+"""What all rooms of a transaction share: its connection and what its end adds to the ledger."""
+
+from typing import TYPE_CHECKING, Final
+
+from goniec.store.balances import Moved
+from goniec.store.postgres import balances, locks
+from goniec.store.postgres.sql import NUMBER, TEXT, Db, insert
+from goniec.store.postgres.sums import add
+from goniec.store.tally import Tally
+
+if TYPE_CHECKING:
+    from goniec.core.model import Contact
+
+_ADD: Final = insert(
+    "totals",
+    "name, value",
+    TEXT,
+    NUMBER,
+    after="ON CONFLICT (name) DO UPDATE SET value = totals.value + excluded.value",
+)
+
+
+class Transaction:
+    """Base of the rooms `setup`, `users`, `record`, `deliver`, `jobs`, `erase`, `prune`; `tx.PostgresTx` joins them.
+
+    `tally` is what its end adds to the sums, `moved` what it adds to the balances.
+    """
+
+    def __init__(self, db: Db) -> None:
+        self.db = db
+        self.tally = Tally()
+        self.moved = Moved()
+        self._counts: dict[str, int] = {}
+        self._loaded: dict[str, Contact] = {}
+        self._looked: dict[str, str] = {}
+        self._heads: dict[tuple[str, str], int] = {}
+        self._held: set[int] = set()
+
+    def count(self, name: str, n: int) -> None:
+        """Add `n` to a total of the ledger when the transaction ends."""
+        self._counts[name] = self._counts.get(name, 0) + n
+
+    async def alone(self, lock: int) -> None:
+        """Have a lock alone until the end; once is enough."""
+        if lock not in self._held:
+            await locks.alone(self.db, lock)
+            self._held.add(lock)
+
+    async def together(self, lock: int) -> None:
+        """Share a lock until the end; once is enough."""
+        if lock not in self._held:
+            await locks.together(self.db, lock)
+            self._held.add(lock)
+
+    async def settle(self) -> None:
+        """Write ledger, balances and sums, last before the commit: other processes wait for their rows."""
+        rows = [(name, n) for name, n in sorted(self._counts.items()) if n]
+        await _ADD.run(self.db, rows)
+        self._counts.clear()
+        await balances.add(self.db, self.moved)
+        await add(self.db, self.tally)

@@ -1,0 +1,151 @@
+"""The connection that writes. The transactions of one process come one after the other, those of several at once.
+
+One after the other costs nothing: the recorder brings all that waits in one, and the last thing of each is the ledger,
+for which they would have to wait anyway.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import asyncpg
+from asyncpg import Connection, Record
+
+from goniec.ports import Tx, Unavailable
+from goniec.store.postgres.connect import CLOSE_SECONDS, WRITING, Server, close
+from goniec.store.postgres.failures import AGAIN, EXPECTED, LOST, unavailable
+from goniec.store.postgres.locks import SERVING
+from goniec.store.postgres.sql import Db
+from goniec.store.postgres.tx import PostgresTx
+from goniec.store.pruning import Reach
+
+T = TypeVar("T")
+
+TRIES: Final = 12
+"""So often a transaction that others were in the way of begins anew."""
+PAUSE_SECONDS: Final = 0.01
+"""The longest pause before the second try; each further one may be twice as long."""
+
+FRESH_SECONDS: Final = 5.0
+"""A commit so young proves that the next one will work."""
+
+PATIENCE_SECONDS: Final = 3.0
+"""How long a process that ended is waited for."""
+
+PROBE: Final = "health"
+
+
+class Writer:
+    """Runs transactions, in the store's loop."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._reach = Reach()
+        self._turn = asyncio.Lock()
+        self._db: Connection[Record] | None = None
+        self._failure: str | None = None
+        self._last = 0.0
+
+    async def submit(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run `work` in a transaction of its own, after those that wait already.
+
+        Raises:
+            Unavailable: the server does not let it be written, or nobody knows whether it was.
+
+        """
+        async with self._turn:
+            try:
+                result = await self._insist(work)
+            except Unavailable as error:
+                self._failure = str(error)
+                raise
+        self._last = time.monotonic()
+        self._failure = None
+        return result
+
+    async def health(self) -> str | None:
+        """None when it can be written, else why not. It costs a commit when the last one was long ago or failed."""
+        if self._failure is None and time.monotonic() - self._last < FRESH_SECONDS:
+            return None
+        try:
+            await self.submit(lambda tx: tx.put_mark(PROBE, b""))
+        except Unavailable as error:
+            return str(error)
+        return None
+
+    async def alone(self) -> bool:
+        """Have the database to ourselves, as long as the connection lasts; tell whether another process has it.
+
+        Behind a proxy that lends connections nobody can tell, so it is taken to be so.
+        """
+        db = await self._connected()
+        if self._server.pooling:
+            return True
+        until = time.monotonic() + PATIENCE_SECONDS
+        # one that has just ended may not be gone yet
+        while not await db.fetchval(f"SELECT pg_try_advisory_lock({SERVING})"):
+            if time.monotonic() > until:
+                return False
+            await asyncio.sleep(PATIENCE_SECONDS / 20)
+        return True
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._db is not None:
+            await close(self._db)
+            self._db = None
+
+    async def _insist(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        for n in range(TRIES):
+            try:
+                return await self._transact(work)
+            except AGAIN:
+                await asyncio.sleep(random.uniform(0, PAUSE_SECONDS * 2**n))  # noqa: S311 - spreads tries, guards nothing
+        raise Unavailable("other processes are in the way again and again")
+
+    async def _transact(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        db = await self._connected()
+        tx = PostgresTx(Db(db), self._reach)
+        try:
+            await db.execute(WRITING)
+            result = await work(tx)
+            await tx.settle()
+            ended = await db.execute("COMMIT")
+        except AGAIN:
+            await self._undo(db)
+            raise
+        except EXPECTED as error:
+            await self._undo(db)
+            raise unavailable(error) from None
+        except BaseException as error:
+            lost = db.is_closed()
+            if isinstance(error, asyncpg.PostgresError):
+                error.detail = None  # it repeats what stands in rows, and messages come into logs
+            await self._undo(db)
+            if lost:
+                raise Unavailable(LOST) from None
+            raise
+        if ended != "COMMIT":
+            raise RuntimeError("the transaction's work has gone on after a statement had failed")
+        return result
+
+    async def _connected(self) -> "Connection[Record]":
+        if self._db is not None and not self._db.is_closed():
+            return self._db
+        try:
+            self._db = await self._server.connect()
+        except EXPECTED as error:
+            raise unavailable(error) from None
+        return self._db
+
+    async def _undo(self, db: "Connection[Record]") -> None:
+        """Roll back; a connection that cannot even do that is thrown away, and the server undoes it by itself."""
+        if not db.is_closed():
+            with contextlib.suppress(*EXPECTED, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await db.execute("ROLLBACK", timeout=CLOSE_SECONDS)
+                return
+            db.terminate()
+        self._db = None

@@ -37,8 +37,8 @@ from goniec.send.guard import Own, Refused, check_header, check_resolved
 from goniec.send.http import HttpSender
 from goniec.send.resolve import DnsResolver
 from goniec.settings import Settings, local_url
+from goniec.store.opening import open_store
 from goniec.store.passwords import Argon2
-from goniec.store.sqlite import open_store
 from goniec.store.vault import open_vault
 from goniec.web.context import ApiContext
 from goniec.web.dispatch import create_app
@@ -145,7 +145,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         store = open_store(settings.database, server=True)
         try:
             keys = [key.text for key in settings.secret_key]
-            vault = await open_vault(store, settings.database.with_suffix(".key"), keys)
+            vault = await open_vault(store, settings.key_file, keys)
             url = local_url(settings.host, listening.getsockname()[1])
             parts = Running(settings, url, [listening.getsockname()[:2]], store, vault)
             async with _going(parts, listening):

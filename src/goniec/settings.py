@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from goniec.send.networks import SETTING as NETWORKS_SETTING
 from goniec.send.networks import Networks, NotUnderstood, parse_networks
+from goniec.store.address import SCHEMES, Postgres
 
 PREFIX: Final = "GONIEC_"
 FILE: Final = "goniec.toml"
@@ -55,7 +56,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """
 
     data_dir: Path
-    database: Path
+    database: Path | Postgres
     role: Role
     host: str
     port: int
@@ -73,9 +74,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_level: LogLevel
 
     @property
-    def key_file(self) -> Path:
-        """Where the key for stored secrets is kept unless `secret_key` is given: beside the database."""
-        return self.database.with_suffix(".key")
+    def key_file(self) -> Path | None:
+        """Where the key for stored secrets is kept unless `secret_key` is given: beside the database file.
+
+        Several machines may share a server, so with one there is none.
+        """
+        return None if isinstance(self.database, Postgres) else self.database.with_suffix(".key")
 
 
 class SettingsError(Exception):
@@ -142,6 +146,11 @@ def read_settings(
         except ValueError as error:
             shown = "" if setting.secret else f" is {_masked(one.value)!r}"
             faults.append(f"{one.place}{shown}: {error}")
+    if isinstance(values.get("database"), Postgres) and "secret_key" not in given:
+        faults.append(
+            f"{SETTINGS['secret_key'].variable} is needed with PostgreSQL: a text of at least {SECRET_KEY_MIN}"
+            " characters, the same on each machine; `openssl rand -base64 32` makes one"
+        )
     if faults:
         raise SettingsError(faults, usage=any(fault.startswith(_OPTION) for fault in faults))
     return _settle(values, terminal=terminal)
@@ -235,13 +244,14 @@ def _unknown(place: str, name: str, spell: Callable[[Setting], str]) -> str:
 
 
 def _masked(value: str) -> str:
-    """Take user and password out of what may be a URL."""
-    return re.sub(r"//[^/]*@", "//…@", value)
+    """Take user and password out of what may be a URL, and a password out of its options."""
+    return re.sub(r"(password=)[^&]*", r"\1…", re.sub(r"//.*@", "//…@", value, flags=re.DOTALL))
 
 
 def _settle(values: dict[str, Any], *, terminal: bool) -> Settings:
     """Fill in what follows from the others."""
-    values["database"] = values["data_dir"] / values["database"]
+    if not isinstance(values["database"], Postgres):
+        values["database"] = values["data_dir"] / values["database"]
     values["secret_key"] = values["secret_key"] or ()
     values["public_url"] = values["public_url"] or local_url(values["host"], values["port"])
     values["log_format"] = values["log_format"] or ("console" if terminal else "json")
@@ -258,13 +268,16 @@ def _data_dir(text: str, folder: Path) -> Path:
     return path
 
 
-def _database(text: str, _folder: Path) -> Path:
-    example = "sqlite:///goniec.db, or sqlite:////var/lib/goniec/goniec.db with a path of its own"
+def _database(text: str, _folder: Path) -> Path | Postgres:
+    example = (
+        "sqlite:///goniec.db, sqlite:////var/lib/goniec/goniec.db with a path of its own, or"
+        " postgresql://user:password@host/database"
+    )
     scheme, colon, rest = text.partition("://")
     if not colon:
         raise ValueError(f"a URL is expected, such as {example}")
-    if scheme.lower().startswith("postgres"):
-        raise ValueError(f"PostgreSQL comes with a later release; this one takes {example}")
+    if scheme in SCHEMES:
+        return Postgres(text)
     if scheme != "sqlite":
         raise ValueError(f"{scheme} is no database that Goniec knows; write {example}")
     name = rest.removeprefix("/")
@@ -379,7 +392,10 @@ SETTINGS: Final[dict[str, Setting]] = {
     for setting in (
         Setting("data_dir", ".", "folder of the embedded database and the key file", _data_dir),
         Setting(
-            "database", "sqlite:///goniec.db", "the database file; a relative one lies in the data folder", _database
+            "database",
+            "sqlite:///goniec.db",
+            "the database: a file, a relative one in the data folder; or a PostgreSQL server",
+            _database,
         ),
         Setting("role", "all", "what this process does", _role),
         Setting("host", "127.0.0.1", "address to listen on", _host),
@@ -389,7 +405,7 @@ SETTINGS: Final[dict[str, Setting]] = {
         Setting(
             "secret_key",
             None,
-            "encrypts stored secrets; a comma-separated list rotates; a key file beside the database unless given",
+            "encrypts stored secrets; a comma-separated list rotates; a key file beside the database file unless given",
             _secret_keys,
             secret=True,
         ),

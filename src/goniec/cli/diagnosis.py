@@ -28,10 +28,9 @@ from goniec.send.guard import check_resolved
 from goniec.send.resolve import DnsResolver
 from goniec.settings import Settings
 from goniec.store import Refused
+from goniec.store.address import Postgres
 from goniec.store.migrations import HEAD
-from goniec.store.sqlite import SqliteStore, connect, open_store
-from goniec.store.sqlite.failures import EXPECTED, unavailable
-from goniec.store.sqlite.migrate import check, version
+from goniec.store.opening import Database, is_there, open_store, schema_of
 from goniec.store.vault import AesVault
 
 FREE_BYTES: Final = 512 * 1024 * 1024
@@ -62,14 +61,14 @@ class _Ready(Struct):
 async def diagnose(settings: Settings) -> list[Finding]:
     """Run all checks; those on the database only when it can be opened."""
     findings = [*_disk(settings)]
-    if not settings.database.exists():
+    if not is_there(settings.database):
         return [*findings, Finding("database", no_database(settings), problem=True)]
     try:
-        schema = _schema(settings.database)
+        schema = await asyncio.to_thread(_schema, settings.database)
         findings.append(schema)
         if schema.problem:
             return findings
-        store = open_store(settings.database, server=False)
+        store = await asyncio.to_thread(open_store, settings.database, server=False)
     except (Refused, Unavailable) as error:
         return [*findings, Finding("database", str(error), problem=True)]
     try:
@@ -83,10 +82,10 @@ async def diagnose(settings: Settings) -> list[Finding]:
     return findings
 
 
-async def _all(settings: Settings, store: SqliteStore) -> AsyncIterator[Finding]:
+async def _all(settings: Settings, store: Database) -> AsyncIterator[Finding]:
     queries: Queries = store.queries
     now = Machine().now()
-    for finding in await _database(settings, store):
+    for finding in await _database(store):
         yield finding
     yield await _ledger(queries)
     yield await _server(settings, store)
@@ -103,26 +102,20 @@ async def _all(settings: Settings, store: SqliteStore) -> AsyncIterator[Finding]
         yield finding
 
 
-def _schema(database: Path) -> Finding:
+def _schema(database: Path | Postgres) -> Finding:
     """Opening the database would bring its schema up to date, which is not for a doctor to do."""
-    try:
-        db = connect.reader(database)
-        try:
-            behind, found = check(db), version(db)
-        finally:
-            db.close()
-    except EXPECTED as error:
-        raise unavailable(error) from None
+    behind, found = schema_of(database)
     if behind:
         told = f"schema {found or 'none'}, and this Goniec works with {HEAD}"
-        return Finding("schema", told, problem=True, advice="goniec migrate, or start goniec serve: a copy is kept")
+        kept = "" if isinstance(database, Postgres) else ": a copy is kept"
+        return Finding("schema", told, problem=True, advice=f"goniec migrate, or start goniec serve{kept}")
     return Finding("schema", f"schema {found}")
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
-    folder = settings.database.parent
-    if not folder.is_dir():
+    if isinstance(settings.database, Postgres) or not settings.database.parent.is_dir():
         return
+    folder = settings.database.parent
     size = settings.database.stat().st_size if settings.database.exists() else 0
     free = shutil.disk_usage(folder).free
     low = free < max(FREE_BYTES, size)
@@ -130,10 +123,10 @@ def _disk(settings: Settings) -> Iterator[Finding]:
     yield Finding("disk", told, low, "make room: a copy of the database has to fit beside it" if low else "")
 
 
-async def _database(settings: Settings, store: SqliteStore) -> list[Finding]:
+async def _database(store: Database) -> list[Finding]:
     damage = await store.integrity()
     if not damage:
-        return [Finding("database", f"{settings.database} is whole")]
+        return [Finding("database", store.whole)]
     advice = "restore a backup if the file is damaged; save a rule or endpoint that cannot be read anew"
     return [Finding("database", line, problem=True, advice=advice) for line in damage]
 
@@ -163,7 +156,7 @@ async def _ledger(queries: Queries) -> Finding:
     return Finding("ledger", f"received {counted['received']} = {taken}; made {counted['made']} = {kept}")
 
 
-async def _server(settings: Settings, store: SqliteStore) -> Finding:
+async def _server(settings: Settings, store: Database) -> Finding:
     answered = await asyncio.to_thread(_answer, settings)
     if isinstance(answered, Finding):
         return answered
@@ -244,7 +237,7 @@ async def _rules(settings: Settings, queries: Queries) -> list[Finding]:
     return found or [Finding("rules", f"rules: {len(rules)}, of which active: {active}")]
 
 
-async def _quarantine(store: SqliteStore) -> Finding:
+async def _quarantine(store: Database) -> Finding:
     kept = await store.quarantined(limit=1)
     if not kept:
         return Finding("quarantine", "empty")
@@ -257,12 +250,12 @@ async def _quarantine(store: SqliteStore) -> Finding:
 
 def _secrets(settings: Settings, endpoints: list[Endpoint]) -> Iterator[Finding]:
     keys = [key.text for key in settings.secret_key]
-    source = "GONIEC_SECRET_KEY"
-    if not keys:
-        source = str(settings.key_file)
+    source, key_file = "GONIEC_SECRET_KEY", settings.key_file
+    if key_file is not None and not keys:
+        source = str(key_file)
         try:
-            keys = [settings.key_file.read_text().rstrip("\r\n")]
-            mode = stat.S_IMODE(settings.key_file.stat().st_mode)
+            keys = [key_file.read_text().rstrip("\r\n")]
+            mode = stat.S_IMODE(key_file.stat().st_mode)
         except FileNotFoundError:
             yield _keyless(source, endpoints)
             return

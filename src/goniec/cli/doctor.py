@@ -16,6 +16,7 @@ from cyclopts import Parameter
 from goniec.cli.diagnosis import Finding, diagnose
 from goniec.cli.terminal import FAILED, printable, settings_in_force
 from goniec.settings import SETTINGS, Settings
+from goniec.store.address import Postgres
 
 
 def doctor(*, json: Annotated[bool, Parameter(name="--json", negative=(), help="JSON instead of text")] = False) -> int:
@@ -44,7 +45,7 @@ def _in_force(settings: Settings) -> dict[str, Any]:
 
 def _value(value: object) -> object:
     match value:
-        case Path() | IPv4Network() | IPv6Network():
+        case Path() | Postgres() | IPv4Network() | IPv6Network():
             return str(value)
         case ZoneInfo():
             return value.key

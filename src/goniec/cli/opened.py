@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from goniec.cli.terminal import CommandError, say
 from goniec.core.times import Millis
 from goniec.settings import Settings
-from goniec.store.sqlite import SqliteStore, open_store
+from goniec.store.opening import Database, is_there, open_store
 
 
 class Machine:
@@ -36,11 +36,11 @@ class Machine:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, *, make: bool = False) -> AsyncIterator[SqliteStore]:
+async def opened(settings: Settings, *, make: bool = False) -> AsyncIterator[Database]:
     """Open the database; without `make` it has to be there."""
-    if not make and not settings.database.exists():
+    if not make and not is_there(settings.database):
         raise CommandError(no_database(settings))
-    fresh = not settings.database.exists()
+    fresh = not is_there(settings.database)
     store = open_store(settings.database, server=False)
     if fresh:
         say(made(settings))

@@ -244,14 +244,40 @@ def test_where_the_database_lies(tmp_path: Path, url: str, expected: str) -> Non
         ("sqlite:///:memory:", "after three slashes"),
         ("sqlite:///x.db?mode=ro", "after three slashes"),
         ("mysql://u:hunter2@h/d", "mysql is no database that Goniec knows"),
-        ("postgresql://u:hunter2@h/d", "PostgreSQL comes with a later release"),
-        ("postgres://u:hunt@er2@h/d", "PostgreSQL comes with a later release"),
+        ("postgresql://u:hunter2@h/", "the database's name is missing"),
+        ("postgresql://u:hunter2@h/a/b", "the database's name is missing"),
+        ("postgres://u:hunt@er2@h/d?sslpassword=hunter2", "sslpassword is no option; there are host, passfile"),
+        ("postgresql://u:hunt#er2@h/d", "a URL is expected, such as postgresql://user:password@host"),
+        ("postgresql://u:hunter2@h/d#x", "nothing may follow a #"),
+        ("postgresql://u:hunter2@h:x/d", "a URL is expected, such as postgresql://user:password@host"),
     ],
 )
 def test_a_database_that_cannot_be(tmp_path: Path, url: str, said: str) -> None:
     (fault,) = faults(tmp_path, database=url)
     assert said in fault
     assert "hunt" not in fault
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://u:hunter2@h/d", "postgresql://u@h/d"),
+        ("postgres://u:hunt@er2@h:5433/d?sslmode=require&password=hunter2", "postgresql://u@h:5433/d"),
+        ("postgresql://[::1]/d", "postgresql://[::1]/d"),
+        ("postgresql:///d?host=/run/postgresql", "postgresql:///run/postgresql/d"),
+    ],
+)
+def test_a_database_on_a_server_is_shown_without_what_opens_it(tmp_path: Path, url: str, shown: str) -> None:
+    settings = read(tmp_path, database=url, secret_key="a" * 32)
+    assert (str(settings.database), repr(settings.database)) == (shown, f"Postgres({shown!r})")
+    assert "hunt" not in repr(settings)
+    assert settings.key_file is None
+
+
+def test_a_database_on_a_server_needs_a_secret_key(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, database="postgresql://u:hunter2@h/d")
+    assert fault.startswith("GONIEC_SECRET_KEY is needed with PostgreSQL")
+    assert "hunter2" not in fault
 
 
 def test_user_and_password_in_a_url_do_not_show(tmp_path: Path) -> None:

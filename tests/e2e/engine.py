@@ -22,7 +22,8 @@ import httpx
 
 from goniec.cli.opened import Machine
 from goniec.flow.keys import KeyMade, create_key
-from goniec.store.sqlite import open_store
+from goniec.store.address import Postgres
+from goniec.store.opening import open_store
 from tests.cli.commands import GONIEC, environment, goniec
 
 MACHINE = """
@@ -155,7 +156,8 @@ class Engine:
         """A key of this scope, made on first use: as `goniec key create` does it, but without a process for it."""
         if scope not in self._keys:
             machine = Machine()
-            store = open_store(self.folder / "goniec.db", server=False)
+            place = self.settings.get("database")
+            store = open_store(Postgres(place) if place else self.folder / "goniec.db", server=False)
             try:
                 made = await create_key(store, machine, machine, f"test-{scope}", scope)
             finally:

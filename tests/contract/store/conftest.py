@@ -8,8 +8,11 @@ from typing import Final
 import pytest
 
 from goniec.ports import Store
+from goniec.store import postgres as postgres_rooms
+from goniec.store.address import Postgres
 from goniec.store.sqlite import open_store
 from tests.contract.store.scribe import Scribe
+from tests.postgres import database
 
 Opening = Callable[[Path], AbstractAsyncContextManager[Store]]
 
@@ -24,7 +27,18 @@ async def sqlite(folder: Path) -> AsyncIterator[Store]:
         await store.close()
 
 
-BACKENDS: Final[dict[str, Opening]] = {"sqlite": sqlite}
+@asynccontextmanager
+async def postgres(_folder: Path) -> AsyncIterator[Store]:
+    """A fresh database on the tests' server."""
+    async with database() as url:
+        store = postgres_rooms.open_store(Postgres(url), server=True)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+
+BACKENDS: Final[dict[str, Opening]] = {"sqlite": sqlite, "postgres": postgres}
 
 
 @pytest.fixture(params=list(BACKENDS.values()), ids=list(BACKENDS))

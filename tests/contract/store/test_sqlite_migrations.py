@@ -13,7 +13,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from goniec.store import Refused
-from goniec.store.migrations import HEAD
+from goniec.store.migrations import HEAD, SCRIPTS
 from goniec.store.schema import metadata
 from goniec.store.sqlite import connect, fresh, migrate, open_store
 from tests.contract.store.scribe import Scribe
@@ -46,7 +46,7 @@ def path(tmp_path: Path) -> Path:
 def scripts(tmp_path: Path) -> Path:
     """The migrations, and one more."""
     copy = tmp_path / "migrations"
-    shutil.copytree(migrate.MIGRATIONS, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(SCRIPTS, copy, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "versions" / "next.py").write_text(STEP)
     return copy
 
@@ -64,7 +64,7 @@ def test_a_fresh_file_is_what_all_migrations_make() -> None:
 
 def test_the_newest_migration_is_the_head() -> None:
     config = Config()
-    config.set_main_option("script_location", str(migrate.MIGRATIONS))
+    config.set_main_option("script_location", str(SCRIPTS))
     config.set_main_option("path_separator", "os")
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 

@@ -12,6 +12,7 @@ from goniec.ports import Changes, ContactFilter, EventFilter, Page, Tx, Unavaila
 from goniec.store.address import Postgres
 from goniec.store.postgres import PostgresStore, open_store
 from tests.contract.store.scribe import ENDPOINT, NOW, Scribe, endpoint, failed, ids, put, succeeded
+from tests.pooler import pooler
 from tests.postgres import PostgresServer, database
 
 
@@ -166,6 +167,25 @@ async def test_an_answer_with_nul_in_its_words_is_written_down(url: str) -> None
         assert (found[1][0].note, found[1][0].head) == ("a\ufffdb", b"\0")
     finally:
         await store.close()
+
+
+# --- a proxy --------------------------------------------------------------------------------------------------------
+
+
+async def test_behind_a_proxy_that_lends_connections_by_the_transaction(url: str) -> None:
+    async with pooler(url) as proxied:
+        # opening waits, and the proxy lives in this loop
+        store = await asyncio.to_thread(open_store, Postgres(proxied), server=True)
+        try:
+            assert "through a proxy" in store.whole
+            scribe = Scribe(store)
+            for n in range(5):
+                (made,) = await scribe.deliver(f"c{n}")
+                await asyncio.gather(scribe.finish(succeeded(made)), store.queries.totals(), store.queries.health())
+            assert await store.queries.totals() == await store.queries.recount()
+            assert len(await store.queries.events(EventFilter(), Page())) == 5
+        finally:
+            await store.close()
 
 
 # --- several processes ----------------------------------------------------------------------------------------------

@@ -613,6 +613,19 @@ class Balance(Struct, frozen=True):
     cancelled: int
 
 
+class Stuck(Struct, frozen=True):
+    """Deliveries to an endpoint that nothing would ever move: how many, and the id of one.
+
+    `unqueued` are pending without a place in the queue, `unwanted` have one though they are not pending or not there,
+    `homeless` wait in the queue for an endpoint that is not there.
+    """
+
+    how: Literal["unqueued", "unwanted", "homeless"]
+    endpoint_id: str
+    n: int
+    example: str
+
+
 class Queue(Struct, frozen=True):
     """One endpoint's pending deliveries: how many, how many are due, and when the oldest due one fell due."""
 
@@ -723,6 +736,10 @@ class Queries(Protocol):
 
     async def recount_balances(self, holder: Holder) -> list[Balance]:
         """The same figures counted from the rows (with what retention took away added), for `goniec doctor`."""
+        ...
+
+    async def stuck(self) -> list[Stuck]:
+        """What is stuck, by how and endpoint, for `goniec doctor`; it looks at all deliveries."""
         ...
 
     async def job(self, job_id: str) -> Job | None: ...

@@ -192,8 +192,45 @@ def test_a_pending_delivery_that_is_in_no_queue(worked: Worked) -> None:
     assert examine(worked.folder, allow_networks=NETWORKS) == {}
     change(worked.folder, "DELETE FROM queue")
     problem = examine(worked.folder, allow_networks=NETWORKS)["queue"]
-    assert problem["detail"] == "deliveries pending: 1, of which in the queue: 0"
-    assert "--status pending" in problem["advice"]
+    told = f"pending deliveries to {worked.endpoint} that are in no queue: 1, such as {worked.delivery}"
+    assert problem["detail"] == told
+    assert "deliveries resend" in problem["advice"]
+
+
+def test_a_place_in_the_queue_for_what_is_not_pending(worked: Worked) -> None:
+    assert goniec(worked.folder, "deliveries", "resend", worked.delivery).returncode == 0
+    change(worked.folder, "UPDATE queue SET delivery_id = 'dlv_0'")
+    ran = goniec(worked.folder, "doctor", allow_networks=NETWORKS)
+    assert ran.returncode == 1
+    assert f"in the queue for {worked.endpoint}, but not pending or not there: 1, such as dlv_0" in ran.stdout
+    assert f"pending deliveries to {worked.endpoint} that are in no queue: 1" in ran.stdout
+
+
+def test_deliveries_whose_endpoint_is_not_there(worked: Worked) -> None:
+    assert goniec(worked.folder, "deliveries", "resend", worked.delivery).returncode == 0
+    change(worked.folder, "DELETE FROM endpoints")
+    problem = examine(worked.folder, allow_networks=NETWORKS)["queue"]
+    assert f"in the queue for {worked.endpoint}, which is not there: 1" in problem["detail"]
+    assert f'{{"endpointId": "{worked.endpoint}"}}' in problem["advice"]
+
+
+def test_an_endpoint_whose_figures_do_not_add_up(worked: Worked) -> None:
+    change(worked.folder, "UPDATE balances SET delivered = 7 WHERE kind = 'endpoint'")
+    problem = examine(worked.folder, allow_networks=NETWORKS)["ledger"]
+    assert problem["detail"] == f"{worked.endpoint} delivered 7, counted 1"
+    change(worked.folder, "DELETE FROM balances WHERE kind = 'endpoint'")
+    assert f"{worked.endpoint} made 0, counted 1" in examine(worked.folder, allow_networks=NETWORKS)["ledger"]["detail"]
+    change(worked.folder, "INSERT INTO balances VALUES ('rule', 'rul_0', 1, 0, 0, 1, 0, 0)")
+    assert "rul_0 made 1, counted 0" in examine(worked.folder, allow_networks=NETWORKS)["ledger"]["detail"]
+
+
+def test_an_endpoint_that_is_left_alone_while_it_fails(worked: Worked) -> None:
+    assert goniec(worked.folder, "deliveries", "resend", worked.delivery).returncode == 0
+    opened = '{"opened_at":1}'
+    change(worked.folder, f"UPDATE endpoints SET breaker = CAST('{opened}' AS BLOB)")
+    change(worked.folder, "UPDATE queue SET due_at = due_at - 3600000")
+    ran = goniec(worked.folder, "doctor", allow_networks=NETWORKS)
+    assert f"{worked.endpoint} does not answer and is asked now and then" in ran.stdout, ran.stdout
 
 
 def test_deliveries_that_are_overdue(worked: Worked) -> None:

@@ -8,16 +8,17 @@ import asyncio
 import http.client
 import shutil
 import stat
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from goniec.cli import counting
+from goniec.cli.finding import Finding
 from goniec.cli.opened import Machine, no_database
 from goniec.core.endpoint import Endpoint
-from goniec.core.model import Status
 from goniec.core.rules import RuleSet
 from goniec.core.times import MINUTE, Millis, format_instant
 from goniec.flow.credentials import unsealed
@@ -36,20 +37,9 @@ from goniec.store.vault import AesVault
 FREE_BYTES: Final = 512 * 1024 * 1024
 """With less room than this, or than the database takes, a backup or a migration may not fit."""
 
-OVERDUE: Final[Millis] = 5 * MINUTE
 CLOCK_SLACK: Final[Millis] = MINUTE
-RECOUNTS: Final = 3
 ANSWER_SECONDS: Final = 3.0
 OK: Final = 200
-
-
-class Finding(Struct, frozen=True, omit_defaults=True):
-    """What a check found, and what to do about it."""
-
-    check: str
-    detail: str
-    problem: bool = False
-    advice: str = ""
 
 
 class _Ready(Struct):
@@ -87,9 +77,9 @@ async def _all(settings: Settings, store: Database) -> AsyncIterator[Finding]:
     now = Machine().now()
     for finding in await _database(store):
         yield finding
-    yield await _ledger(queries)
+    yield await counting.ledger(queries)
     yield await _server(settings, store)
-    for finding in await _queue(queries, now):
+    for finding in await counting.queue(queries, now):
         yield finding
     yield await _clock(queries, now)
     for finding in await _rules(settings, queries):
@@ -131,31 +121,6 @@ async def _database(store: Database) -> list[Finding]:
     return [Finding("database", line, problem=True, advice=advice) for line in damage]
 
 
-async def _ledger(queries: Queries) -> Finding:
-    """The totals as kept and as counted anew; a server that goes on recording may move them in between."""
-    wrong: dict[str, str] = {}
-    counted: Mapping[str, int] = {}
-    for _ in range(RECOUNTS):
-        before = await queries.totals()
-        counted = await queries.recount()
-        after = await queries.totals()
-        wrong = {
-            name: f"{name} {after.get(name, 0)}, counted {count}"
-            for name, count in counted.items()
-            if not min(before.get(name, 0), after.get(name, 0)) <= count <= max(before.get(name, 0), after.get(name, 0))
-        }
-        if not wrong or before == after:
-            break
-    inward = counted["received"] == counted["accepted"] + counted["duplicates"] + counted["refused"]
-    if wrong or not inward:
-        told = "; ".join(wrong.values()) or "received is not accepted + duplicates + refused"
-        advice = "keep a copy (goniec backup) and tell the authors of Goniec: this should not happen"
-        return Finding("ledger", told, problem=True, advice=advice)
-    kept = " + ".join(f"{status} {counted.get(f'deliveries.{status}', 0)}" for status in Status)
-    taken = " + ".join(f"{outcome} {counted[outcome]}" for outcome in ("accepted", "duplicates", "refused"))
-    return Finding("ledger", f"received {counted['received']} = {taken}; made {counted['made']} = {kept}")
-
-
 async def _server(settings: Settings, store: Database) -> Finding:
     answered = await asyncio.to_thread(_answer, settings)
     if isinstance(answered, Finding):
@@ -193,31 +158,6 @@ def _answer(settings: Settings) -> Finding | str:
     except msgspec.MsgspecError:
         advice = "stop it, or choose another port with GONIEC_PORT"
         return Finding("server", f"what answers at {place} is no Goniec", problem=True, advice=advice)
-
-
-async def _queue(queries: Queries, now: Millis) -> list[Finding]:
-    queues = await queries.queues(now)
-    queued = sum(queue.pending for queue in queues)
-    pending = (await queries.totals()).get("deliveries.pending", 0)
-    paused = {endpoint.id: endpoint for endpoint in await queries.endpoints() if endpoint.paused is not None}
-    found = []
-    for queue in queues:
-        if queue.endpoint_id in paused:
-            told = f"{queue.endpoint_id} is paused; deliveries that wait for it: {queue.pending}"
-            found.append(
-                Finding("queue", told, advice=f"POST /api/v1/endpoints/{queue.endpoint_id}/resume lets them go")
-            )
-        elif queue.oldest_due is not None and queue.oldest_due < now - OVERDUE:
-            told = f"deliveries due at {queue.endpoint_id}: {queue.due}, the oldest since"
-            told += f" {format_instant(queue.oldest_due)}"
-            advice = "is the server running? If it is, look at its log and at the endpoint's attempts"
-            found.append(Finding("queue", told, problem=True, advice=advice))
-    # one that is being recorded or finished right now may stand in one of the two figures only
-    if queued != pending and queued != (await queries.totals()).get("deliveries.pending", 0):
-        told = f"deliveries pending: {pending}, of which in the queue: {queued}"
-        advice = "list them with goniec deliveries list --status pending, and resend those that never move"
-        found.append(Finding("queue", told, problem=True, advice=advice))
-    return found or [Finding("queue", f"deliveries pending: {pending}, none stuck")]
 
 
 async def _clock(queries: Queries, now: Millis) -> Finding:

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 from cyclopts import Parameter
 
-from goniec.cli.diagnosis import Finding, diagnose
+from goniec.cli.diagnosis import diagnose
+from goniec.cli.finding import Finding
 from goniec.cli.terminal import FAILED, printable, settings_in_force
 from goniec.settings import SETTINGS, Settings
 from goniec.store.address import Postgres

@@ -11,9 +11,10 @@ from typing import Final
 from msgspec import Struct
 
 from goniec.core.endpoint import Endpoint
+from goniec.core.model import Status
 from goniec.core.times import SECOND, Millis
 from goniec.observe import LATENCY_BUCKETS, Counters, Times
-from goniec.ports import Queue
+from goniec.ports import Balance, Queue
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -28,13 +29,14 @@ OTHER: Final = "other"
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """How things stand: the ledger's totals, the queues and the endpoints, what waits.
+    """How things stand: the ledger's totals, queues and balances of endpoints, these themselves, what waits.
 
     `broken` is how many rules cannot run, `now` in milliseconds like the times of the queues.
     """
 
     totals: Mapping[str, int] = {}
     queues: Sequence[Queue] = ()
+    balances: Sequence[Balance] = ()
     endpoints: Sequence[Endpoint] = ()
     waiting: int = 0
     broken: int = 0
@@ -113,6 +115,12 @@ def _by_endpoint(figures: Figures) -> Iterator[Iterator[str]]:
         return _metric(name, "gauge", about, _folded(values, named, together))
 
     yield _metric("goniec_endpoints", "gauge", "Endpoints that there are.", _one(len(endpoints)))
+    yield _metric(
+        "goniec_endpoint_deliveries",
+        "gauge",
+        "How the deliveries made for each endpoint stand; they add up.",
+        _standing(figures.balances, named),
+    )
     yield gauge(
         "goniec_queue_pending",
         "Deliveries that wait, by endpoint.",
@@ -149,6 +157,13 @@ def _by_endpoint(figures: Figures) -> Iterator[Iterator[str]]:
         [(endpoint.id, endpoint.breaker.failing / SECOND) for endpoint in endpoints],
         max,
     )
+
+
+def _standing(balances: Sequence[Balance], named: Mapping[str, Mapping[str, str]]) -> Iterator[Sample]:
+    for status in Status:
+        values = [(one.subject, getattr(one, status)) for one in balances]
+        for suffix, labels, value in _folded(values, named, sum):
+            yield suffix, {**labels, "status": status}, value
 
 
 def _folded(

@@ -77,6 +77,7 @@ def page_handlers(context: ApiContext, operations: Sequence[Operation], base: st
         figures = Figures(
             totals=await queries.totals(),
             queues=await queries.queues(now),
+            balances=await queries.balances("endpoint"),
             endpoints=await queries.endpoints(),
             waiting=context.recorder.waiting,
             broken=context.recorder.broken,

@@ -126,7 +126,7 @@ OPEN_TO: Final = {
         GET /endpoints  GET /endpoints/{id}
         GET /events  GET /events/{id}
         GET /explain
-        GET /jobs  GET /jobs/{id}
+        GET /jobs  GET /jobs/{id}  GET /ledger
         GET /rules  GET /rules/{id}  GET /rules/{id}/runs  GET /runs/{id}
         GET /details  GET /funnels  GET /funnels/{id}  GET /tags
     """,

@@ -15,7 +15,7 @@ from goniec import web
 from goniec.core.breaker import Breaker
 from goniec.core.endpoint import Pause
 from goniec.observe import Counters, counters
-from goniec.ports import Queue, Unavailable
+from goniec.ports import Balance, Queue, Unavailable
 from goniec.web import create_app
 from goniec.web.metrics import NAMED, OTHER, Figures, exposition
 from tests.contract.store.scribe import endpoint
@@ -83,6 +83,8 @@ async def test_metrics_are_what_prometheus_reads(api: Api) -> None:
     assert value("goniec_deliveries_made_total") == value("goniec_deliveries", status="pending") == 2
     assert value("goniec_queue_pending", endpoint="end_1") == value("goniec_queue_due", endpoint="end_1") == 2
     assert value("goniec_queue_pending", host="end_1.example") == 2
+    assert value("goniec_endpoint_deliveries", endpoint="end_1", host="end_1.example", status="pending") == 2
+    assert value("goniec_endpoint_deliveries", endpoint="end_1", status="delivered") == 0
     assert "/hook" not in answer.text
     assert value("goniec_rules_broken") == 0
     assert 50 < value("goniec_queue_oldest_due_seconds", endpoint="end_1") <= 60
@@ -135,6 +137,17 @@ def test_large_figures_and_odd_names_stay_whole() -> None:
     histogram = {s.labels.get("le", s.name[-5:]): s.value for s in families["goniec_first_attempt_seconds"].samples}
     assert (histogram["0.005"], histogram["0.01"], histogram["30"], histogram["+Inf"]) == (1, 2, 2, 3)
     assert (histogram["count"], histogram["s_sum"]) == (3, 60.008)
+
+
+def test_the_ledger_of_endpoints_has_few_labels_and_adds_up() -> None:
+    many = [Balance(f"end_{n:04}", n, 0, 0, n, 0, 0) for n in range(1, NAMED + 50)]
+    endpoints = [endpoint(one.subject) for one in many[1:]]
+    text = exposition(Figures(balances=many, endpoints=endpoints, now=NOW), Counters())
+    (family,) = (one for one in text_string_to_metric_families(text) if one.name == "goniec_endpoint_deliveries")
+    delivered = {s.labels["endpoint"]: s.value for s in family.samples if s.labels["status"] == "delivered"}
+    assert len(delivered) == NAMED + 1
+    assert sum(delivered.values()) == sum(one.made for one in many)
+    assert "end_0001" not in delivered, "a deleted one is among the others"
 
 
 class Links(HTMLParser):

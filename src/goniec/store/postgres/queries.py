@@ -36,11 +36,23 @@ from goniec.ports import (
     Queue,
     Rows,
     RunFilter,
+    Stuck,
     Subject,
     Sum,
 )
 from goniec.store import rows
-from goniec.store.postgres import balances, contact_lists, delivery_lists, jobs, ledger, lists, setup, sums, users
+from goniec.store.postgres import (
+    balances,
+    contact_lists,
+    delivery_lists,
+    jobs,
+    ledger,
+    lists,
+    setup,
+    stuck,
+    sums,
+    users,
+)
 from goniec.store.postgres.chain import heads, resolved, walk
 from goniec.store.postgres.readers import Readers
 from goniec.store.postgres.sql import Db
@@ -192,6 +204,9 @@ class PostgresQueries:
 
     async def recount_balances(self, holder: Holder) -> list[Balance]:
         return await self._read(balances.recounted, holder)
+
+    async def stuck(self) -> list[Stuck]:
+        return await self._read(stuck.stuck)
 
     async def job(self, job_id: str) -> Job | None:
         return await self._ask(jobs.job, job_id)

@@ -35,11 +35,12 @@ from goniec.ports import (
     Queue,
     Rows,
     RunFilter,
+    Stuck,
     Subject,
     Sum,
 )
 from goniec.store import rows
-from goniec.store.sqlite import balances, contact_lists, delivery_lists, jobs, ledger, lists, setup, sums, users
+from goniec.store.sqlite import balances, contact_lists, delivery_lists, jobs, ledger, lists, setup, stuck, sums, users
 from goniec.store.sqlite.chain import heads, resolved, walk
 from goniec.store.sqlite.readers import Readers
 from goniec.store.sqlite.sql import fetch, texts
@@ -183,6 +184,9 @@ class SqliteQueries:
 
     async def recount_balances(self, holder: Holder) -> list[Balance]:
         return await self._read(balances.recounted, holder)
+
+    async def stuck(self) -> list[Stuck]:
+        return await self._read(stuck.stuck)
 
     async def job(self, job_id: str) -> Job | None:
         return await self._read(jobs.job, job_id)

@@ -1,7 +1,7 @@
 """The figures of the overview: over which time, in which steps, and what they come to.
 
 Figures are kept by whole hours, so the hour that is under way is the last step of every period, and what is compared
-with the time before leaves it out. Called by `views.overview`.
+with the time before leaves it out; and the ledger of one endpoint or rule. Called by the views that show them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from goniec.core.times import DAY, HOUR, Millis
-from goniec.ports import Queries, Sum
+from goniec.ports import Balance, Holder, Queries, Sum
 from goniec.web.panel.charts import ticks
 from goniec.web.panel.formats import Times
 from goniec.web.panel.picture import end_of_hour
@@ -127,3 +127,8 @@ def _change(earlier: Iterable[int], later: Iterable[int]) -> float | None:
     """By which share it grew; None where there is nothing to compare with."""
     before, after = sum(earlier), sum(later)
     return (after - before) / before if before else None
+
+
+async def balance_of(queries: Queries, holder: Holder, id: str) -> Balance | None:
+    """Give the ledger of one endpoint or rule; None: it never had a delivery."""
+    return next((one for one in await queries.balances(holder) if one.subject == id), None)

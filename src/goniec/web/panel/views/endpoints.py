@@ -20,6 +20,7 @@ from goniec.web.panel.attention import WATCHED, troubles
 from goniec.web.panel.delivery_words import STATUSES
 from goniec.web.panel.endpoint_fields import decimal
 from goniec.web.panel.failures import answer_name
+from goniec.web.panel.figures import balance_of
 from goniec.web.panel.health import STATES, Seen, State, health, state_of
 from goniec.web.panel.page import PAGE_HEADERS, Visit, page
 from goniec.web.panel.people import called, people
@@ -117,6 +118,7 @@ async def endpoint(visit: Visit, id: str) -> Reply:
         sent=await _sent(visit, recent),
         rules=await rules_of(visit, id),
         jobs=await running_jobs(visit, id),
+        balance=await balance_of(queries, "endpoint", id),
         attempts=len(policy.schedule) + 1,
         schedule=spans_text(policy.schedule),
         reach=sum(policy.schedule) * SECOND,

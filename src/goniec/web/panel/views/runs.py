@@ -13,6 +13,7 @@ from goniec.ports import Page, Queries, RunFilter
 from goniec.web.lists import closed, opened
 from goniec.web.panel.delivery_words import STATUSES
 from goniec.web.panel.fields import EVENT_ICONS
+from goniec.web.panel.figures import balance_of
 from goniec.web.panel.page import Visit, page
 from goniec.web.panel.people import called, people
 from goniec.web.panel.showing import visible
@@ -59,6 +60,7 @@ async def runs(visit: Visit, id: str) -> Reply:
         "runs.html",
         rule=rule,
         rule_id=id,
+        balance=await balance_of(queries, "rule", id),
         name=visible(rule.name) if rule else visit.say("Deleted rule"),
         rows=await _rows(visit, queries, shown),
         chosen=chosen.value if chosen else "",

@@ -1,0 +1,27 @@
+"""Deliveries that nothing would ever move: what only a fault, or a hand in the tables, can leave behind.
+
+The statements are the same for every database; each gives endpoints with how many there are, and the id of one. Called
+by the queries of each store, for `goniec doctor`.
+"""
+
+from typing import Final, Literal
+
+UNQUEUED: Final = (
+    "SELECT d.endpoint_id, count(*), min(d.id) FROM deliveries d WHERE d.status = 'pending'"
+    " AND NOT EXISTS (SELECT 1 FROM queue q WHERE q.delivery_id = d.id) GROUP BY d.endpoint_id ORDER BY d.endpoint_id"
+)
+UNWANTED: Final = (
+    "SELECT q.endpoint_id, count(*), min(q.delivery_id) FROM queue q LEFT JOIN deliveries d ON d.id = q.delivery_id"
+    " WHERE d.id IS NULL OR d.status <> 'pending' GROUP BY q.endpoint_id ORDER BY q.endpoint_id"
+)
+HOMELESS: Final = (
+    "SELECT q.endpoint_id, count(*), min(q.delivery_id) FROM queue q"
+    " WHERE q.endpoint_id NOT IN (SELECT id FROM endpoints) GROUP BY q.endpoint_id ORDER BY q.endpoint_id"
+)
+
+STATEMENTS: Final[tuple[tuple[Literal["unqueued", "unwanted", "homeless"], str], ...]] = (
+    ("unqueued", UNQUEUED),
+    ("unwanted", UNWANTED),
+    ("homeless", HOMELESS),
+)
+"""By what a `Stuck` calls it."""

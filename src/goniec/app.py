@@ -25,6 +25,7 @@ from typing_extensions import override
 
 from goniec import __version__
 from goniec.core.model import Delivery
+from goniec.core.problems import Problem
 from goniec.core.times import Millis
 from goniec.flow.deliver import Deliverer
 from goniec.flow.gate import Gate
@@ -32,7 +33,7 @@ from goniec.flow.jobs import Jobs
 from goniec.flow.record import Locale, Recorder
 from goniec.flow.upkeep import Upkeep
 from goniec.observe import log
-from goniec.ports import Finished, Forbidden, Store, Vault
+from goniec.ports import Finished, Forbidden, Identified, Store, Vault
 from goniec.send.guard import Own, Refused, check_header, check_resolved
 from goniec.send.http import HttpSender
 from goniec.send.resolve import DnsResolver
@@ -248,6 +249,18 @@ class _Guard:
     def check_header(self, name: str, value: str) -> str | None:
         """See `Guard`."""
         return check_header(name, value)
+
+    def check_authorities(self, text: str) -> str | Forbidden:
+        """See `Guard`."""
+        from goniec.send.certificates import read_authorities
+
+        return read_authorities(text)
+
+    def check_client(self, certificate: str, key: str | None, now: Millis) -> Identified | Problem:
+        """See `Guard`."""
+        from goniec.send.certificates import read_client
+
+        return read_client(certificate, key, now)
 
 
 class _Server(uvicorn.Server):

@@ -29,6 +29,7 @@ from goniec.core.model import (
     Status,
     User,
 )
+from goniec.core.problems import Problem
 from goniec.core.rules import Rule
 from goniec.core.times import Millis
 
@@ -103,7 +104,8 @@ class Passwords(Protocol):
 class Outgoing(Struct, frozen=True):
     """One HTTP POST to make.
 
-    The URL was checked when saved; headers are complete and in order; seconds for the limits.
+    The URL was checked when saved; headers are complete and in order; seconds for the limits. `authorities` (PEM) are
+    believed instead of the usual ones; `client` is a certificate and its key (PEM), for a receiver that asks for one.
     """
 
     url: str
@@ -112,6 +114,8 @@ class Outgoing(Struct, frozen=True):
     timeout: float = 15.0
     connect_timeout: float = 5.0
     fresh: bool = False
+    authorities: str | None = None
+    client: tuple[str, str] | None = None
 
 
 class Answer(Struct, frozen=True):
@@ -151,6 +155,15 @@ class Forbidden(Struct, frozen=True):
     detail: str
 
 
+class Identified(Struct, frozen=True):
+    """A client certificate that its key fits: the chain and the key (PEM), whose it is, until when."""
+
+    certificate: str
+    key: str
+    subject: str
+    not_after: Millis
+
+
 class Guard(Protocol):
     """Checks where webhooks are to go, and with which headers of their own, before that is saved."""
 
@@ -160,6 +173,14 @@ class Guard(Protocol):
 
     def check_header(self, name: str, value: str) -> str | None:
         """Say why a header cannot be sent; None: it can."""
+        ...
+
+    def check_authorities(self, text: str) -> str | Forbidden:
+        """Give the certificates of a PEM text that a person entered, and nothing else that stood there."""
+        ...
+
+    def check_client(self, certificate: str, key: str | None, now: Millis) -> Identified | Problem:
+        """Read a client certificate and its key; a problem is at `certificate` or `key`, and repeats neither."""
         ...
 
 

@@ -5,10 +5,13 @@ from typing import Any
 import msgspec
 
 from goniec.core.endpoint import Endpoint
+from goniec.core.problems import Problem
+from goniec.core.times import Millis
 from goniec.flow.configure import Outside
 from goniec.flow.rules import RuleSaved, change_rule, create_rule, shown
 from goniec.flow.testing import Workbench
-from goniec.ports import Forbidden
+from goniec.ports import Forbidden, Identified
+from goniec.send.certificates import read_authorities, read_client
 from goniec.send.guard import Refused, check_header, check_url
 from tests.flow.workshop import Workshop
 
@@ -25,6 +28,12 @@ class Guard:
 
     def check_header(self, name: str, value: str) -> str | None:
         return check_header(name, value)
+
+    def check_authorities(self, text: str) -> str | Forbidden:
+        return read_authorities(text)
+
+    def check_client(self, certificate: str, key: str | None, now: Millis) -> Identified | Problem:
+        return read_client(certificate, key, now)
 
 
 class Notice:

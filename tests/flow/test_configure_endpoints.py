@@ -14,6 +14,7 @@ from goniec.core.times import DAY
 from goniec.flow.configure import Conflict, Missing, Refusal, Stale, usage
 from goniec.flow.endpoints import (
     HEADERS_LIMIT,
+    ClientDraft,
     EndpointDraft,
     EndpointSaved,
     HeaderDraft,
@@ -25,7 +26,8 @@ from goniec.flow.endpoints import (
     rotate_secret,
 )
 from goniec.flow.rules import delete_rule
-from tests.flow.desk import PASSWORD, URL, Desk, hook
+from tests.contract.send.papers import self_made
+from tests.flow.desk import PASSWORD, URL, Desk, hook, read_back
 from tests.flow.workshop import Workshop, email, failing
 
 
@@ -303,3 +305,82 @@ async def test_versions_that_do_not_fit_and_what_there_is_not(desk: Desk, endpoi
     assert isinstance(await change_endpoint(desk.outside, endpoint.id, nothing, frozenset({"1"})), EndpointSaved)
     assert await change_endpoint(desk.outside, "end_x", nothing, None) == Missing("endpoint")
     assert await delete_endpoint(desk.outside, "end_x") == Missing("endpoint")
+
+
+# --- certificates ----------------------------------------------------------------------------------------------------
+
+
+async def test_A42_authorities_are_set_kept_and_taken_away(desk: Desk, endpoint: Endpoint) -> None:
+    mine = self_made("authority")[0]
+    one = await changed(desk, endpoint, ca_bundle=f"# ours\n{mine}")
+    same = await changed(desk, endpoint, ca_bundle=mine, timeout=15)
+    kept = await changed(desk, endpoint, timeout=3)
+    assert one.ca_bundle == kept.ca_bundle == mine
+    assert (one.version, same.version, kept.version) == (2, 2, 3)
+    assert (await changed(desk, endpoint, ca_bundle=" ")).ca_bundle is None
+    await changed(desk, endpoint, ca_bundle=mine)
+    assert (await changed(desk, endpoint, ca_bundle=None)).ca_bundle is None
+
+
+async def test_what_is_no_certificate_is_told_at_its_field(desk: Desk, endpoint: Endpoint) -> None:
+    certificate, key = self_made()
+    told = await refused(desk, endpoint, ca_bundle=key, timeout=99)
+    assert set(told) == {"/timeout", "/caBundle"}
+    told = await refused(desk, endpoint, client_certificate=ClientDraft(certificate))
+    assert "without its key" in told["/clientCertificate/key"]
+    told = await refused(desk, endpoint, client_certificate=ClientDraft("?", key))
+    assert set(told) == {"/clientCertificate/certificate"}
+
+
+async def test_a_client_certificates_key_is_sealed_and_kept(desk: Desk, endpoint: Endpoint) -> None:
+    certificate, key = self_made("goniec")
+    one = await changed(desk, endpoint, client_certificate=ClientDraft(certificate, key))
+    assert one.client_certificate is not None
+    assert one.client_certificate.subject == "CN=goniec"
+    assert desk.opened(one, one.client_certificate.key) == key
+    assert key[40:80].encode() not in one.client_certificate.key
+    # read back and sent again it is the same
+    same = await changed(desk, endpoint, client_certificate=ClientDraft(certificate, key_set=True))
+    assert (same.version, same.client_certificate) == (2, one.client_certificate)
+    other, other_key = self_made("goniec")
+    told = await refused(desk, endpoint, client_certificate=ClientDraft(other))
+    assert "does not fit" in told["/clientCertificate/key"]
+    renewed = await changed(desk, endpoint, client_certificate=ClientDraft(other, other_key))
+    assert renewed.client_certificate is not None
+    assert desk.opened(renewed, renewed.client_certificate.key) == other_key
+    assert (await changed(desk, endpoint, client_certificate=None)).client_certificate is None
+
+
+async def test_another_origin_drops_the_client_certificate(desk: Desk, endpoint: Endpoint) -> None:
+    certificate, key = self_made()
+    mine = self_made("authority")[0]
+    await changed(desk, endpoint, client_certificate=ClientDraft(certificate, key), ca_bundle=mine)
+    kept = await changed(desk, endpoint, url=f"{URL}/2")
+    assert kept.client_certificate is not None
+    moved = await changed(desk, endpoint, url="https://crm2.example/hook")
+    assert (moved.client_certificate, moved.ca_bundle) == (None, mine)
+    told = await refused(desk, endpoint, client_certificate=ClientDraft(certificate))
+    assert "/clientCertificate/key" in told
+
+
+async def test_a_path_of_the_same_origin_takes_certificates_along(desk: Desk) -> None:
+    saved = await desk.create()
+    (endpoint,) = saved.endpoints.values()
+    certificate, key = self_made()
+    await changed(desk, endpoint, client_certificate=ClientDraft(certificate, key), ca_bundle=certificate)
+    data = read_back(saved)
+    data["actions"][0]["url"] = f"{URL}/other"
+    (other,) = (await desk.change(saved.rule.id, data)).endpoints.values()
+    assert other.client_certificate is not None
+    assert (other.id == endpoint.id, other.ca_bundle) == (False, certificate)
+    assert desk.opened(other, other.client_certificate.key) == key
+
+
+async def test_a_client_key_that_no_key_opens_has_to_be_given_anew(desk: Desk, endpoint: Endpoint) -> None:
+    certificate, key = self_made()
+    one = await changed(desk, endpoint, client_certificate=ClientDraft(certificate, key))
+    assert one.client_certificate is not None
+    lost = replace(one, client_certificate=replace(one.client_certificate, key=b"lost"))
+    await desk.shop.store.transact(lambda tx: tx.put_endpoint(lost))
+    assert "/clientCertificate/key" in await refused(desk, endpoint, client_certificate=ClientDraft(certificate))
+    assert (await changed(desk, endpoint, client_certificate=ClientDraft(certificate, key))).version == 3

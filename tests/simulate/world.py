@@ -15,6 +15,7 @@ from goniec.core import breaker
 from goniec.core.decide import Call
 from goniec.core.endpoint import Endpoint
 from goniec.core.model import Delivery
+from goniec.core.problems import Problem
 from goniec.core.retry import Policy
 from goniec.core.signing import encode_secret
 from goniec.core.times import SECOND, Millis
@@ -25,7 +26,8 @@ from goniec.flow.deliver import Deliverer
 from goniec.flow.deliveries import cancel_delivery, resend_delivery
 from goniec.flow.endpoints import pause_endpoint, resume_endpoint
 from goniec.flow.record import Locale, Recorder
-from goniec.ports import Answer, Forbidden, Outgoing, Remembered, Tx, Unavailable
+from goniec.ports import Answer, Forbidden, Identified, Outgoing, Remembered, Tx, Unavailable
+from goniec.send.certificates import read_authorities, read_client
 from tests.core.build import NOW, happened, rule
 from tests.flow.workshop import Vault, email
 from tests.simulate.disk import Attached, Disk
@@ -403,3 +405,11 @@ class Life:
     def check_header(self, _name: str, _value: str) -> str | None:
         """Every header will do."""
         return None
+
+    def check_authorities(self, text: str) -> str | Forbidden:
+        """The real one."""
+        return read_authorities(text)
+
+    def check_client(self, certificate: str, key: str | None, now: Millis) -> Identified | Problem:
+        """The real one."""
+        return read_client(certificate, key, now)

@@ -26,12 +26,22 @@ class Header(Struct, frozen=True, omit_defaults=True):
     sealed: bytes | None = None
 
 
+class ClientCertificate(Struct, frozen=True, omit_defaults=True):
+    """Whom we are at a receiver that asks for a certificate: a PEM chain, its key sealed, whose it is, until when."""
+
+    certificate: str
+    key: bytes
+    subject: str
+    not_after: Millis
+
+
 class Endpoint(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A URL and a Basic user (their pair is its identity) with credentials and delivery policy.
 
-    `password`, `secret` and secret headers are sealed with the endpoint's id as associated data; only the sender opens
-    them. `held_until` is what a Retry-After asked for, `breaker` how it was doing when that was last noted; neither
-    belongs to a version. `previous_secret` signs beside `secret` until `previous_until`.
+    `password`, `secret`, secret headers and the key of a client certificate are sealed with the endpoint's id as
+    associated data; only the sender opens them. `ca_bundle` (PEM) are the only authorities that are believed there,
+    where it is given. `held_until` is what a Retry-After asked for, `breaker` how it was doing when that was last
+    noted; neither belongs to a version. `previous_secret` signs beside `secret` until `previous_until`.
     """
 
     id: str
@@ -45,6 +55,8 @@ class Endpoint(Struct, frozen=True, kw_only=True, omit_defaults=True):
     previous_secret: bytes | None = None
     previous_until: Millis | None = None
     headers: tuple[Header, ...] = ()
+    ca_bundle: str | None = None
+    client_certificate: ClientCertificate | None = None
     policy: Policy = Policy()
     paused: Pause | None = None
     paused_at: Millis | None = None

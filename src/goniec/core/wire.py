@@ -23,7 +23,8 @@ _OUR_PREFIXES: Final = ("webhook-", "goniec-")
 class Credentials(Struct, frozen=True):
     """An endpoint's secrets, opened.
 
-    The signing secret, the one before while it still signs beside it, `Authorization`, own headers.
+    The signing secret, the one before while it still signs beside it, `Authorization`, own headers, the
+    client certificate with its key (PEM).
     """
 
     secret: bytes
@@ -31,6 +32,7 @@ class Credentials(Struct, frozen=True):
     previous_until: Millis = 0
     authorization: str | None = None
     own: Headers = ()
+    client: tuple[str, str] | None = None
 
     def signing(self, now: Millis) -> Sequence[bytes]:
         """The secrets that sign at `now`, the current one first."""

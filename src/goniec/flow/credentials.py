@@ -29,7 +29,7 @@ def unsealed(endpoint: Endpoint, vault: Vault) -> Credentials:
     def opened(sealed: bytes) -> str:
         return vault.unseal(endpoint.id, sealed)
 
-    authorization = None
+    authorization, client = None, endpoint.client_certificate
     if endpoint.username is not None:
         authorization = basic(endpoint.username, opened(endpoint.password) if endpoint.password is not None else "")
     return Credentials(
@@ -38,6 +38,7 @@ def unsealed(endpoint: Endpoint, vault: Vault) -> Credentials:
         previous_until=endpoint.previous_until or 0,
         authorization=authorization,
         own=tuple((h.name, opened(h.sealed) if h.sealed is not None else h.value or "") for h in endpoint.headers),
+        client=None if client is None else (client.certificate, opened(client.key)),
     )
 
 

@@ -347,7 +347,16 @@ class Deliverer:
     ) -> Answer:
         policy = endpoint.policy
         head = headers(delivery, delivery.attempts + 1, credentials, self._agent, now)
-        request = Outgoing(endpoint.url, head, delivery.body, policy.timeout, policy.connect_timeout, fresh)
+        request = Outgoing(
+            endpoint.url,
+            head,
+            delivery.body,
+            policy.timeout,
+            policy.connect_timeout,
+            fresh,
+            endpoint.ca_bundle,
+            credentials.client,
+        )
         try:
             return await self._sender.send(request)
         except Exception:  # noqa: BLE001 - a fault of ours must not end the worker

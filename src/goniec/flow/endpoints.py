@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from goniec.core.actions import BasicAuth
 from goniec.core.breaker import CLOSED
-from goniec.core.endpoint import Endpoint, Header, Pause
+from goniec.core.endpoint import ClientCertificate, Endpoint, Header, Pause
 from goniec.core.ids import ENDPOINT, prefixed
 from goniec.core.problems import Invalid, Problem
 from goniec.core.retry import Policy
@@ -41,12 +41,27 @@ class HeaderDraft(Struct, frozen=True, rename="camel", omit_defaults=True, forbi
     value_set: bool | None = None
 
 
+class ClientDraft(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
+    """The certificate by which a receiver knows us, in PEM, and its key. Without the key, the stored one has to fit.
+
+    The rest is what is told of a stored one, so that it may be sent back.
+    """
+
+    certificate: str
+    key: str | None = None
+    subject: str | None = None
+    not_after: str | None = None
+    key_set: bool | None = None
+
+
 class EndpointDraft(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """What somebody wants to be another way; what is left out stays. `headers` replaces the whole list."""
 
     url: str | UnsetType = UNSET
     basic_auth: BasicAuth | UnsetType | None = UNSET
     headers: tuple[HeaderDraft, ...] | UnsetType = UNSET
+    ca_bundle: str | UnsetType | None = UNSET
+    client_certificate: ClientDraft | UnsetType | None = UNSET
     schedule: tuple[int, ...] | UnsetType = UNSET
     timeout: float | UnsetType = UNSET
     connect_timeout: float | UnsetType = UNSET
@@ -119,7 +134,10 @@ def fresh_endpoint(outside: Outside, url: str, auth: BasicAuth | None, like: End
         header if header.sealed is None else replace(header, sealed=_moved(outside.vault, like, header.sealed, id))
         for header in like.headers
     )
-    return replace(endpoint, headers=headers, policy=like.policy)
+    client = like.client_certificate
+    if client is not None:
+        client = replace(client, key=_moved(outside.vault, like, client.key, id))
+    return replace(endpoint, headers=headers, policy=like.policy, ca_bundle=like.ca_bundle, client_certificate=client)
 
 
 async def change_endpoint(
@@ -127,7 +145,8 @@ async def change_endpoint(
 ) -> EndpointSaved | Refusal:
     """Change an endpoint.
 
-    Another scheme, host or port drops the stored password and the secret headers that are not given anew.
+    Another scheme, host or port drops the stored password, the secret headers and the client certificate that are
+    not given anew.
 
     Raises:
         Invalid: something that was given makes no sense, or the guard refuses the URL.
@@ -136,6 +155,7 @@ async def change_endpoint(
     problems = _policy_problems(draft) + _header_problems(outside, draft)
     if isinstance(draft.basic_auth, BasicAuth):
         problems += check_basic(draft.basic_auth, "/basicAuth")
+    authorities = _authorities(outside, draft, problems)
     url: str | None = None
     if isinstance(draft.url, str):
         target = await outside.guard.check(draft.url)
@@ -145,7 +165,7 @@ async def change_endpoint(
             url = target
     if problems:
         raise Invalid(*problems)
-    return await _save(outside, endpoint_id, expected, partial(_changed, outside.vault, draft, url))
+    return await _save(outside, endpoint_id, expected, partial(_changed, outside, draft, url, authorities))
 
 
 async def pause_endpoint(outside: Outside, endpoint_id: str, expected: Expected = None) -> EndpointSaved | Refusal:
@@ -275,18 +295,26 @@ async def _delete(endpoint_id: str, expected: Expected, tx: Tx) -> Refusal | Non
     return refused
 
 
-def _changed(vault: Vault, draft: EndpointDraft, url: str | None, known: Endpoint) -> Endpoint:
+def _changed(
+    outside: Outside, draft: EndpointDraft, url: str | None, authorities: str | UnsetType | None, known: Endpoint
+) -> Endpoint:
+    vault = outside.vault
     url = url or known.url
     elsewhere = origin(url) != origin(known.url)
     username, password = _credentials(vault, draft.basic_auth, known, elsewhere=elsewhere)
     headers = _headers(vault, draft.headers, known, elsewhere=elsewhere)
+    client = _client(outside, draft.client_certificate, known, elsewhere=elsewhere)
+    authorities = known.ca_bundle if authorities is UNSET else authorities
     same = (url, username, password, headers) == (known.url, known.username, known.password, known.headers)
+    same = same and (authorities, client) == (known.ca_bundle, known.client_certificate)
     return replace(
         known,
         url=url,
         username=username,
         password=password,
         headers=headers,
+        ca_bundle=authorities,
+        client_certificate=client,
         policy=replace(known.policy, **_policy(draft)),
         # another address or other credentials may be the cure: it is not to wait for the next probe
         breaker=known.breaker if same else CLOSED,
@@ -330,6 +358,35 @@ def _headers(
             raise Invalid(Problem(f"/headers/{n}/value", "is required: no value is stored for this header"))
         headers.append(Header(draft.name, sealed=sealed))
     return tuple(headers)
+
+
+def _authorities(outside: Outside, draft: EndpointDraft, problems: list[Problem]) -> str | UnsetType | None:
+    """The endpoint's own authorities as they are stored; an empty text takes them away."""
+    if not isinstance(draft.ca_bundle, str):
+        return draft.ca_bundle
+    if not draft.ca_bundle.strip():
+        return None
+    found = outside.guard.check_authorities(draft.ca_bundle)
+    if isinstance(found, Forbidden):
+        problems.append(Problem("/caBundle", found.detail))
+        return UNSET
+    return found
+
+
+def _client(
+    outside: Outside, draft: ClientDraft | UnsetType | None, known: Endpoint, *, elsewhere: bool
+) -> ClientCertificate | None:
+    kept = None if elsewhere else known.client_certificate
+    if not isinstance(draft, ClientDraft):
+        return None if draft is None else kept
+    before = None if kept is None else _opened(outside.vault, known, kept.key)
+    found = outside.guard.check_client(draft.certificate, draft.key or before, outside.clock.now())
+    if isinstance(found, Problem):
+        raise Invalid(Problem(f"/clientCertificate/{found.pointer}", found.detail))
+    if kept is not None and (found.certificate, found.key) == (kept.certificate, before):
+        return kept
+    sealed = outside.vault.seal(known.id, found.key)
+    return ClientCertificate(found.certificate, sealed, found.subject, found.not_after)
 
 
 def _header_problems(outside: Outside, draft: EndpointDraft) -> list[Problem]:
@@ -385,7 +442,11 @@ def _moved(vault: Vault, like: Endpoint, sealed: bytes, to: str) -> bytes:
 
 def opens_to(vault: Vault, endpoint: Endpoint, sealed: bytes, text: str) -> bool:
     """Whether a sealed secret is this text; one that no key opens is not."""
+    return _opened(vault, endpoint, sealed) == text
+
+
+def _opened(vault: Vault, endpoint: Endpoint, sealed: bytes) -> str | None:
     try:
-        return vault.unseal(endpoint.id, sealed) == text
+        return vault.unseal(endpoint.id, sealed)
     except ValueError:
-        return False
+        return None

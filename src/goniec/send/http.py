@@ -26,7 +26,7 @@ from goniec.send.guard import RESERVED, TOKEN, Checked, Own, Refused, check_addr
 from goniec.send.inbox import receive
 from goniec.send.networks import Networks, check_address
 from goniec.send.resolve import Resolver, Unresolved
-from goniec.send.transfer import Aim, Pin, Transfer, make_pin
+from goniec.send.transfer import PLAIN, Aim, Dress, Pin, Transfer, make_pin
 from goniec.send.verdict import Ending, Head, find_head, judge_ending, judge_status, note_after, retry_after
 
 HEAD_KEPT: Final = 16 * 1024
@@ -127,7 +127,8 @@ class HttpSender:
         return pin
 
     async def _exchange(self, request: Outgoing, aim: Aim, started: float) -> Answer:
-        transfer = self._take()
+        dress = Dress(request.authorities, request.client)
+        transfer = self._take(dress)
         now = time.monotonic()
         waited = now - started
         tell = aim.pin.resolve is not None and now - aim.pin.told_at > TOLD_FOR
@@ -140,18 +141,20 @@ class HttpSender:
             return _answer(request, aim.checked, transfer, outcome, started)
         finally:
             transfer.stop()
-            self._give_back(transfer)
+            self._give_back(transfer, dress)
 
-    def _take(self) -> Transfer:
+    def _take(self, dress: Dress) -> Transfer:
         if self._closed:
             raise EndedError
         if self._driver is None or self._driver.closed:
             self._driver = Driver()
             self._idle.clear()
-        return self._idle.pop() if self._idle else Transfer(self._driver, self._judge, self._authorities)
+        if self._idle and dress == PLAIN:
+            return self._idle.pop()
+        return Transfer(self._driver, self._judge, self._authorities, dress)
 
-    def _give_back(self, transfer: Transfer) -> None:
-        if transfer.driver is self._driver and not self._closed:
+    def _give_back(self, transfer: Transfer, dress: Dress) -> None:
+        if dress == PLAIN and transfer.driver is self._driver and not self._closed:
             self._idle.append(transfer)
         else:
             transfer.curl.close()

@@ -3,10 +3,9 @@
 Used plainly, libcurl would repeat a POST by itself, resolve names in a few threads, announce and undo compression, and
 follow the environment's proxies; the options here close these doors. `http` fills a transfer, runs it and reads it.
 
-What is to come has its place here: a private CA and a client certificate per endpoint are options beside CAINFO, HTTP/2
-is HTTP_VERSION (libcurl repeats refused streams by itself, which must stay visible), an egress proxy is PROXY with
-HTTPPROXYTUNNEL, and one checked address in CONNECT_TO. Each of them has to be a part of what decides whether a kept
-connection fits.
+What is to come has its place here: HTTP/2 is HTTP_VERSION (libcurl repeats refused streams by itself, which must stay
+visible), an egress proxy is PROXY with HTTPPROXYTUNNEL, and one checked address in CONNECT_TO. Each of them has to be a
+part of what decides whether a kept connection fits.
 """
 
 import hashlib
@@ -64,6 +63,14 @@ class Pin(Struct, eq=False):
         self.stirred_at = time.monotonic()
 
 
+class Dress(Struct, frozen=True):
+    """What an endpoint has of its own in TLS: authorities in place of the usual ones, a certificate with its key."""
+
+    authorities: str | None = None
+    client: tuple[str, str] | None = None
+
+
+PLAIN: Final = Dress()
 NOWHERE: Final = Pin(frozenset(), [])
 
 
@@ -88,7 +95,7 @@ def make_pin(addresses: tuple[str, ...], port: int) -> Pin:
 class Transfer:
     """A handle and the answer that it is receiving."""
 
-    def __init__(self, driver: Driver, judge: Judge, authorities: str) -> None:
+    def __init__(self, driver: Driver, judge: Judge, authorities: str, dress: Dress = PLAIN) -> None:
         self.driver = driver
         self._judge = judge
         self._origin = ""
@@ -101,6 +108,13 @@ class Transfer:
         for option, value in FIXED:
             curl.setopt(option, value)
         curl.setopt(pycurl.CAINFO, authorities)
+        # libcurl compares these when it looks for a kept connection: an endpoint never meets one in another's dress
+        if dress.authorities is not None:
+            curl.setopt(pycurl.CAINFO_BLOB, dress.authorities.encode())
+        if dress.client is not None:
+            certificate, key = dress.client
+            curl.setopt(pycurl.SSLCERT_BLOB, certificate.encode())
+            curl.setopt(pycurl.SSLKEY_BLOB, key.encode())
         curl.setopt(pycurl.READFUNCTION, self._read)
         curl.setopt(pycurl.HEADERFUNCTION, self._header)
         curl.setopt(pycurl.WRITEFUNCTION, self._write)

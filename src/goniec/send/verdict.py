@@ -62,13 +62,13 @@ EXPIRED: Final = Failure.TLS_EXPIRED, "has a certificate that has run out; renew
 NOT_YET: Final = Failure.TLS_EXPIRED, "has a certificate that is not valid yet; check the clocks on both sides"
 SELF_SIGNED: Final = (
     Failure.TLS_SELF_SIGNED,
-    "has a certificate that it signed itself; use one of a known authority, or add it to GONIEC_CA_FILE",
+    "has a certificate that it signed itself; use one of a known authority, or give it to the endpoint as its caBundle",
 )
 ISSUER: Final = (
     Failure.TLS_ISSUER,
     (
         "has a certificate whose issuer is not known here; it has to send its intermediate certificates along, "
-        "and where its authority is a private one, GONIEC_CA_FILE has to hold that"
+        "and where its authority is a private one, the endpoint's caBundle or GONIEC_CA_FILE has to hold that"
     ),
 )
 HOST: Final = (
@@ -153,7 +153,7 @@ def judge_ending(ending: Ending) -> tuple[Failure, str]:
             return _not_connected(ending, there)
         case pycurl.E_OPERATION_TIMEDOUT:
             return _timed_out(ending, there)
-        case pycurl.E_SSL_CONNECT_ERROR:
+        case pycurl.E_SSL_CONNECT_ERROR | pycurl.E_SSL_CERTPROBLEM:
             return Failure.TLS, _no_tls(there, words)
         case pycurl.E_PEER_FAILED_VERIFICATION:
             invalid = Failure.TLS, f"has a certificate that is not valid ({words}); renew it there"

@@ -154,8 +154,10 @@ def _resealed(vault: AesVault, endpoint: Endpoint) -> Endpoint:
     def again(sealed: bytes | None) -> bytes | None:
         return None if sealed is None else vault.seal(endpoint.id, vault.unseal(endpoint.id, sealed))
 
+    client = endpoint.client_certificate
     return replace(
         endpoint,
+        client_certificate=None if client is None else replace(client, key=again(client.key)),
         secret=again(endpoint.secret),
         password=again(endpoint.password),
         previous_secret=again(endpoint.previous_secret),

@@ -7,9 +7,12 @@ from typing import Any
 
 import httpx
 
+from goniec.core.problems import Problem
+from goniec.core.times import Millis
 from goniec.flow.gate import Gate
 from goniec.flow.keys import KeyMade, create_key
-from goniec.ports import Forbidden, Store
+from goniec.ports import Forbidden, Identified, Store
+from goniec.send.certificates import read_authorities, read_client
 from goniec.store.passwords import Argon2
 from goniec.web import ApiContext, create_app
 from tests.flow.workshop import Workshop, workshop
@@ -25,6 +28,12 @@ class Guard:
 
     def check_header(self, name: str, value: str) -> str | None:
         return "forbidden" if "forbidden" in name + value else None
+
+    def check_authorities(self, text: str) -> str | Forbidden:
+        return read_authorities(text)
+
+    def check_client(self, certificate: str, key: str | None, now: Millis) -> Identified | Problem:
+        return read_client(certificate, key, now)
 
 
 class Notice:

@@ -9,6 +9,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from goniec.core.signing import encode_secret
+from tests.contract.send.papers import self_made
 from tests.e2e.api.client import Api, pointers
 from tests.e2e.api.configured import PASSWORD, URL, Configured, configured, draft, on_disk
 from tests.flow.workshop import failing, ok
@@ -42,6 +43,8 @@ async def test_an_endpoint_is_read_with_its_policy_and_its_rules(rules: Configur
         "url": URL,
         "basicAuth": {"username": "jan", "passwordSet": True},
         "headers": [],
+        "caBundle": None,
+        "clientCertificate": None,
         "schedule": [5, 60, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400],
         "timeout": 15.0,
         "connectTimeout": 5.0,
@@ -253,3 +256,23 @@ async def test_where_an_endpoint_is_used_follows_the_rules(rules: Configured, ru
     assert [one["id"] for one in (await rules.get(path)).json()["usedBy"]] == [rule["id"], second["id"]]
     await rules.put(f"/rules/{rule['id']}", draft(actions=[{"type": "addTag", "tag": "x"}]))
     assert [one["name"] for one in (await rules.get(path)).json()["usedBy"]] == ["second"]
+
+
+async def test_A42_certificates_are_told_and_a_key_never(rules: Configured, path: str, tmp_path: Path) -> None:
+    certificate, key = self_made("goniec")
+    client = {"certificate": certificate, "key": key}
+    answer = await rules.patch(path, {"caBundle": certificate, "clientCertificate": client})
+    told = answer.json()["clientCertificate"]
+    assert (answer.json()["caBundle"], told["subject"], told["keySet"]) == (certificate, "CN=goniec", True)
+    assert "key" not in told
+    assert told["notAfter"].endswith("Z")
+    # what was read may be sent back
+    again = await rules.patch(path, {"clientCertificate": told})
+    assert (again.status_code, again.json()["version"]) == (200, 2)
+    middle = key.splitlines()[1]
+    assert middle not in answer.text + again.text
+    assert middle.encode() not in on_disk(tmp_path)
+    wrong = await rules.patch(path, {"caBundle": certificate + key, "clientCertificate": {"certificate": certificate}})
+    assert wrong.status_code == 422
+    assert pointers(wrong) == ["/caBundle"]
+    assert middle not in wrong.text

@@ -45,6 +45,7 @@ PAGES: Final = {
     "endpoint": "/endpoints/{endpoint}",
     "endpoint-edit": "/endpoints/{endpoint}/edit",
     "endpoint-password": "/endpoints/{endpoint}/password",
+    "endpoint-certificate": "/endpoints/{endpoint}/certificate",
     "endpoint-secret": "/endpoints/{endpoint}/secret",
     "endpoint-delete": "/endpoints/{spare}/delete",
     "endpoint-resend": "/endpoints/{endpoint}/resend",
@@ -75,7 +76,7 @@ UNSHOWN: Final = {
     *("rule-test", "contact-edit", "contact-erase", "contact-event", "why-asked", "endpoint-edit", "endpoint-password"),
     *("endpoint-secret", "endpoint-delete", "endpoint-kept", "key-new", "key-revoke", "user-new", "user", "user-self"),
     *("endpoint-resend", "deliveries-cancelling", "deliveries-kept", "job"),
-    *("user-remove", "search-nothing", "not-found-rule"),
+    *("user-remove", "search-nothing", "not-found-rule", "endpoint-certificate"),
 }
 SHOWN: Final = {"sign-in", *PAGES} - UNSHOWN
 """What the documents have pictures of."""
@@ -126,6 +127,9 @@ REFUSED: Final = {
     ),
     "endpoint-password": Refused(
         page="endpoint-password", action="/endpoints/{endpoint}/password", fields={"auth": "1", "username": ""}
+    ),
+    "endpoint-certificate": Refused(
+        page="endpoint-certificate", action="/endpoints/{endpoint}/certificate", fields={"certificate": "x"}
     ),
     "endpoint-secret": Refused(page="endpoint-secret", action="/endpoints/{endpoint}/secret", fields={"secret": "x"}),
     "endpoint-delete": Refused(

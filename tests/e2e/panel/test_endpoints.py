@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from tests.contract.send.papers import self_made
 from tests.e2e.engine import Engine, eventually
 from tests.e2e.panel.client import Page, Person, SignIn
 
@@ -507,3 +508,42 @@ async def test_a_session_that_ends_while_typing_keeps_what_was_typed(engine: Eng
     done = await ala.send(path, {}, page=entered)
     assert done.location == f"/endpoints/{endpoint}", done.text
     assert (await engine.get(f"/endpoints/{endpoint}"))["timeout"] == 11
+
+
+# --- certificates ----------------------------------------------------------------------------------------------------
+
+
+async def test_A42_private_authorities_are_pasted_and_shown(engine: Engine, sign_in: SignIn) -> None:
+    id = await made(engine)
+    ala, authority = await sign_in("admin"), self_made("authority")[0]
+    page = await ala.get(f"/endpoints/{id}/edit")
+    saved = await ala.send(f"/endpoints/{id}/edit", form(page, caBundle=authority, do="save"))
+    assert "private authorities only" in (await ala.get(saved.location)).text
+    assert (await engine.get(f"/endpoints/{id}"))["caBundle"] == authority
+    page = await ala.get(f"/endpoints/{id}/edit")
+    assert authority.strip() in page.html
+    refused = await ala.send(f"/endpoints/{id}/edit", form(page, caBundle="nonsense", do="save"))
+    assert (refused.status, "BEGIN CERTIFICATE" in refused.text) == (422, True)
+    await ala.send(f"/endpoints/{id}/edit", form(page, caBundle="", do="save"))
+    assert (await engine.get(f"/endpoints/{id}"))["caBundle"] is None
+
+
+async def test_a_client_certificate_is_given_and_taken_away(engine: Engine, sign_in: SignIn) -> None:
+    id = await made(engine)
+    path = f"/endpoints/{id}/certificate"
+    certificate, key = self_made("goniec.example")
+    assert (await (await sign_in("editor")).get(path)).status == 403
+    ala = await sign_in("admin", "pl")
+    page = await ala.get(path)
+    refused = await ala.send(path, form(page, certificate=certificate, privateKey="", do="save"))
+    assert "bez swojego klucza" in refused.text
+    refused = await ala.send(path, form(page, certificate="x", privateKey=key, do="save"))
+    assert (refused.status, key.splitlines()[1] in refused.html) == (422, False)
+    saved = await ala.send(path, form(page, certificate=certificate, privateKey=key, do="save"))
+    assert "CN=goniec.example" in (await ala.get(saved.location)).text
+    page = await ala.get(path)
+    assert key.splitlines()[1] not in page.html
+    late = form(page, certificate=certificate, tag="another", do="save")
+    assert (await ala.send(path, late)).status == 412
+    await ala.send(path, form(page, do="remove"))
+    assert (await engine.get(f"/endpoints/{id}"))["clientCertificate"] is None

@@ -40,6 +40,7 @@ SPEAKING = [
     "flow/deliveries",
     "flow/jobs",
     "flow/merge",
+    "send/certificates",
     "send/guard",
 ]
 """The rooms whose sentences reach a form."""

@@ -47,6 +47,15 @@ class HeaderOut(Struct, rename="camel"):
     value_set: bool
 
 
+class ClientOut(Struct, rename="camel"):
+    """The certificate by which a receiver knows us: whose it is, until when. Its key is stored, and not told."""
+
+    certificate: str
+    subject: str
+    not_after: str
+    key_set: bool
+
+
 class EndpointOut(Struct, rename="camel", kw_only=True):
     """Where webhooks go, and how.
 
@@ -61,6 +70,8 @@ class EndpointOut(Struct, rename="camel", kw_only=True):
     url: str
     basic_auth: BasicOut | None
     headers: list[HeaderOut]
+    ca_bundle: str | None
+    client_certificate: ClientOut | None
     schedule: list[int]
     timeout: float
     connect_timeout: float
@@ -128,6 +139,7 @@ async def read_endpoint(ask: Ask, id: str) -> Reply:
     examples={
         "patience": {"timeout": 30, "schedule": [5, 60, 3600]},
         "a secret header": {"headers": [{"name": "X-Api-Key", "value": "s3cret", "secret": True}]},
+        "a private authority": {"caBundle": "-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----\n"},
         "another password": {"basicAuth": {"username": "goniec", "password": "correct horse"}},
     },
 )
@@ -135,8 +147,12 @@ async def patch_endpoint(ask: Ask, id: str, body: EndpointDraft) -> Reply:
     """Change what is given, for all rules that use the endpoint.
 
     `headers` replaces the whole list; a secret header without a `value` keeps the stored one. `basicAuth` without a
-    `password` keeps that, null removes it. Another scheme, host or port drops the stored password and secret headers
-    that are not given anew. A URL and user that another endpoint has are 409 `endpointExists`.
+    `password` keeps that, null removes it. Another scheme, host or port drops the stored password, secret headers
+    and client certificate that are not given anew. A URL and user that another endpoint has are 409 `endpointExists`.
+
+    `caBundle` are certificates (PEM): where it is given, only these authorities are believed at this endpoint, null
+    takes it away. `clientCertificate` is for a receiver that asks for one: `certificate` is the chain and `key` its
+    private key, both PEM; a `key` left out keeps the stored one, null in its place takes it away.
 
     `schedule` are the waits before further attempts, `timeout` and `connectTimeout` bound an attempt, all in seconds;
     `rate` is how many requests start in a second (null: no limit) and `concurrency` how many are under way at a time;
@@ -269,6 +285,8 @@ class _Facts(Struct, frozen=True):
                 HeaderOut(header.name, header.value, header.sealed is not None, value_set=True)
                 for header in endpoint.headers
             ],
+            "ca_bundle": endpoint.ca_bundle,
+            "client_certificate": _client(endpoint),
             "schedule": list(policy.schedule),
             "timeout": policy.timeout,
             "connect_timeout": policy.connect_timeout,
@@ -289,6 +307,13 @@ class _Facts(Struct, frozen=True):
             "pending": self.pending.get(endpoint.id, 0),
             "used_by": named(self.used.get(("endpoint", endpoint.id), [])),
         }
+
+
+def _client(endpoint: Endpoint) -> ClientOut | None:
+    client = endpoint.client_certificate
+    if client is None:
+        return None
+    return ClientOut(client.certificate, client.subject, format_instant(client.not_after), key_set=True)
 
 
 async def _facts(ask: Ask) -> _Facts:

@@ -46,6 +46,7 @@ class Fields(Struct, frozen=True, kw_only=True):
     breaker: bool
     tell_erasure: bool
     headers: tuple[HeaderRow, ...]
+    ca_bundle: str = ""
 
 
 def shown(endpoint: Endpoint, words: Words) -> Fields:
@@ -66,6 +67,7 @@ def shown(endpoint: Endpoint, words: Words) -> Fields:
             HeaderRow(header.name, header.value or "", header.sealed is not None, header.sealed is not None)
             for header in endpoint.headers
         ),
+        ca_bundle=(endpoint.ca_bundle or "").strip(),
     )
 
 
@@ -89,6 +91,7 @@ def sent(form: Form) -> Fields:
         breaker="breaker" in form,
         tell_erasure="tellErasure" in form,
         headers=tuple(rows),
+        ca_bundle=form.text("caBundle"),
     )
 
 
@@ -118,6 +121,7 @@ def draft(fields: Fields, words: Words) -> tuple[EndpointDraft, dict[str, str]]:
         order_hold=_hold(fields.order_hold, words, problems),
         breaker=fields.breaker,
         tell_erasure=fields.tell_erasure,
+        ca_bundle=fields.ca_bundle,
     )
     return made, problems
 
@@ -136,6 +140,7 @@ def difference(theirs: Fields, mine: Fields, words: Words) -> list[tuple[str, st
         "breaker": words.say("Go easy on it during an outage"),
         "tell_erasure": words.say("Tell of erased contacts"),
         "headers": words.say("Custom headers"),
+        "ca_bundle": words.say("Private authorities"),
     }
     pairs = ((word, getattr(theirs, name), getattr(mine, name)) for name, word in named.items())
     return [(word, _told(one, words), _told(other, words)) for word, one, other in pairs if one != other]

@@ -261,6 +261,30 @@ POLISH: Final[dict[str, str]] = {
     ),
     "A header's value can hold Latin-1 characters only.": "wartość nagłówka może zawierać tylko znaki Latin-1",
     "A header's value may be at most {} bytes long.": "wartość nagłówka ma najwyżej tyle bajtów: {}",
+    # certificates
+    "has run out on {}; get a new one": "certyfikat stracił ważność {}; potrzebny jest nowy",
+    "is required: a certificate without its key proves nothing": (
+        "podaj klucz: sam certyfikat, bez swojego klucza, niczego nie potwierdza"
+    ),
+    "does not fit the first certificate; give the key that this certificate was made for": (
+        "klucz nie pasuje do pierwszego certyfikatu; podaj ten, do którego go wystawiono"
+    ),
+    "has {} characters; at most {} are taken": "tekst ma {} znaków, a może mieć najwyżej {}",
+    "holds a private key, which is not stored here; leave only the certificates": (
+        "jest tu klucz prywatny, którego w tym miejscu nie zapisujemy; zostaw same certyfikaty"
+    ),
+    "is no certificate in PEM form: it goes from BEGIN CERTIFICATE to END CERTIFICATE": (
+        "to nie jest certyfikat w formacie PEM: zaczyna się od BEGIN CERTIFICATE, a kończy na END CERTIFICATE"
+    ),
+    "has {} certificates; at most {} are taken": "certyfikatów jest tu {}, a może być najwyżej {}",
+    "certificate {} cannot be read; copy it anew, whole": (
+        "nie da się odczytać certyfikatu nr {}; skopiuj go jeszcze raz w całości"
+    ),
+    "is encrypted: give it without a passphrase": "klucz jest zaszyfrowany: podaj go bez hasła",
+    "is no private key in PEM form: it goes from BEGIN PRIVATE KEY to END PRIVATE KEY": (
+        "to nie jest klucz prywatny w formacie PEM: zaczyna się od BEGIN PRIVATE KEY, a kończy na END PRIVATE KEY"
+    ),
+    "cannot be read; copy it anew, whole": "nie da się go odczytać; skopiuj go jeszcze raz w całości",
     # where webhooks may go
     "Start the URL with https:// or http://, or enter inbox: to have it arrive in Goniec itself.": (
         "zacznij adres od https:// lub http://, albo wpisz inbox:, a wiadomość trafi do samego Gońca"

@@ -17,7 +17,7 @@ _OWN: Final = frozenset({"do", "header", "kind", "new", "session", "sure"})
 """What a button or a form of ours says by itself."""
 _KEPT: Final = frozenset({"endpointId", "mode", "not", "op", "passwordSet", "shown", "stored", "type", "unit", "was"})
 """What stands beside a field that was typed: what it was before, and how it is to be read."""
-_SECRET: Final = ("password", "secret", "headers")
+_SECRET: Final = ("password", "secret", "headers", "privateKey")
 
 _KINDS: Final[Mapping[str, Mapping[str, tuple[Field, ...]]]] = {
     "triggers": kinds.TRIGGERS,
@@ -81,6 +81,9 @@ def _words(visit: Visit) -> dict[str, str]:
         "url": visit.say("Address"),
         "username": visit.say("User name"),
         "password": visit.say("Password"),
+        "certificate": visit.say("Certificate"),
+        "privateKey": visit.say("Private key"),
+        "caBundle": visit.say("Private authorities"),
         "group": visit.say("Group"),
         "owner": visit.say("Owner"),
         "role": visit.say("Role"),

@@ -66,11 +66,18 @@ class Breaker(Struct, frozen=True, omit_defaults=True):
 CLOSED: Final = Breaker()
 
 
+def kept(breaker: Breaker) -> Breaker:
+    """Give what is worth keeping of a state: of a closed breaker for how long the endpoint has failed, and no more."""
+    return breaker if breaker.open else Breaker(failing=breaker.failing, failed_at=breaker.failed_at)
+
+
 def in_force(breaker: Breaker, policy: Policy) -> Breaker:
     """Give the state that counts under a policy: where the breaker is switched off, it is closed."""
-    if policy.breaker or not breaker.open:
-        return breaker
-    return Breaker(failing=breaker.failing, failed_at=breaker.failed_at)
+    return (
+        breaker
+        if policy.breaker or not breaker.open
+        else replace(CLOSED, failing=breaker.failing, failed_at=breaker.failed_at)
+    )
 
 
 def at_fault(attempt: Attempt) -> bool:

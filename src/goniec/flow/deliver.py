@@ -13,7 +13,7 @@ from typing import Any, Final, assert_never
 
 from msgspec.structs import replace
 
-from goniec.core.breaker import CLOSED, Breaker, at_fault, in_force, judged
+from goniec.core.breaker import CLOSED, Breaker, at_fault, in_force, judged, kept
 from goniec.core.endpoint import Endpoint, Pause
 from goniec.core.model import Attempt, Delivery, Failure, Status
 from goniec.core.retry import Delivered, GiveUp, Gone, Next, Outcome, Policy, RetryAt, Tried, after
@@ -256,7 +256,7 @@ class Deliverer:
         box.endpoint = endpoint
         box.host = endpoint.host
         box.held_until = max(box.held_until, endpoint.held_until or 0)
-        if not box.keeping and endpoint.breaker != box.kept:  # it was told so by somebody else, or before a restart
+        if not box.keeping:
             box.breaker = box.kept = endpoint.breaker
         box.breaker = in_force(box.breaker, endpoint.policy)
         try:
@@ -428,8 +428,8 @@ class Deliverer:
     async def _keep(self, box: Outbox) -> None:
         """Write down how the endpoint is doing, for a later start."""
         while _noteworthy(box.kept, state := box.breaker):
-            await self._insist(partial(_kept, box.id, state))
-            box.kept = state
+            box.kept = kept(state)
+            await self._insist(partial(_kept, box.id, box.kept))
         box.keeping = False
 
     async def _hurry(self, box: Outbox) -> None:
@@ -517,8 +517,8 @@ async def _kept(endpoint_id: str, breaker: Breaker, tx: Tx) -> None:
     await tx.keep_breaker(endpoint_id, breaker)
 
 
-def _noteworthy(kept: Breaker, state: Breaker) -> bool:
+def _noteworthy(known: Breaker, state: Breaker) -> bool:
     """Whether the store should know: what opens, probes or closes, and now and then for how long it has failed."""
-    if (kept.open, kept.probes) != (state.open, state.probes):
+    if (known.open, known.probes) != (state.open, state.probes):
         return True
-    return state.failing < kept.failing or state.failing >= kept.failing + NOTE_AFTER
+    return state.failing < known.failing or state.failing >= known.failing + NOTE_AFTER

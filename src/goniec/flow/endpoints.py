@@ -12,7 +12,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from goniec.core.actions import BasicAuth
-from goniec.core.breaker import CLOSED
+from goniec.core.breaker import CLOSED, in_force
 from goniec.core.endpoint import ClientCertificate, Endpoint, Header, Pause
 from goniec.core.ids import ENDPOINT, prefixed
 from goniec.core.problems import Invalid, Problem
@@ -305,6 +305,7 @@ def _changed(
     headers = _headers(vault, draft.headers, known, elsewhere=elsewhere)
     client = _client(outside, draft.client_certificate, known, elsewhere=elsewhere)
     authorities = known.ca_bundle if authorities is UNSET else authorities
+    policy = replace(known.policy, **_policy(draft))
     same = (url, username, password, headers) == (known.url, known.username, known.password, known.headers)
     same = same and (authorities, client) == (known.ca_bundle, known.client_certificate)
     return replace(
@@ -315,9 +316,9 @@ def _changed(
         headers=headers,
         ca_bundle=authorities,
         client_certificate=client,
-        policy=replace(known.policy, **_policy(draft)),
+        policy=policy,
         # another address or other credentials may be the cure: it is not to wait for the next probe
-        breaker=known.breaker if same else CLOSED,
+        breaker=in_force(known.breaker, policy) if same else CLOSED,
     )
 
 

@@ -15,7 +15,6 @@ from goniec.core import breaker
 from goniec.core.decide import Call
 from goniec.core.endpoint import Endpoint
 from goniec.core.model import Delivery
-from goniec.core.problems import Problem
 from goniec.core.retry import Policy
 from goniec.core.signing import encode_secret
 from goniec.core.times import SECOND, Millis
@@ -26,11 +25,11 @@ from goniec.flow.deliver import Deliverer
 from goniec.flow.deliveries import cancel_delivery, resend_delivery
 from goniec.flow.endpoints import pause_endpoint, resume_endpoint
 from goniec.flow.record import Locale, Recorder
-from goniec.ports import Answer, Forbidden, Identified, Outgoing, Remembered, Tx, Unavailable
-from goniec.send.certificates import read_authorities, read_client
+from goniec.ports import Answer, Outgoing, Remembered, Tx, Unavailable
 from tests.core.build import NOW, happened, rule
 from tests.flow.workshop import Vault, email
 from tests.simulate.disk import Attached, Disk
+from tests.simulate.guard import Lenient
 from tests.simulate.loop import Asleep, VirtualLoop
 from tests.simulate.receivers import MODES, WEIGHTS, Network
 
@@ -340,7 +339,7 @@ class Life:
         self.store = Attached(world.disk)
         self.recorder = Recorder(self.store, world, world, self, LOCALE)
         self.deliverer = Deliverer(self.store, self, Vault(), world, world, self.recorder.finish, "Goniec/sim")
-        self.outside = Outside(self.store, Vault(), world, world, self, self.deliverer)
+        self.outside = Outside(self.store, Vault(), world, world, Lenient(), self.deliverer)
         loop = world.loop
         self._parts = [loop.create_task(self.recorder.run()), loop.create_task(self.deliverer.run())]
 
@@ -397,19 +396,3 @@ class Life:
 
     async def close(self) -> None:
         """Nothing to close."""
-
-    async def check(self, url: str) -> str | Forbidden:
-        """Every address will do."""
-        return url
-
-    def check_header(self, _name: str, _value: str) -> str | None:
-        """Every header will do."""
-        return None
-
-    def check_authorities(self, text: str) -> str | Forbidden:
-        """The real one."""
-        return read_authorities(text)
-
-    def check_client(self, certificate: str, key: str | None, now: Millis) -> Identified | Problem:
-        """The real one."""
-        return read_client(certificate, key, now)

@@ -259,6 +259,7 @@ class Failure(enum.StrEnum):
     TLS_HOST = "tlsWrongHost"
     TLS_SELF_SIGNED = "tlsSelfSigned"
     TLS_ISSUER = "tlsUnknownIssuer"
+    TLS_INTERMEDIATE = "tlsMissingIntermediate"
     NOT_HTTP = "notHttp"
     HEAD_TOO_LARGE = "headTooLarge"
     CUT = "answerCut"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 import pycurl
+from msgspec.structs import replace
 
 from goniec.core.model import Failure
 from goniec.ports import Answer, Outgoing
@@ -27,7 +28,16 @@ from goniec.send.inbox import receive
 from goniec.send.networks import Networks, check_address
 from goniec.send.resolve import Resolver, Unresolved
 from goniec.send.transfer import PLAIN, Aim, Dress, Pin, Transfer, make_pin
-from goniec.send.verdict import Ending, Head, find_head, judge_ending, judge_status, note_after, retry_after
+from goniec.send.verdict import (
+    Ending,
+    Head,
+    find_head,
+    intermediate,
+    judge_ending,
+    judge_status,
+    note_after,
+    retry_after,
+)
 
 HEAD_KEPT: Final = 16 * 1024
 
@@ -39,6 +49,9 @@ AT_ONCE: Final = 0.001
 
 TOLD_FOR: Final = 20.0
 """Seconds after which libcurl is told the addresses of a name again; it forgets them after 60."""
+
+LOOK_LEAST: Final = 0.1
+"""Seconds that have to be left of an attempt for a second look at the receiver's certificates."""
 
 UNSAFE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """What would end a header early or be read in different ways."""
@@ -138,10 +151,36 @@ class HttpSender:
         transfer.prepare(request, aim, tell=tell, timeout=timeout)
         try:
             outcome = await transfer.run()
-            return _answer(request, aim.checked, transfer, outcome, started)
+            answer = _answer(request, aim.checked, transfer, outcome, started)
         finally:
             transfer.stop()
             self._give_back(transfer, dress)
+        if answer.failure is Failure.TLS_ISSUER:
+            return await self._look(request, aim, answer, started)
+        return answer
+
+    async def _look(self, request: Outgoing, aim: Aim, answer: Answer, started: float) -> Answer:
+        """Look once more at a receiver whose issuer is not known, within the attempt's time, at what it sends."""
+        left = request.timeout - (time.monotonic() - started)
+        if left < LOOK_LEAST:
+            return answer
+        # read with the first one that cannot be believed, and not at start
+        from goniec.send.chain import Overheard, missing
+
+        heard = Overheard()
+        dress = Dress(request.authorities, request.client, heard)
+        transfer = self._take(dress)
+        transfer.prepare(request, aim, tell=False, timeout=left)
+        try:
+            await transfer.run()
+        finally:
+            transfer.stop()
+            self._give_back(transfer, dress)
+        issuer = missing(heard.certificates)
+        if issuer is None:
+            return replace(answer, millis=_millis(started))
+        failure, detail = intermediate(aim.checked.host, issuer)
+        return replace(answer, failure=failure, detail=detail, millis=_millis(started))
 
     def _take(self, dress: Dress) -> Transfer:
         if self._closed:

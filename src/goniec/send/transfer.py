@@ -64,10 +64,14 @@ class Pin(Struct, eq=False):
 
 
 class Dress(Struct, frozen=True):
-    """What an endpoint has of its own in TLS: authorities in place of the usual ones, a certificate with its key."""
+    """What an endpoint has of its own in TLS: authorities in place of the usual ones, a certificate with its key.
+
+    `heard` is told of the handshake; then there is nothing else: no request is made.
+    """
 
     authorities: str | None = None
     client: tuple[str, str] | None = None
+    heard: Callable[[int, bytes], None] | None = None
 
 
 PLAIN: Final = Dress()
@@ -115,6 +119,10 @@ class Transfer:
             certificate, key = dress.client
             curl.setopt(pycurl.SSLCERT_BLOB, certificate.encode())
             curl.setopt(pycurl.SSLKEY_BLOB, key.encode())
+        if dress.heard is not None:
+            curl.setopt(pycurl.CONNECT_ONLY, 1)
+            curl.setopt(pycurl.VERBOSE, 1)
+            curl.setopt(pycurl.DEBUGFUNCTION, dress.heard)
         curl.setopt(pycurl.READFUNCTION, self._read)
         curl.setopt(pycurl.HEADERFUNCTION, self._header)
         curl.setopt(pycurl.WRITEFUNCTION, self._write)

@@ -136,6 +136,16 @@ def judge_status(head: Head) -> tuple[Failure | None, str]:
             return Failure.STATUS, f"{answered}, which is no status of HTTP; it has to answer with a 2xx."
 
 
+def intermediate(host: str, issuer: str) -> tuple[Failure, str]:
+    """What to say of a receiver that leaves out the certificate of its certificate's issuer."""
+    detail = (
+        f"{host} sends its certificate without that of its issuer ({issuer}); it has to send its intermediate "
+        "certificates along, which servers call the full chain. Where that issuer is a private authority, give its "
+        "certificate to the endpoint as its caBundle."
+    )
+    return Failure.TLS_INTERMEDIATE, detail
+
+
 def judge_ending(ending: Ending) -> tuple[Failure, str]:
     """Why there is no whole head."""
     there, words = f"{ending.host} port {ending.port}", ending.words.rstrip(".")

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import ssl
+from pathlib import Path
 
 import trustme
 from cryptography import x509
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 
 def pem(authority: trustme.CA) -> str:
@@ -53,3 +54,57 @@ def self_made(name: str = "goniec", *, days: int = 1, passphrase: bytes | None =
     locked: KeySerializationEncryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked)
     return certificate.public_bytes(Encoding.PEM).decode(), secret.decode()
+
+
+class Public:
+    """An authority as those of the web are: it has an intermediate, and each certificate says where its issuer's is."""
+
+    def __init__(self) -> None:
+        self._root_key = ec.generate_private_key(ec.SECP256R1())
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.root = _issued("Root", self._root_key, "Root", self._root_key)
+        self.intermediate = _issued("Middle CA", self._key, "Root", self._root_key, authority=True)
+
+    def serving(self, host: str, *, whole: bool, folder: Path, newest: bool = True) -> ssl.SSLContext:
+        """A receiver's side, which sends the intermediate along if `whole`; the older TLS unless `newest`."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        leaf = _issued(host, key, "Middle CA", self._key)
+        path = folder / f"public-{whole}-{newest}.pem"
+        secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        path.write_text(secret + leaf + (self.intermediate if whole else ""))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        if not newest:
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+        return context
+
+
+def _issued(
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: str,
+    issuer_key: ec.EllipticCurvePrivateKey,
+    *,
+    authority: bool = False,
+) -> str:
+    now = dt.datetime.now(dt.UTC)
+    where = x509.AccessDescription(
+        AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier("http://ca.example/issuer.crt")
+    )
+    builder = (
+        x509.CertificateBuilder(
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]),
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
+            key.public_key(),
+            x509.random_serial_number(),
+        )
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=authority or name == issuer, path_length=None), critical=True)
+    )
+    if name != issuer:
+        builder = builder.add_extension(x509.AuthorityInformationAccess([where]), critical=False)
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(name.replace(" ", "-"))]), critical=False
+        )
+    return builder.sign(issuer_key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()

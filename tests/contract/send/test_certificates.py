@@ -1,6 +1,8 @@
 """Certificates of an endpoint's own: what is taken when one is pasted, and what they do on a real connection."""
 
+import ssl
 import time
+from pathlib import Path
 
 import pytest
 import trustme
@@ -10,9 +12,10 @@ from goniec.core.model import Failure
 from goniec.core.problems import Problem
 from goniec.ports import Forbidden, Identified, Outgoing
 from goniec.send.certificates import AUTHORITIES_MAX, CHAIN_MAX, TEXT_MAX, read_authorities, read_client
+from goniec.send.chain import missing, read_message
 from goniec.send.http import HttpSender
 from tests.contract.send.conftest import post
-from tests.contract.send.papers import pair, pem, self_made, serving
+from tests.contract.send.papers import Public, pair, pem, self_made, serving
 from tests.contract.send.receivers import Receiver, answer
 
 HOST = "good.example"
@@ -164,3 +167,38 @@ async def test_a_client_certificate_with_its_intermediate(sender: HttpSender, au
         client = pair(authority.create_child_ca())
         got = await sender.send(dressed(receiver.url(host=HOST), pem(authority), client))
     assert (got.failure, len(receiver.requests)) == (None, 1)
+
+
+# --- what the receiver sends -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("newest", [True, False])
+async def test_A43_a_missing_intermediate_is_told_from_an_unknown_issuer(
+    sender: HttpSender, tmp_path: Path, *, newest: bool
+) -> None:
+    public = Public()
+    async with Receiver(answer(), tls=public.serving(HOST, whole=False, folder=tmp_path, newest=newest)) as receiver:
+        got = await sender.send(dressed(receiver.url("/secret-path", host=HOST), public.root))
+    assert got.failure is Failure.TLS_INTERMEDIATE
+    assert "(Middle CA)" in got.detail
+    assert "full chain" in got.detail
+    assert "secret-path" not in got.detail
+    assert (receiver.requests, got.address) == ([], receiver.address)
+    async with Receiver(answer(), tls=public.serving(HOST, whole=True, folder=tmp_path, newest=newest)) as receiver:
+        mended = await sender.send(dressed(receiver.url(host=HOST), public.root))
+        # the whole chain is there, but nobody here knows its end
+        stranger = await sender.send(post(receiver.url(host=HOST)))
+    assert mended.failure is None
+    assert stranger.failure is Failure.TLS_ISSUER
+
+
+@pytest.mark.parametrize(
+    "served", [[], [b"nonsense"], [ssl.PEM_cert_to_DER_cert(self_made()[0])], [ssl.PEM_cert_to_DER_cert(Public().root)]]
+)
+def test_what_lacks_no_intermediate(served: list[bytes]) -> None:
+    assert missing(served) is None
+
+
+@pytest.mark.parametrize("data", [b"\x0b", b"\x0b\0\0\x01", b"\x0b\0\0\x04\0\0\0\0", b"\x0b\0\0\x08" + b"\xff" * 8])
+def test_a_message_that_holds_no_certificates(data: bytes) -> None:
+    assert [one for one in read_message(data) if missing([one])] == []

@@ -31,6 +31,7 @@ NAMES: Final[dict[Failure, Label]] = {
     Failure.TLS_HOST: Label("Certyfikat dla innej nazwy", "Certificate for another name"),
     Failure.TLS_SELF_SIGNED: Label("Certyfikat bez wystawcy", "Self-signed certificate"),
     Failure.TLS_ISSUER: Label("Nieznany wystawca certyfikatu", "Unknown certificate issuer"),
+    Failure.TLS_INTERMEDIATE: Label("Brak certyfikatu pośredniego", "Intermediate certificate missing"),
     Failure.NOT_HTTP: Label("Odpowiedź nie w HTTP", "Not HTTP"),
     Failure.HEAD_TOO_LARGE: Label("Zbyt duże nagłówki odpowiedzi", "Answer's headers too large"),
     Failure.INFORMATIONAL: Label("Tylko odpowiedź 1xx", "Only a 1xx answer"),
@@ -77,12 +78,16 @@ FAILURES: Final[dict[Failure, Label]] = {
         "The receiver's certificate is for another name. Check the address.",
     ),
     Failure.TLS_SELF_SIGNED: Label(
-        "Odbiorca podpisał swój certyfikat sam. Administrator może mu zaufać: GONIEC_CA_FILE.",
-        "The receiver signed its certificate itself. An administrator can trust it: GONIEC_CA_FILE.",
+        "Odbiorca podpisał swój certyfikat sam. Administrator może mu zaufać w ustawieniach endpointu.",
+        "The receiver signed its certificate itself. An administrator can trust it in the endpoint's settings.",
     ),
     Failure.TLS_ISSUER: Label(
-        "Nie znamy wystawcy certyfikatu odbiorcy. Często brakuje certyfikatu pośredniego na serwerze.",
-        "The issuer of the receiver's certificate is unknown. Often the server lacks an intermediate certificate.",
+        "Nie znamy wystawcy certyfikatu odbiorcy. Jeśli to urząd prywatny, dodaj go w ustawieniach endpointu.",
+        "The issuer of the receiver's certificate is unknown. If it is private, add it in the endpoint's settings.",
+    ),
+    Failure.TLS_INTERMEDIATE: Label(
+        "Serwer odbiorcy nie wysyła certyfikatu pośredniego. Trzeba na nim ustawić pełny łańcuch (fullchain).",
+        "The receiver's server leaves out an intermediate certificate. It has to send its full chain.",
     ),
     Failure.NOT_HTTP: Label(
         "Pod tym adresem odpowiada coś, co nie jest serwerem HTTP.", "What answers at this address speaks no HTTP."

@@ -13,7 +13,7 @@ from goniec.core.model import Delivery, Failure, Status
 from goniec.core.signing import verify
 from goniec.core.times import DAY, HOUR, MINUTE, SECOND
 from goniec.flow import deliver, outbox
-from goniec.ports import Answer, Outgoing, Page, RunFilter, Tx, Unavailable
+from goniec.ports import Answer, EventFilter, Outgoing, Page, RunFilter, Tx, Unavailable
 from tests.core.build import NOW, happened
 from tests.flow.workshop import SECRET, Workshop, email, failing, held, ok
 
@@ -85,6 +85,40 @@ class TestRetries:
         assert contact is not None
         assert "NIEDORECZONE" in contact.tags
         assert (await shop.store.queries.totals())["deliveries.failed"] == 1
+
+    async def test_a26_three_steps_are_four_numbered_attempts_and_one_event(self, shop: Workshop) -> None:
+        await shop.endpoint(policy={"schedule": [1, 1, 1]})
+        await shop.rule()
+        shop.sender.script = lambda _: failing(403, Failure.REJECTED)
+        await shop.record(visit())
+        await shop.settle()
+        for _ in range(9):
+            await shop.later(SECOND)
+        delivery = one(await shop.deliveries())
+        assert delivery.status is Status.FAILED
+        assert [attempt.number for attempt in await shop.attempts(delivery.id)] == [1, 2, 3, 4]
+        failed = await shop.store.queries.events(EventFilter(type="webhook.failed"), Page())
+        assert [event.data["delivery"] for event in failed] == [delivery.id]
+
+    async def test_a27_a_lost_wake_up_an_hour_of_standstill_and_a_clock_set_back_leave_nothing_due(
+        self, shop: Workshop
+    ) -> None:
+        await shop.rule()
+        shop.handing_over = False
+        await shop.record(visit())
+        await shop.until(lambda: len(shop.sender.sent) == 1)
+        shop.sender.script = lambda _: failing()
+        await shop.record(visit())
+        await shop.until(lambda: len(shop.sender.sent) == 2)
+        await shop.settle()
+        shop.sender.script = ok
+        await shop.later(60 * 60 * SECOND)
+        assert len(shop.sender.sent) == 3
+        await shop.later(-10 * 60 * SECOND)
+        await shop.record(visit(), visit("ola@x.pl"))
+        await shop.poll()
+        await shop.settle()
+        assert {delivery.status for delivery in await shop.deliveries()} == {Status.DELIVERED}
 
     async def test_webhook_failed_cannot_feed_itself(self, shop: Workshop) -> None:
         await shop.endpoint(policy={"schedule": []})

@@ -100,11 +100,10 @@ class TestWhileItIsOpen:
 
 
 class TestTheReturn:
-    async def test_one_probe_first_then_all_that_waits_within_its_concurrency(self, shop: Workshop) -> None:
-        """A32."""
+    async def test_a32_one_probe_first_then_all_that_waits_within_its_concurrency(self, shop: Workshop) -> None:
         await shop.endpoint(policy={"concurrency": 3})
         await outage(shop)
-        await shop.record(*visits(40, first=100))
+        await shop.record(*visits(2_000, first=100))
         before = len(shop.sender.sent)
         shop.sender.most = 0
         gate = asyncio.Event()
@@ -114,11 +113,26 @@ class TestTheReturn:
         assert len(shop.sender.sent) == before + 1
         shop.sender.script = busy
         gate.set()
-        for _ in range(5):
-            await shop.later(0)
-        assert {one.status for one in await shop.deliveries()} == {Status.DELIVERED}
+        await shop.until(lambda: len(shop.sender.sent) == before + 2_000 + FAILURES)
+        await shop.settle()
+        queues = await shop.store.queries.queues(shop.clock.at)
+        assert [queue.pending for queue in queues] == []
         assert shop.sender.most == 3
         assert (await endpoint(shop)).breaker.opened_at is None
+
+    async def test_a31_six_failures_in_a_row_switch_nothing_off(self, shop: Workshop) -> None:
+        await shop.rule()
+        shop.sender.script = lambda _: failing()
+        await shop.record(*visits(1))
+        await shop.settle()
+        for _ in range(5):
+            await shop.later(3 * HOUR)
+        assert len(shop.sender.sent) == 6
+        shop.sender.script = ok
+        await shop.record(*visits(3))
+        await shop.later(6 * HOUR)
+        assert {one.status for one in await shop.deliveries()} == {Status.DELIVERED}
+        assert (await endpoint(shop)).paused is None
 
     async def test_what_was_put_off_need_not_wait_for_its_time(self, shop: Workshop) -> None:
         await shop.endpoint(policy={"schedule": [DAY // SECOND]})

@@ -5,6 +5,7 @@ import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -179,10 +180,18 @@ class World:
                 self.wrong.append("it does not come to rest")
                 break
             await asyncio.sleep(3)
+            await self._resume_the_gone()
         life = self.life
         assert life is not None
         await life.end()
         self.wrong += life.faults()
+
+    async def _resume_the_gone(self) -> None:
+        """A 410 that was under way may come in when all is well already."""
+        for id in self.policies:
+            endpoint = await self.disk.queries.endpoint(id)
+            if endpoint is not None and endpoint.paused is not None:
+                await self._insist(partial(resume_endpoint, endpoint_id=id))
 
     def _furnish(self) -> None:
         rng = self.rng

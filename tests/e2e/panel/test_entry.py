@@ -304,8 +304,9 @@ OPEN_TO = {
         GET /account  POST /account  POST /account/password  POST /account/sign-out  POST /account/sign-out-everywhere
         GET /contacts  GET /contacts/{id}  GET /contacts/{id}/events/{event}  GET /contacts/{id}/export
         GET /contacts/{id}/news  GET /contacts/{id}/waiting  GET /contacts/{id}/why
-        GET /deliveries  GET /deliveries/newer  GET /deliveries/{id}  GET /deliveries/{id}/state
+        GET /deliveries  GET /deliveries/export  GET /deliveries/newer  GET /deliveries/{id}  GET /deliveries/{id}/state
         GET /endpoints  GET /endpoints/{id}
+        GET /jobs/{id}
         POST /logout
         GET /overview/feed  GET /overview/now
         GET /rules  POST /rules/preview  GET /rules/{id}  GET /rules/{id}/runs
@@ -315,11 +316,14 @@ OPEN_TO = {
         GET /contacts/new  POST /contacts/new  POST /contacts/{id}  GET /contacts/{id}/edit  POST /contacts/{id}/edit
         GET /contacts/{id}/erase  POST /contacts/{id}/erase
         POST /deliveries/cancel  POST /deliveries/resend  POST /deliveries/{id}/cancel  POST /deliveries/{id}/resend
+        GET /deliveries/cancelling  POST /deliveries/cancelling
+        GET /endpoints/{id}/resend  POST /endpoints/{id}/resend  POST /jobs/{id}/stop
         GET /rules/new  POST /rules/new  POST /rules/{id}  GET /rules/{id}/delete  POST /rules/{id}/delete
         POST /rules/{id}/switch  GET /rules/{id}/test  POST /rules/{id}/test
         POST /welcome
     """,
     "admin": """
+        GET /endpoints/{id}/certificate  POST /endpoints/{id}/certificate
         GET /endpoints/{id}/delete  POST /endpoints/{id}/delete  GET /endpoints/{id}/edit  POST /endpoints/{id}/edit
         GET /endpoints/{id}/password  POST /endpoints/{id}/password  POST /endpoints/{id}/pause
         POST /endpoints/{id}/resume  GET /endpoints/{id}/secret  POST /endpoints/{id}/secret

@@ -78,6 +78,7 @@ def test_every_page_and_every_form_is_looked_at() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 async def test_every_page(tmp_path: Path, browser: Browser) -> None:
     async with a_day_ago(tmp_path) as engine:
         ids = await inhabited(engine, day=True)

@@ -52,7 +52,7 @@ _OWN_SITES: Final = frozenset({None, b"same-origin", b"none"})
 """What `Sec-Fetch-Site` says of our own pages; a browser that does not send it says nothing."""
 
 BY_THEMSELVES: Final = frozenset({
-    b"arrival", b"feed", b"figures", b"news", b"newer", b"standing", b"state", b"waiting",
+    b"arrival", b"feed", b"figures", b"job", b"news", b"newer", b"standing", b"state", b"waiting",
 })  # fmt: skip
 """The parts of pages that ask again while nobody does anything, by their id: htmx names it in `HX-Trigger`."""
 

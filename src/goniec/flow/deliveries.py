@@ -30,7 +30,7 @@ async def requeued(delivery_id: str, now: Millis, tx: Tx) -> Delivery | Refusal:
     if await tx.endpoint(known.endpoint_id) is None:
         return Conflict("endpointDeleted", "its endpoint was deleted: there is nowhere left to send it")
     found = await tx.requeue(delivery_id, now)
-    assert found is not None, "it is locked"  # noqa: S101 - tells the type checker
+    assert found is not None  # noqa: S101 - it is locked since it was read
     if found.status is not Status.PENDING:
         return Conflict("bodyErased", "its contact was erased, and its body with it: there is nothing left to send")
     return found

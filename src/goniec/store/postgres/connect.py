@@ -6,6 +6,7 @@ such a proxy makes up.
 """
 
 import asyncio
+import secrets
 from typing import Final
 
 import asyncpg
@@ -29,11 +30,15 @@ READING: Final = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_ALWAYS}"
 
 
 class Server:
-    """Where the database is, and whether a proxy stands before it that lends connections by the transaction."""
+    """Where the database is, and whether a proxy stands before it that lends connections by the transaction.
+
+    `name` is how the server knows our connections from those of all other processes.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
         self.pooling = False
+        self.name = f"goniec {secrets.token_hex(8)}"
 
     async def connect(self) -> "Connection[Record]":
         """Open a connection. Raises what the driver raises."""
@@ -43,7 +48,7 @@ class Server:
             timeout=CONNECT_SECONDS,
             command_timeout=COMMAND_SECONDS,
             statement_cache_size=statements,
-            server_settings={"application_name": "goniec"},
+            server_settings={"application_name": self.name},
         )
         if self.pooling or db.get_server_pid() == await db.fetchval("SELECT pg_backend_pid()"):
             return db

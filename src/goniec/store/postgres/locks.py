@@ -12,15 +12,31 @@ _OURS: Final = 0x476F_6E69_0000_0000
 MIGRATING: Final = _OURS + 1
 SETUP: Final = _OURS + 2
 """Whoever reads setup in order to change it: what it has read then stays so until it is done."""
-SERVING: Final = _OURS + 4
-"""Held by the process that serves, for as long as its connection lasts."""
 RETENTION: Final = _OURS + 3
 """Shared by what moves deliveries on, and retention's alone: it must not take away what is just asked for again."""
+SERVING: Final = _OURS + 4
+"""Held by the process that serves, for as long as its connection lasts, and taken anew with the next one."""
+
+_GHOSTS: Final = (
+    "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
+    " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND a.datname = current_database()"
+    f" AND l.classid = {SERVING >> 32} AND l.objid = {SERVING & 0xFFFF_FFFF}"
+    " AND a.application_name = $1 AND l.pid <> pg_backend_pid()"
+)
+"""A connection that was lost on the way may be alive for the server for hours yet, and hold what was ours."""
 
 
 async def alone(db: Db, lock: int) -> None:
     """Wait until nobody else has it, and have it alone."""
     await db.execute(f"SELECT pg_advisory_xact_lock({lock})")
+
+
+async def serve(db: Db, name: str) -> bool:
+    """Take the lock of the process that serves, if nobody has it; earlier connections of that name count for nobody."""
+    if await db.fetchval(f"SELECT pg_try_advisory_lock({SERVING})"):
+        return True
+    await db.fetch(_GHOSTS, name)
+    return False
 
 
 async def together(db: Db, lock: int) -> None:

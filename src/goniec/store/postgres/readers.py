@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, TypeVar
 
 import asyncpg
 from asyncpg import Connection, Pool, Record
@@ -14,6 +14,9 @@ from goniec.store.postgres.failures import EXPECTED, LOST, unavailable
 from goniec.store.postgres.loop import Loop
 from goniec.store.postgres.sql import Db
 
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
 P = ParamSpec("P")
 T = TypeVar("T")
 Read = Callable[Concatenate[Db, P], Awaitable[T]]
@@ -23,11 +26,15 @@ IDLE_SECONDS: Final = 300.0
 
 
 class Readers:
-    """Runs reading functions, from any loop."""
+    """Runs reading functions, from any loop; `ours` says before each of them that nobody else serves the database.
 
-    def __init__(self, loop: Loop, server: Server) -> None:
+    What is read may be sent, and two processes would send the same.
+    """
+
+    def __init__(self, loop: Loop, server: Server, ours: Callable[[], Awaitable[None]]) -> None:
         self._loop = loop
         self._server = server
+        self._ours = ours
         self._making = asyncio.Lock()
         self._pool: Pool[Record] | None = None
 
@@ -62,6 +69,7 @@ class Readers:
 
     async def _patiently(self, read: Callable[[Db], Awaitable[T]]) -> T:
         """A connection that was lost while nobody looked is noticed only now, so it is tried once more."""
+        await self._ours()
         try:
             return await self._lent(read)
         except _Lost:
@@ -82,11 +90,11 @@ class Readers:
         except (asyncpg.InvalidCachedStatementError, asyncpg.SerializationError) as error:
             raise _Lost(LOST) from error
         except EXPECTED as error:
-            if raw.is_closed():
+            if _is_gone(raw):
                 raise _Lost(str(unavailable(error))) from None
             raise unavailable(error) from None
         except asyncpg.InterfaceError:
-            if raw.is_closed():
+            if _is_gone(raw):
                 raise _Lost(LOST) from None
             raise
         finally:
@@ -112,6 +120,14 @@ class Readers:
             connect=connect,
             reset=as_it_is,
         )
+
+
+def _is_gone(raw: "PoolConnectionProxy[Record]") -> bool:
+    """Whether a connection was lost; the pool may have taken it back for that already, and then it answers nothing."""
+    try:
+        return raw.is_closed()
+    except asyncpg.InterfaceError:
+        return True
 
 
 class _Lost(Exception):

@@ -26,7 +26,7 @@ class PostgresStore:
         self._server = server
         self._loop = loop
         self._writer = Writer(server)
-        self._readers = Readers(loop, server)
+        self._readers = Readers(loop, server, self._writer.ours)
         self._queries = PostgresQueries(self._readers, self.health)
 
     @property

@@ -15,9 +15,9 @@ import asyncpg
 from asyncpg import Connection, Record
 
 from goniec.ports import Tx, Unavailable
+from goniec.store.postgres import locks
 from goniec.store.postgres.connect import CLOSE_SECONDS, WRITING, Server, close
 from goniec.store.postgres.failures import AGAIN, EXPECTED, LOST, unavailable
-from goniec.store.postgres.locks import SERVING
 from goniec.store.postgres.sql import Db
 from goniec.store.postgres.tx import PostgresTx
 from goniec.store.pruning import Reach
@@ -48,6 +48,8 @@ class Writer:
         self._db: Connection[Record] | None = None
         self._failure: str | None = None
         self._last = 0.0
+        self._serving = False
+        self._tries = 0
 
     async def submit(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` in a transaction of its own, after those that wait already.
@@ -84,13 +86,31 @@ class Writer:
         db = await self._connected()
         if self._server.pooling:
             return True
-        until = time.monotonic() + PATIENCE_SECONDS
-        # one that has just ended may not be gone yet
-        while not await db.fetchval(f"SELECT pg_try_advisory_lock({SERVING})"):
-            if time.monotonic() > until:
-                return False
-            await asyncio.sleep(PATIENCE_SECONDS / 20)
-        return True
+        self._serving = await self._served(db)
+        return self._serving
+
+    async def ours(self) -> None:
+        """Return when nobody else serves the database, whose connection may have been lost meanwhile.
+
+        A process that does not serve has nothing to lose, and this costs it nothing.
+
+        Raises:
+            Unavailable: another process does, or nobody can tell just now.
+
+        """
+        if not self._serving or not self._lost():
+            return
+        tries = self._tries
+        async with self._turn:
+            if tries != self._tries and self._failure is not None:
+                # somebody has tried while this one waited for its turn: each after the other would take too long
+                raise Unavailable(self._failure)
+            try:
+                await self._connected()
+            except Unavailable as error:
+                self._tries += 1
+                self._failure = str(error)
+                raise
 
     async def close(self) -> None:
         """Close the connection."""
@@ -132,14 +152,30 @@ class Writer:
             raise RuntimeError("the transaction's work has gone on after a statement had failed")
         return result
 
+    def _lost(self) -> bool:
+        return self._db is None or self._db.is_closed()
+
     async def _connected(self) -> "Connection[Record]":
         if self._db is not None and not self._db.is_closed():
             return self._db
         try:
-            self._db = await self._server.connect()
+            db = await self._server.connect()
+            if self._serving and not await self._served(db):
+                await close(db)
+                raise Unavailable("the database is served by another process")
         except EXPECTED as error:
             raise unavailable(error) from None
-        return self._db
+        self._db = db
+        return db
+
+    async def _served(self, db: "Connection[Record]") -> bool:
+        until = time.monotonic() + PATIENCE_SECONDS
+        # who has just ended may not be gone yet
+        while not await locks.serve(Db(db), self._server.name):
+            if time.monotonic() > until:
+                return False
+            await asyncio.sleep(PATIENCE_SECONDS / 20)
+        return True
 
     async def _undo(self, db: "Connection[Record]") -> None:
         """Roll back; a connection that cannot even do that is thrown away, and the server undoes it by itself."""

@@ -137,6 +137,15 @@ async def test_a34_the_same_range_asked_for_twice_at_once_is_one_job(shop: Works
     begun(await resend(outside))  # once it is over, asking again is asking anew
 
 
+async def test_two_processes_at_one_job_do_and_count_each_delivery_once(shop: Workshop, outside: Outside) -> None:
+    ids = await outage(shop, 5)
+    job = begun(await resend(outside))
+    await asyncio.gather(jobs_of(shop).round(), jobs_of(shop).round())
+    job = await through(shop, job)
+    assert (job.done, job.skipped) == (5, 0)
+    assert shop.sender.ids() == ids
+
+
 async def test_another_range_waits_its_turn(shop: Workshop, outside: Outside) -> None:
     await outage(shop, 2)
     job = begun(await resend(outside))

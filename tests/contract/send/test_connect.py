@@ -195,7 +195,8 @@ async def test_names_with_dead_dns_do_not_hold_up_the_others(sender: HttpSender,
 async def test_the_time_for_the_name_counts(sender: HttpSender) -> None:
     got = await sender.send(post("http://dead.example/", timeout=0.05))
     assert got.failure is Failure.DNS
-    assert got.millis >= 50
+    # the loop counts in whole milliseconds from when its turn began: a timer may ring up to one early
+    assert got.millis >= 49
 
 
 async def test_only_so_many_hosts_stay_pinned(

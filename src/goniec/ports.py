@@ -239,10 +239,30 @@ class Changes(Struct):
 
 
 class Finished(Struct, frozen=True):
-    """An attempt that was made, and how the delivery stands after it."""
+    """An attempt that was made, and how the delivery stands after it.
+
+    `epoch` is that of the lease on the endpoint under which it was made; None: nobody else can have one.
+    """
 
     delivery: Delivery
     attempt: Attempt
+    epoch: int | None = None
+
+
+class Lease(Struct, frozen=True):
+    """Who owns an endpoint or a duty: `owner` names a process from its start to its end.
+
+    `epoch` rises whenever it is taken; `left` are the milliseconds until it runs out, by the store's clock.
+    """
+
+    name: str
+    owner: str
+    epoch: int
+    left: Millis
+
+
+WORKER: Final = "worker:"
+"""Begins the name of the lease by which a process tells that it lives and delivers; its owner follows."""
 
 
 class Emptied(Struct, frozen=True):
@@ -413,9 +433,10 @@ class Tx(Protocol):
         its lane, followers due earlier move to the same time. When it leaves its lane (any other status, or aside), its
         followers become due at once.
 
-        One that is `held` is decided by its attempt. One that was asked for again meanwhile stays in the queue unless
-        it arrived; one that had arrived before is `delivered` again when sending it again is given up. Of an erased
-        one, nothing that the receiver said is kept.
+        Where the endpoint's lease has another epoch by now, only a 2xx moves it; all else leaves it as the new owner
+        has it. One that is `held` is decided by its attempt. One that was asked for again meanwhile stays in the queue
+        unless it arrived; one that had arrived before is `delivered` again when sending it again is given up. Of an
+        erased one, nothing that the receiver said is kept.
         """
         ...
 
@@ -468,6 +489,24 @@ class Tx(Protocol):
 
     async def put_job(self, job: Job) -> None:
         """Write how a job stands that was begun; its `key` is free once it is not running."""
+        ...
+
+    # leases
+
+    async def take_leases(self, owner: str, names: Iterable[str], now: Millis, millis: Millis) -> dict[str, int]:
+        """Take those of these that nobody has, whose time is over or that are the owner's, for so long from now.
+
+        Gives the epoch of each, which has risen by one. What somebody else is just at is left out. `now` counts only
+        where the store has no clock of its own; a server has.
+        """
+        ...
+
+    async def renew_leases(self, owner: str, names: Iterable[str], now: Millis, millis: Millis) -> set[str]:
+        """Have them so long from now; gives those that nobody else has taken."""
+        ...
+
+    async def release_leases(self, owner: str, names: Iterable[str]) -> None:
+        """Let go those that are the owner's: others may take them at once."""
         ...
 
     # upkeep and care
@@ -727,6 +766,14 @@ class Queries(Protocol):
         ...
 
     async def queues(self, now: Millis) -> list[Queue]: ...
+    async def setup_version(self) -> int:
+        """As `Tx.setup_version`."""
+        ...
+
+    async def leases(self, now: Millis) -> list[Lease]:
+        """Those that somebody has, ran out or not, by name; `now` counts as in `Tx.take_leases`."""
+        ...
+
     async def totals(self) -> dict[str, int]:
         """The ledger.
 

@@ -57,8 +57,11 @@ def is_plain(one: Finished) -> bool:
     )
 
 
-def after(delivery: Delivery, one: Finished, body: bytes) -> Delivery:
-    """How a delivery stands after an attempt: as the sender says, unless something happened to it meanwhile."""
+def after(delivery: Delivery, one: Finished, body: bytes, *, fenced: bool = False) -> Delivery:
+    """How a delivery stands after an attempt: as the sender says, unless something happened to it meanwhile.
+
+    Where it is `fenced`, the endpoint has another owner by now, who alone says so, unless it arrived.
+    """
     said, attempt = one.delivery, one.attempt
     tried: dict[str, Any] = {
         "attempts": delivery.attempts + 1,
@@ -70,8 +73,8 @@ def after(delivery: Delivery, one: Finished, body: bytes) -> Delivery:
     if attempt.failure is None:
         tried["status"] = Status.DELIVERED
         tried["delivered_at"] = end(attempt) if delivery.delivered_at is None else delivery.delivered_at
-    elif delivery.status not in _UNDECIDED or (delivery.resend and not said.resend):
-        # cancelled, delivered after all, or asked for again while this attempt was under way
+    elif fenced or delivery.status not in _UNDECIDED or (delivery.resend and not said.resend):
+        # another owner's, cancelled, delivered after all, or asked for again while this attempt was under way
         return replace(delivery, **tried)
     elif said.status is Status.FAILED and delivery.delivered_at is not None:
         tried["status"] = Status.DELIVERED

@@ -259,6 +259,17 @@ jobs = Table(
     **_HEAP,
 )
 
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False, comment="empty: nobody"),
+    Column("epoch", Count, nullable=False),
+    Column("until", Millis, nullable=False),
+    **_CLUSTERED,
+)
+"""Who owns an endpoint or a duty. A row stays when it is let go, because its epoch only ever rises."""
+
 # --- guards ---------------------------------------------------------------------------------------------------------
 
 dedup = Table(

@@ -29,6 +29,7 @@ from goniec.store.moves import (
     is_plain,
     moved_row,
 )
+from goniec.store.postgres import leases
 from goniec.store.postgres.locks import RETENTION
 from goniec.store.postgres.record import ADD_QUEUE
 from goniec.store.postgres.sql import BYTES, FLAG, NUMBER, SMALL, TEXT, ManyRows, fetch, insert
@@ -113,6 +114,7 @@ class DeliverTx(Transaction):
         if not finished:
             return []
         standing = await self._standing(one.delivery.id for one in finished)
+        epochs = await leases.epochs(self.db, {one.delivery.endpoint_id for one in finished if one.epoch is not None})
         attempts: list[rows.Row] = []
         moved: list[Delivery] = []
         for one in finished:
@@ -121,7 +123,8 @@ class DeliverTx(Transaction):
                 moved.append(one.delivery)
                 continue
             erased = found.was.body_sha256 is not None
-            found.now = after(found.now, one, b"" if erased else one.delivery.body)
+            fenced = one.epoch is not None and epochs.get(one.delivery.endpoint_id, one.epoch) != one.epoch
+            found.now = after(found.now, one, b"" if erased else one.delivery.body, fenced=fenced)
             attempts.append(_attempt_row(one, found.now.attempts, erased=erased))
             moved.append(found.now)
         await _ADD_ATTEMPTS.run(self.db, sorted(attempts, key=by_number))

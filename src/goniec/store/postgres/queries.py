@@ -32,6 +32,7 @@ from goniec.ports import (
     DeliveryFilter,
     EventFilter,
     Holder,
+    Lease,
     Page,
     Queue,
     Rows,
@@ -46,6 +47,7 @@ from goniec.store.postgres import (
     contact_lists,
     delivery_lists,
     jobs,
+    leases,
     ledger,
     lists,
     setup,
@@ -187,6 +189,12 @@ class PostgresQueries:
 
     async def queues(self, now: Millis) -> list[Queue]:
         return await self._ask(_queues, now)
+
+    async def setup_version(self) -> int:
+        return await self._ask(setup.setup_version)
+
+    async def leases(self, now: Millis) -> list[Lease]:
+        return await self._ask(leases.leases, now)
 
     async def totals(self) -> dict[str, int]:
         return await self._ask(ledger.totals)

@@ -161,6 +161,7 @@ class SetupTx(Transaction):
     async def delete_endpoint(self, endpoint_id: str) -> None:
         db = await self._mine()
         await db.execute("DELETE FROM endpoints WHERE id = $1", endpoint_id)
+        await db.execute("DELETE FROM leases WHERE name = $1", endpoint_id)
         await self._changed()
 
     async def hold_endpoint(self, endpoint_id: str, until: Millis) -> None:

@@ -21,7 +21,9 @@ _ADD: Final = insert(
 
 
 class Transaction:
-    """Base of the rooms `setup`, `users`, `record`, `deliver`, `jobs`, `erase`, `prune`; `tx.PostgresTx` joins them.
+    """Base of the rooms `setup`, `users`, `record`, `deliver`, `jobs`, `leases`, `erase`, `prune`.
+
+    `tx.PostgresTx` joins them.
 
     `tally` is what its end adds to the sums, `moved` what it adds to the balances.
     """

@@ -30,6 +30,7 @@ from goniec.store.moves import (
     is_plain,
     moved_row,
 )
+from goniec.store.sqlite import leases
 from goniec.store.sqlite.sql import ManyRows, insert, texts
 from goniec.store.sqlite.transaction import Transaction
 
@@ -111,6 +112,7 @@ class DeliverTx(Transaction):
         if not finished:
             return []
         standing = self._standing(one.delivery.id for one in finished)
+        epochs = leases.epochs(self.db, {one.delivery.endpoint_id for one in finished if one.epoch is not None})
         attempts: list[rows.Row] = []
         moved: list[Delivery] = []
         for one in finished:
@@ -119,7 +121,8 @@ class DeliverTx(Transaction):
                 moved.append(one.delivery)
                 continue
             erased = found.was.body_sha256 is not None
-            found.now = after(found.now, one, b"" if erased else one.delivery.body)
+            fenced = one.epoch is not None and epochs.get(one.delivery.endpoint_id, one.epoch) != one.epoch
+            found.now = after(found.now, one, b"" if erased else one.delivery.body, fenced=fenced)
             attempts.append(rows.attempt_row(one.attempt, found.now.attempts, erased=erased))
             moved.append(found.now)
         _ADD_ATTEMPTS.run(self.db, sorted(attempts, key=by_number))

@@ -31,6 +31,7 @@ from goniec.ports import (
     DeliveryFilter,
     EventFilter,
     Holder,
+    Lease,
     Page,
     Queue,
     Rows,
@@ -40,7 +41,19 @@ from goniec.ports import (
     Sum,
 )
 from goniec.store import rows
-from goniec.store.sqlite import balances, contact_lists, delivery_lists, jobs, ledger, lists, setup, stuck, sums, users
+from goniec.store.sqlite import (
+    balances,
+    contact_lists,
+    delivery_lists,
+    jobs,
+    leases,
+    ledger,
+    lists,
+    setup,
+    stuck,
+    sums,
+    users,
+)
 from goniec.store.sqlite.chain import heads, resolved, walk
 from goniec.store.sqlite.readers import Readers
 from goniec.store.sqlite.sql import fetch, texts
@@ -167,6 +180,12 @@ class SqliteQueries:
 
     async def queues(self, now: Millis) -> list[Queue]:
         return await self._read(_queues, now)
+
+    async def setup_version(self) -> int:
+        return await self._read(setup.setup_version)
+
+    async def leases(self, now: Millis) -> list[Lease]:
+        return await self._read(leases.leases, now)
 
     async def totals(self) -> dict[str, int]:
         return await self._read(ledger.totals)

@@ -147,6 +147,7 @@ class SetupTx(Transaction):
 
     async def delete_endpoint(self, endpoint_id: str) -> None:
         self.db.execute("DELETE FROM endpoints WHERE id = ?", (endpoint_id,))
+        self.db.execute("DELETE FROM leases WHERE name = ?", (endpoint_id,))
         self._changed()
 
     async def hold_endpoint(self, endpoint_id: str, until: Millis) -> None:

@@ -17,7 +17,9 @@ _ADD: Final = insert("totals", "name, value", "ON CONFLICT (name) DO UPDATE SET 
 
 
 class Transaction:
-    """Base of the rooms `setup`, `users`, `record`, `deliver`, `jobs`, `erase`, `prune`; `tx.SqliteTx` joins them.
+    """Base of the rooms `setup`, `users`, `record`, `deliver`, `jobs`, `leases`, `erase`, `prune`.
+
+    `tx.SqliteTx` joins them.
 
     `tally` is what its end adds to the sums, `moved` what it adds to the balances, `erased` are the contacts that were
     erased: the journal beside the database learns of them after the commit.

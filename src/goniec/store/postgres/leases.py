@@ -1,0 +1,74 @@
+"""Leases: who owns an endpoint or a duty, by the server's clock. The functions read, `LeasesTx` writes.
+
+Whoever writes down an attempt shares the row of its endpoint's lease, so nobody takes it between the look at the epoch
+and the commit; whoever takes leases passes over rows that somebody else is just at.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from goniec.core.times import Millis
+from goniec.ports import WORKER, Lease
+from goniec.store.postgres.sql import Db, fetch
+from goniec.store.postgres.transaction import Transaction
+
+_NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
+_LEASES: Final = f"SELECT name, owner, epoch, until - {_NOW} FROM leases WHERE owner <> '' ORDER BY name"
+_EPOCHS: Final = "SELECT name, epoch FROM leases WHERE name = ANY($1) ORDER BY name FOR SHARE"
+_KNOW: Final = (
+    "INSERT INTO leases (name, owner, epoch, until)"
+    " SELECT w.name, '', 0, 0 FROM unnest($1::text[]) AS w (name) LEFT JOIN leases l ON l.name = w.name"
+    " WHERE l.name IS NULL ORDER BY w.name ON CONFLICT (name) DO NOTHING"
+)
+_TAKE: Final = (
+    f"UPDATE leases l SET owner = $1, epoch = l.epoch + 1, until = {_NOW} + $3"
+    " FROM (SELECT name FROM leases"
+    f" WHERE name = ANY($2) AND (until <= {_NOW} OR owner = $1) ORDER BY name FOR UPDATE SKIP LOCKED) f"
+    " WHERE l.name = f.name RETURNING l.name, l.epoch"
+)
+_RENEW: Final = (
+    f"UPDATE leases l SET until = {_NOW} + $3"
+    " FROM (SELECT name FROM leases WHERE owner = $1 AND name = ANY($2) ORDER BY name FOR UPDATE) f"
+    " WHERE l.name = f.name RETURNING l.name"
+)
+_RELEASE: Final = "UPDATE leases SET owner = '', until = 0 WHERE owner = $1 AND name = ANY($2)"
+_BURY: Final = (
+    "DELETE FROM leases WHERE name IN (SELECT name FROM leases"
+    f" WHERE name >= '{WORKER}' AND name < '{WORKER[:-1]};' AND until <= {_NOW} FOR UPDATE SKIP LOCKED)"
+)
+
+
+async def leases(db: Db, _now: Millis) -> list[Lease]:
+    """Those that somebody has."""
+    return [Lease(*row) for row in await fetch(db, _LEASES)]
+
+
+async def epochs(db: Db, names: Iterable[str]) -> dict[str, int]:
+    """The epochs of those that were ever taken, which stay so until the end of the transaction."""
+    wanted = sorted(names)
+    return dict(await fetch(db, _EPOCHS, (wanted,))) if wanted else {}
+
+
+class LeasesTx(Transaction):
+    """Leases, inside a transaction."""
+
+    async def take_leases(self, owner: str, names: Iterable[str], now: Millis, millis: Millis) -> dict[str, int]:  # noqa: ARG002 - the server has a clock
+        wanted = sorted(set(names))
+        if not wanted:
+            return {}
+        if any(name.startswith(WORKER) for name in wanted):
+            await self.db.execute(_BURY)
+        await self.db.execute(_KNOW, wanted)
+        return dict(await fetch(self.db, _TAKE, (owner, wanted, millis)))
+
+    async def renew_leases(self, owner: str, names: Iterable[str], now: Millis, millis: Millis) -> set[str]:  # noqa: ARG002 - the server has a clock
+        wanted = sorted(set(names))
+        if not wanted:
+            return set()
+        return {name for (name,) in await fetch(self.db, _RENEW, (owner, wanted, millis))}
+
+    async def release_leases(self, owner: str, names: Iterable[str]) -> None:
+        wanted = sorted(set(names))
+        if wanted:
+            await self.db.execute(_RELEASE, owner, wanted)

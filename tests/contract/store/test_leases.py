@@ -1,0 +1,180 @@
+"""Leases: one owner at a time, epochs that only rise, and attempts of an owner that is none any more."""
+
+import asyncio
+
+import pytest
+from msgspec.structs import replace
+
+from goniec.core.model import Delivery, Status
+from goniec.ports import WORKER, Finished, Lease, Store
+from tests.contract.store.scribe import ENDPOINT, NOW, Scribe, endpoint, failed, ids, put, succeeded
+
+MINUTE = 60_000
+OVER = 0
+"""So long a lease that has run out by the time somebody looks."""
+
+
+async def take(store: Store, owner: str, *names: str, millis: int = MINUTE) -> dict[str, int]:
+    return await store.transact(lambda tx: tx.take_leases(owner, names, NOW, millis))
+
+
+async def renew(store: Store, owner: str, *names: str, millis: int = MINUTE) -> set[str]:
+    return await store.transact(lambda tx: tx.renew_leases(owner, names, NOW, millis))
+
+
+async def release(store: Store, owner: str, *names: str) -> None:
+    await store.transact(lambda tx: tx.release_leases(owner, names))
+
+
+async def owners(store: Store) -> dict[str, str]:
+    return {lease.name: lease.owner for lease in await store.queries.leases(NOW)}
+
+
+async def test_what_nobody_has_can_be_taken_and_then_by_nobody_else(store: Store) -> None:
+    assert await take(store, "one", "end_1", "end_2") == {"end_1": 1, "end_2": 1}
+    assert await take(store, "two", "end_2", "end_3") == {"end_3": 1}
+    assert await owners(store) == {"end_1": "one", "end_2": "one", "end_3": "two"}
+
+
+async def test_how_long_it_lasts(store: Store) -> None:
+    await take(store, "one", "end_1")
+    (lease,) = await store.queries.leases(NOW)
+    assert lease == Lease("end_1", "one", 1, lease.left)
+    assert 0 < lease.left <= MINUTE
+
+
+async def test_one_that_has_run_out_can_be_taken(store: Store) -> None:
+    await take(store, "one", "end_1", millis=OVER)
+    (lease,) = await store.queries.leases(NOW)
+    assert lease.left <= 0
+    assert await take(store, "two", "end_1") == {"end_1": 2}
+    assert await take(store, "one", "end_1") == {}
+
+
+async def test_an_owner_that_does_not_know_that_it_has_one_takes_it_anew(store: Store) -> None:
+    await take(store, "one", "end_1")
+    assert await take(store, "one", "end_1") == {"end_1": 2}
+
+
+async def test_renewing_gives_what_is_still_had(store: Store) -> None:
+    await take(store, "one", "end_1", "end_2", "end_3", millis=OVER)
+    await take(store, "two", "end_2")
+    assert await renew(store, "one", "end_1", "end_2", "end_4") == {"end_1"}
+    assert await take(store, "two", "end_1", "end_3") == {"end_3": 2}
+    assert await renew(store, "one", "end_1", millis=OVER) == {"end_1"}
+    assert await take(store, "two", "end_1") == {"end_1": 2}
+
+
+async def test_what_is_let_go_is_free_at_once_and_its_epoch_goes_on(store: Store) -> None:
+    await take(store, "one", "end_1", "end_2")
+    await take(store, "two", "end_3")
+    await release(store, "one", "end_1", "end_3", "end_4")
+    assert await owners(store) == {"end_2": "one", "end_3": "two"}
+    assert await take(store, "two", "end_1") == {"end_1": 2}
+    assert await renew(store, "one", "end_1") == set()
+
+
+async def test_nothing_asked_for_is_nothing_done(store: Store) -> None:
+    assert await take(store, "one") == {}
+    assert await renew(store, "one") == set()
+    await release(store, "one")
+    assert await owners(store) == {}
+
+
+async def test_workers_that_have_gone_are_forgotten_when_one_comes(store: Store) -> None:
+    await take(store, "one", WORKER + "one", millis=OVER)
+    await take(store, "two", WORKER + "two")
+    assert await take(store, "three", "end_1", WORKER + "three") == {"end_1": 1, WORKER + "three": 1}
+    assert list(await owners(store)) == ["end_1", WORKER + "three", WORKER + "two"]
+
+
+async def test_many_take_the_same_at_once_and_each_has_one_owner(store: Store) -> None:
+    names = [f"end_{n}" for n in range(20)]
+    taken = await asyncio.gather(*(take(store, f"w{n}", *names[n:], *names[:n]) for n in range(8)))
+    assert sorted(name for some in taken for name in some) == sorted(names)
+
+
+async def test_a_deleted_endpoint_has_no_owner(store: Store) -> None:
+    await put(store, endpoint())
+    await take(store, "one", ENDPOINT)
+    await store.transact(lambda tx: tx.delete_endpoint(ENDPOINT))
+    assert await owners(store) == {}
+    assert await renew(store, "one", ENDPOINT) == set()
+
+
+async def test_the_version_of_the_setup_is_read(store: Store) -> None:
+    before = await store.queries.setup_version()
+    await put(store, endpoint())
+    assert await store.queries.setup_version() > before
+    assert await store.transact(lambda tx: tx.setup_version()) == await store.queries.setup_version()
+
+
+# --- attempts under a lease -----------------------------------------------------------------------------------------
+
+
+async def standing(store: Store, delivery: Delivery) -> tuple[Delivery, int]:
+    found = await store.queries.delivery(delivery.id)
+    assert found is not None
+    return found[0], len(found[1])
+
+
+def under(epoch: int | None, finished: Finished) -> Finished:
+    return replace(finished, epoch=epoch)
+
+
+@pytest.mark.parametrize("epoch", [1, None])
+async def test_the_owner_s_attempts_move_their_delivery(store: Store, scribe: Scribe, epoch: int | None) -> None:
+    await scribe.contact("c1")
+    (delivery,) = await scribe.deliver("c1")
+    await take(store, "one", ENDPOINT)
+    await scribe.finish(under(epoch, failed(delivery, due_at=NOW + 5_000)))
+    now, attempts = await standing(store, delivery)
+    assert (now.status, now.counted, now.due_at, attempts) == (Status.PENDING, 1, NOW + 5_000, 1)
+
+
+@pytest.mark.parametrize("due_at", [NOW + 5_000, None])
+async def test_a_failure_of_an_owner_that_was_is_logged_and_moves_nothing(
+    store: Store, scribe: Scribe, due_at: int | None
+) -> None:
+    await scribe.contact("c1")
+    (delivery,) = await scribe.deliver("c1")
+    (follower,) = await scribe.deliver("c1")
+    await take(store, "one", ENDPOINT, millis=OVER)
+    await take(store, "two", ENDPOINT)
+    (said,) = await scribe.finish(under(1, failed(delivery, due_at=due_at, aside=True)))
+    now, attempts = await standing(store, delivery)
+    assert (now.status, now.counted, now.due_at, now.aside) == (Status.PENDING, 0, NOW, False)
+    assert (now.attempts, attempts, now.first_at, said.status) == (1, 1, NOW, Status.PENDING)
+    assert ids(await store.queries.due(ENDPOINT, NOW, 9)) == [delivery.id]
+    await scribe.finish(under(2, failed(now, NOW + 10, due_at=NOW + 9_000)))
+    assert await store.queries.due(ENDPOINT, NOW + 8_999, 9) == []
+    now, attempts = await standing(store, delivery)
+    assert (now.counted, now.attempts, attempts) == (1, 2, 2)
+    await scribe.finish(under(2, succeeded(now, NOW + 9_000)))
+    assert ids(await store.queries.due(ENDPOINT, NOW + 9_007, 9)) == [follower.id]
+
+
+@pytest.mark.parametrize("tries", [0, 1])
+async def test_a_late_success_of_an_owner_that_was_wins(store: Store, scribe: Scribe, tries: int) -> None:
+    await scribe.contact("c1")
+    (delivery,) = await scribe.deliver("c1")
+    (follower,) = await scribe.deliver("c1")
+    await take(store, "one", ENDPOINT, millis=OVER)
+    for _ in range(tries):
+        (delivery,) = await scribe.finish(under(1, failed(delivery, due_at=NOW)))
+    await take(store, "two", ENDPOINT)
+    await scribe.finish(under(1, succeeded(delivery, NOW + 20)))
+    now, attempts = await standing(store, delivery)
+    assert (now.status, now.delivered_at, attempts) == (Status.DELIVERED, NOW + 27, tries + 1)
+    assert ids(await store.queries.due(ENDPOINT, NOW + 27, 9)) == [follower.id]
+    await scribe.finish(under(2, failed(delivery, NOW + 30, due_at=NOW + 9_000)))
+    now, attempts = await standing(store, delivery)
+    assert (now.status, attempts) == (Status.DELIVERED, tries + 2)
+    assert (await store.queries.totals())["attempts"] == tries + 2
+
+
+async def test_where_nobody_ever_had_a_lease_an_attempt_counts(store: Store, scribe: Scribe) -> None:
+    await scribe.contact("c1")
+    (delivery,) = await scribe.deliver("c1")
+    await scribe.finish(under(3, failed(delivery)))
+    assert (await standing(store, delivery))[0].status is Status.FAILED

@@ -24,18 +24,21 @@ import uvloop
 from typing_extensions import override
 
 from goniec import __version__
+from goniec.core.letters import Manner
 from goniec.core.model import Delivery
 from goniec.core.problems import Problem
 from goniec.core.times import Millis
 from goniec.flow.deliver import Deliverer
 from goniec.flow.gate import Gate
 from goniec.flow.jobs import Jobs
+from goniec.flow.owners import Owners
 from goniec.flow.record import Locale, Recorder
 from goniec.flow.upkeep import Upkeep
 from goniec.observe import log
 from goniec.ports import Finished, Forbidden, Identified, Store, Vault
 from goniec.send.guard import Own, Refused, check_header, check_resolved
 from goniec.send.http import HttpSender
+from goniec.send.mail import SmtpMailer
 from goniec.send.resolve import DnsResolver
 from goniec.settings import Settings, local_url
 from goniec.store.opening import open_store
@@ -101,6 +104,8 @@ class Running:
         self._loop = asyncio.get_running_loop()
         self.recorder = Recorder(store, clock, dice, self, Locale(settings.timezone, settings.country))
         self.upkeep = Upkeep(store, clock, settings.retention_days, settings.dedup_days)
+        manner = Manner(settings.language, settings.timezone, settings.public_url)
+        self.owners = Owners(store, clock, _mailer(settings), manner)
         self.jobs = Jobs(store, clock, self)
         self.sender_thread = _SenderThread(self)
 
@@ -180,6 +185,7 @@ async def _going(parts: Running, listening: socket.socket) -> AsyncIterator[None
         sending = group.create_task(parts.sender_thread.run())
         await parts.sender_thread.ready.wait()
         keeping = group.create_task(parts.upkeep.run())
+        telling = group.create_task(parts.owners.run())
         working = group.create_task(parts.jobs.run())
         server = _Server(_web(parts))
         serving = group.create_task(server.serve(sockets=[listening]))
@@ -193,6 +199,7 @@ async def _going(parts: Running, listening: socket.socket) -> AsyncIterator[None
             server.should_exit = True
             await serving
             keeping.cancel()
+            telling.cancel()
             working.cancel()
         parts.deliverer.stop()
         await sending
@@ -216,6 +223,7 @@ def _web(parts: Running) -> uvicorn.Config:
         zone=settings.timezone.key,
         public_url=settings.public_url,
         language=settings.language,
+        mail=settings.smtp_url is not None,
         gate=Gate(parts.clock, Argon2()),
         trusted_proxies=settings.trusted_proxies,
         ready=parts.why_not_ready,
@@ -232,6 +240,12 @@ def _web(parts: Running) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+
+
+def _mailer(settings: Settings) -> SmtpMailer | None:
+    if settings.smtp_url is None or settings.mail_from is None:
+        return None
+    return SmtpMailer(settings.smtp_url, settings.mail_from, settings.ca_file)
 
 
 class _Guard:

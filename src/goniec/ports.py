@@ -1,7 +1,7 @@
 """The outside, on one page: what the flow needs of databases, networks, clocks and chance, shaped by who uses it.
 
-`flow` calls these, `store` and `send` fill them in, `app` joins the two; tests put fakes in their place. A mailer
-and a log in front of record will stand beside them.
+`flow` calls these, `store` and `send` fill them in, `app` joins the two; tests put fakes in their place. A log in front
+of record will stand beside them.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -184,6 +184,31 @@ class Guard(Protocol):
         ...
 
 
+class Mail(Struct, frozen=True):
+    """A letter: to one address, of plain text; `key` names it, the same each time that it is sent."""
+
+    to: str
+    subject: str
+    text: str
+    key: str
+
+
+class Undelivered(Exception):
+    """The mail server did not take a letter; `final` says that it never will."""
+
+    def __init__(self, reason: str, *, final: bool = False) -> None:
+        super().__init__(reason)
+        self.final = final
+
+
+class Mailer(Protocol):
+    """Hands letters to a mail server."""
+
+    async def send(self, mail: Mail) -> None:
+        """Send once. Raises `Undelivered`."""
+        ...
+
+
 class Notice(Protocol):
     """Is told what somebody changed about an endpoint: after the commit, from any thread; never raises, never waits."""
 
@@ -359,7 +384,10 @@ class Tx(Protocol):
         ...
 
     async def mark(self, name: str) -> bytes | None:
-        """A small value that is kept under a name, such as what proves that the key for secrets is the right one."""
+        """A small value that is kept under a name, such as what proves that the key for secrets is the right one.
+
+        Locked until the end.
+        """
         ...
 
     async def put_mark(self, name: str, value: bytes) -> None: ...

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
 
+from goniec.send.mail import MailServer, parse_sender, parse_server
 from goniec.send.networks import SETTING as NETWORKS_SETTING
 from goniec.send.networks import Networks, NotUnderstood, parse_networks
 from goniec.store.address import SCHEMES, Postgres
@@ -65,6 +66,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     secret_key: tuple[Secret, ...]
     allow_networks: Networks
     ca_file: Path | None
+    smtp_url: MailServer | None
+    mail_from: str | None
     timezone: ZoneInfo
     language: Language
     country: str
@@ -151,6 +154,8 @@ def read_settings(
             f"{SETTINGS['secret_key'].variable} is needed with PostgreSQL: a text of at least {SECRET_KEY_MIN}"
             " characters, the same on each machine; `openssl rand -base64 32` makes one"
         )
+    if "smtp_url" in given and "mail_from" not in given:
+        faults.append("GONIEC_MAIL_FROM is wanted beside GONIEC_SMTP_URL: the address that mail is from")
     if faults:
         raise SettingsError(faults, usage=any(fault.startswith(_OPTION) for fault in faults))
     return _settle(values, terminal=terminal)
@@ -352,6 +357,14 @@ def _ca_file(text: str, folder: Path) -> Path:
     return path
 
 
+def _smtp_url(text: str, _folder: Path) -> MailServer:
+    return parse_server(text)
+
+
+def _mail_from(text: str, _folder: Path) -> str:
+    return parse_sender(text)
+
+
 def _timezone(text: str, _folder: Path) -> ZoneInfo:
     try:
         return ZoneInfo(text)
@@ -411,6 +424,14 @@ SETTINGS: Final[dict[str, Setting]] = {
         ),
         Setting("allow_networks", "", "CIDRs and addresses that webhooks may reach beside public ones", _networks),
         Setting("ca_file", None, "further certificate authorities, PEM; the system's alone unless given", _ca_file),
+        Setting(
+            "smtp_url",
+            None,
+            "mail server for owners of endpoints: smtp://user:password@host:587?starttls=required (auto, never), or smtps://",
+            _smtp_url,
+            secret=True,
+        ),
+        Setting("mail_from", None, "what their mail is from; wanted beside GONIEC_SMTP_URL", _mail_from),
         Setting("timezone", "Europe/Warsaw", "where days are counted", _timezone),
         Setting("language", "pl", "language of the panel", _one_of("pl", "en")),
         Setting("country", "PL", "where phone numbers without a prefix are at home", _country),

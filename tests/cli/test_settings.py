@@ -151,7 +151,7 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
         ("GONIEC_RETENTION", "did you mean GONIEC_RETENTION_DAYS?"),
         ("GONIEC_port", "did you mean GONIEC_PORT?"),
         ("GONIEC_", "there are GONIEC_DATA_DIR, "),
-        ("GONIEC_SMTP_URL", "there are GONIEC_DATA_DIR, "),
+        ("GONIEC_FLYING_CARPET", "there are GONIEC_DATA_DIR, "),
         ("GONIEC_PORT_8000_TCP_ADDR", "enableServiceLinks"),
         ("GONIEC_SERVICE_HOST", "enableServiceLinks"),
     ],
@@ -367,3 +367,15 @@ def test_a44_networks_that_are_refused_by_the_part(tmp_path: Path, value: str, p
     assert fault.startswith("GONIEC_ALLOW_NETWORKS is ")
     assert f": {part!r} is " in fault
     assert said in fault
+
+
+def test_a_mail_server_wants_a_sender_and_shows_no_password(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, smtp_url="smtp://u:hunter2@mail.example")
+    assert "GONIEC_MAIL_FROM" in fault
+    (fault,) = faults(tmp_path, smtp_url="smtp://u:hunter2@mail.example/x", mail_from="g@example.com")
+    assert "hunter2" not in fault
+    settings = read(tmp_path, smtp_url="smtp://u:hunter2@mail.example", mail_from="g@example.com")
+    assert settings.mail_from == "g@example.com"
+    assert "hunter2" not in repr(settings)
+    (fault,) = faults(tmp_path, mail_from="nobody")
+    assert "an e-mail address is expected" in fault

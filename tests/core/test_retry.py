@@ -256,6 +256,7 @@ class TestPolicy:
             "orderHold": 1800,
             "breaker": True,
             "tellErasure": False,
+            "owner": None,
         }
 
     @pytest.mark.parametrize(

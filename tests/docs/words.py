@@ -110,6 +110,7 @@ POLICY: Final = {
     "orderHold": "after how long one that fails steps aside: up to 30 days; 0: never for that reason",
     "breaker": "leave it alone but for single probes while it fails again and again",
     "tellErasure": "tell this endpoint when a contact is erased that it had been told about",
+    "owner": "e-mail address told when deliveries fail for good or it pauses, at most once an hour; null: nobody",
 }
 
 CODES: Final = {

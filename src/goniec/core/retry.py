@@ -40,6 +40,11 @@ _HOLD_MAX: Final = 30 * 86_400
 _RATE_MIN: Final = 0.001
 _RATE_MAX: Final = 10_000
 
+_ADDRESS: Final = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*", re.ASCII
+)
+_ADDRESS_MAX: Final = 254
+
 _SHORT_YEAR: Final = len("94")
 _SECONDS: Final = re.compile(r"\d{1,400}", re.ASCII)
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -63,7 +68,7 @@ class Policy(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     that start in a second (None: no limit), `concurrency` those under way at a time. With `order`, the deliveries of
     one contact go one after the other, and one that has failed for `order_hold` seconds steps aside (0: never). With
     `breaker`, an endpoint that fails is left alone but for single probes. `tell_erasure` asks to be told when a contact
-    is erased that it had been told about.
+    is erased that it had been told about. `owner` is the e-mail address of who is told when deliveries fail for good.
 
     Raises:
         ValueError: a value that makes no sense; it names the field as it stands in JSON.
@@ -78,6 +83,7 @@ class Policy(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     order_hold: int = 1_800
     breaker: bool = True
     tell_erasure: bool = False
+    owner: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.schedule) > _STEPS_MAX:
@@ -95,6 +101,14 @@ class Policy(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
             raise ValueError(f"concurrency goes from 1 to {_CONCURRENCY_MAX}")
         if not 0 <= self.order_hold <= _HOLD_MAX:
             raise ValueError(f"orderHold goes from 0 (for ever) to {_HOLD_MAX} seconds")
+        if self.owner is not None:
+            check_address(self.owner)
+
+
+def check_address(text: str) -> None:
+    """Raise `ValueError` unless a text is an e-mail address that every mail server takes: plain ASCII, no name."""
+    if len(text) > _ADDRESS_MAX or _ADDRESS.fullmatch(text) is None:
+        raise ValueError("owner is one e-mail address such as jan@example.com; null is nobody")
 
 
 class Tried(Struct, frozen=True):

@@ -22,6 +22,7 @@ from goniec.core.wire import Credentials, headers
 from goniec.flow.attempt import line, made, moved
 from goniec.flow.credentials import unsealed
 from goniec.flow.outbox import Outbox
+from goniec.flow.owners import note_paused
 from goniec.observe import counters, log
 from goniec.ports import Answer, Clock, Dice, Finished, Outgoing, Sender, Store, Tx, Unavailable, Vault
 
@@ -511,6 +512,7 @@ async def _paused(endpoint_id: str, why: Pause, now: Millis, tx: Tx) -> None:
     if endpoint is not None and endpoint.paused is None:
         changed = replace(endpoint, paused=why, paused_at=now, updated_at=now, version=endpoint.version + 1)
         await tx.put_endpoint(changed)
+        await note_paused(tx, endpoint_id, why, now)
 
 
 async def _kept(endpoint_id: str, breaker: Breaker, tx: Tx) -> None:

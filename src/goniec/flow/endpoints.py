@@ -71,6 +71,7 @@ class EndpointDraft(Struct, frozen=True, rename="camel", forbid_unknown_fields=T
     order_hold: int | UnsetType = UNSET
     breaker: bool | UnsetType = UNSET
     tell_erasure: bool | UnsetType = UNSET
+    owner: str | UnsetType | None = UNSET
 
 
 class EndpointSaved(Struct, frozen=True):

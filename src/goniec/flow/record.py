@@ -24,6 +24,7 @@ from goniec.core.model import Delivery, Status
 from goniec.core.rules import RuleSet
 from goniec.core.times import Millis
 from goniec.flow.batch import Batch, Chance, Raced, Result
+from goniec.flow.owners import note_failed
 from goniec.observe import counters, log
 from goniec.ports import Clock, Dice, Finished, Handover, Remembered, Store, Tx, Unavailable
 
@@ -236,12 +237,9 @@ class Recorder:
             return _Written(moved)
         now = self._clock.now()
         batch = Batch(tx, self._world, await self._chance(tx, now), self._locale.country)
-        fallen = [
-            _failed(delivery)
-            for group in moved
-            for delivery in group
-            if delivery.status is Status.FAILED and not delivery.test
-        ]
+        given_up = [one for group in moved for one in group if one.status is Status.FAILED and not one.test]
+        await note_failed(tx, given_up)
+        fallen = [_failed(delivery) for delivery in given_up]
         await batch.load([*fallen, *(call for job in jobs for call in job.calls)])
         batch.raise_own(fallen)
         answers: dict[str, Remembered] = {}

@@ -21,7 +21,7 @@ class ApiContext(Struct, frozen=True, kw_only=True):
 
     `country` is where phone numbers without a prefix are at home, `zone` the IANA name of the zone in which days are
     counted. `ready` says why this process cannot work just now (it is stopping, say), or None; what the store says is
-    asked beside it.
+    asked beside it. `mail` says that owners of endpoints can be told.
     """
 
     store: Store
@@ -38,6 +38,7 @@ class ApiContext(Struct, frozen=True, kw_only=True):
     public_url: str
     language: str
     gate: Gate
+    mail: bool = False
     trusted_proxies: Networks = ()
     ready: Callable[[], str | None] = _always
 

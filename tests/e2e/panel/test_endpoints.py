@@ -235,6 +235,7 @@ async def test_settings_are_changed(engine: Engine, sign_in: SignIn) -> None:
         "order": None,
         "orderHold": "0",
         "tellErasure": "1",
+        "owner": " ops@example.com ",
         "header/0/name": "X-Kanal",
         "header/0/value": "sklep",
     }
@@ -244,6 +245,7 @@ async def test_settings_are_changed(engine: Engine, sign_in: SignIn) -> None:
     assert found["schedule"] == [10, 120, 5400, 86_400]
     assert (found["timeout"], found["connectTimeout"], found["concurrency"]) == (2.5, 1.5, 3)
     assert (found["rate"], found["breaker"]) == (0.5, False)
+    assert found["owner"] == "ops@example.com"
     assert (found["order"], found["orderHold"], found["tellErasure"]) == (False, 0, True)
     assert [(one["name"], one["value"]) for one in found["headers"]] == [("X-Kanal", "sklep")]
 
@@ -262,6 +264,7 @@ WRONG = [
     ({"concurrency": "0"}, {"concurrency"}),
     ({"concurrency": "1.5"}, {"concurrency"}),
     ({"rate": "0"}, {"rate"}),
+    ({"owner": "jan"}, {"owner"}),
     ({"rate": "fast"}, {"rate"}),
     ({"orderHold": "half an hour"}, {"orderHold"}),
     ({"orderHold": "99999 d"}, {"orderHold"}),

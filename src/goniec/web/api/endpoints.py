@@ -81,6 +81,7 @@ class EndpointOut(Struct, rename="camel", kw_only=True):
     order_hold: int
     breaker: bool
     tell_erasure: bool
+    owner: str | None
     paused: Pause | None
     paused_at: str | None
     held_until: str | None
@@ -159,7 +160,8 @@ async def patch_endpoint(ask: Ask, id: str, body: EndpointDraft) -> Reply:
     with `order` the deliveries of one contact go one after
     the other, and one that has failed for `orderHold` seconds steps aside (0: never). With `breaker` it is left alone
     but for single probes while it fails again and again. With `tellErasure` it is told
-    when a contact is erased that it had been told about.
+    when a contact is erased that it had been told about. `owner` is an e-mail address (null: nobody) that gets a mail
+    when deliveries fail for good or the endpoint pauses, at most one an hour.
     """
     facts = await _facts(ask)
 
@@ -296,6 +298,7 @@ class _Facts(Struct, frozen=True):
             "order_hold": policy.order_hold,
             "breaker": policy.breaker,
             "tell_erasure": policy.tell_erasure,
+            "owner": policy.owner,
             "paused": endpoint.paused,
             "paused_at": _instant(endpoint.paused_at),
             "held_until": _instant(endpoint.held_until),

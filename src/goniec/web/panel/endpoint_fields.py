@@ -45,6 +45,7 @@ class Fields(Struct, frozen=True, kw_only=True):
     order_hold: str
     breaker: bool
     tell_erasure: bool
+    owner: str
     headers: tuple[HeaderRow, ...]
     ca_bundle: str = ""
 
@@ -63,6 +64,7 @@ def shown(endpoint: Endpoint, words: Words) -> Fields:
         order_hold=span_text(policy.order_hold),
         breaker=policy.breaker,
         tell_erasure=policy.tell_erasure,
+        owner=policy.owner or "",
         headers=tuple(
             HeaderRow(header.name, header.value or "", header.sealed is not None, header.sealed is not None)
             for header in endpoint.headers
@@ -90,6 +92,7 @@ def sent(form: Form) -> Fields:
         order_hold=form.text("orderHold"),
         breaker="breaker" in form,
         tell_erasure="tellErasure" in form,
+        owner=form.text("owner"),
         headers=tuple(rows),
         ca_bundle=form.text("caBundle"),
     )
@@ -122,6 +125,7 @@ def draft(fields: Fields, words: Words) -> tuple[EndpointDraft, dict[str, str]]:
         breaker=fields.breaker,
         tell_erasure=fields.tell_erasure,
         ca_bundle=fields.ca_bundle,
+        owner=fields.owner or None,
     )
     return made, problems
 
@@ -139,6 +143,7 @@ def difference(theirs: Fields, mine: Fields, words: Words) -> list[tuple[str, st
         "order_hold": words.say("Steps aside after"),
         "breaker": words.say("Go easy on it during an outage"),
         "tell_erasure": words.say("Tell of erased contacts"),
+        "owner": words.say("Owner’s e-mail"),
         "headers": words.say("Custom headers"),
         "ca_bundle": words.say("Private authorities"),
     }

@@ -230,6 +230,9 @@ POLISH: Final[dict[str, str]] = {
     "rate goes from {} to {} requests a second; null is no limit": (
         "żądań na sekundę może być od {} do {}; puste pole oznacza brak limitu"
     ),
+    "owner is one e-mail address such as jan@example.com; null is nobody": (
+        "wpisz jeden adres e-mail, taki jak jan@example.com, albo zostaw puste pole"
+    ),
     "concurrency goes from 1 to {}": "liczba wysyłek naraz wynosi od 1 do {}",
     "orderHold goes from 0 (for ever) to {} seconds": "czas trzymania kolejności wynosi od 0 (bez końca) do {} sekund",
     "goes from 0 to {}": "dozwolone są wartości od 0 do {}",

@@ -199,6 +199,7 @@ async def _form(  # noqa: PLR0913 - a form comes back for many reasons
         header_rows=rows(fields),
         problems=problems or {},
         moved=moved,
+        mail=visit.context.mail,
         stale=difference(shown(found, visit.words), fields, visit.words) if stale else None,
         rules=await rules_of(visit, found.id),
     )

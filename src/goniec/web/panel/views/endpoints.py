@@ -124,6 +124,7 @@ async def endpoint(visit: Visit, id: str) -> Reply:
         reach=sum(policy.schedule) * SECOND,
         order_hold=span_text(policy.order_hold),
         rate="" if policy.rate is None else decimal(policy.rate, visit.words),
+        mail=visit.context.mail,
         snippets=[(name, word, snippet(name)) for name, word in SNIPPETS.items()],
     )
 

@@ -1,0 +1,158 @@
+"""Mail to owners of endpoints, over SMTP (the `Mailer` port).
+
+The library is loaded with the first letter. What stands in a letter came from the core; the parts of its head are set
+as texts, and one with a line end is refused, never sent. The server's password is in no error and no log.
+"""
+
+import ssl
+from email.errors import HeaderParseError
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import formatdate, parseaddr
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from msgspec import Struct
+from typing_extensions import override
+
+from goniec.core.retry import check_address
+from goniec.ports import Mail, Undelivered
+
+TIMEOUT: Final = 30
+"""Seconds for each step of the talk with the server."""
+
+PORTS: Final = {"smtp": 587, "smtps": 465}
+SAID: Final = 300
+"""Characters of what a server said that go into the log."""
+
+Tls = Literal["implicit", "required", "auto", "never"]
+"""TLS from the start; STARTTLS or nothing is sent; STARTTLS where the server offers it; none."""
+
+
+class MailServer(Struct, frozen=True, kw_only=True):
+    """Where letters are handed in."""
+
+    host: str
+    port: int
+    tls: Tls
+    username: str | None = None
+    password: str | None = None
+
+    @override
+    def __repr__(self) -> str:
+        return f"MailServer({self.host}:{self.port})"
+
+
+def parse_server(text: str) -> MailServer:
+    """Read `smtp://user:password@host:port?starttls=required` or `smtps://…`.
+
+    With a password STARTTLS is required unless said otherwise.
+
+    Raises:
+        ValueError: it is no such URL; the text is not repeated.
+
+    """
+    expected = "smtp://user:password@host:587 or smtps://… is expected, with %-escapes in user and password"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(expected) from None
+    if parts.scheme not in PORTS or not parts.hostname or port == 0 or parts.path not in {"", "/"} or parts.fragment:
+        raise ValueError(expected)
+    username, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if bool(username) != bool(password):
+        raise ValueError("a user and a password belong together: smtp://user:password@host:587")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    tls: Tls = "implicit" if parts.scheme == "smtps" else "required" if username else "auto"
+    if parts.scheme == "smtp" and (wanted := options.pop("starttls", None)) is not None:
+        if wanted not in {"required", "auto", "never"}:
+            raise ValueError("starttls is required, auto or never")
+        tls = "required" if wanted == "required" else "auto" if wanted == "auto" else "never"
+    if options:
+        raise ValueError("behind the ? only starttls=required, auto or never may stand, and that with smtp://")
+    return MailServer(
+        host=parts.hostname,
+        port=port or PORTS[parts.scheme],
+        tls=tls,
+        username=username or None,
+        password=password or None,
+    )
+
+
+def parse_sender(text: str) -> str:
+    """Check what letters are from, `goniec@example.com` or `Goniec <goniec@example.com>`; raises `ValueError`."""
+    name, address = parseaddr(text)
+    plain = text.isprintable() and text.strip() in {address, f"{name} <{address}>", f'"{name}" <{address}>'}
+    try:
+        check_address(address)
+    except ValueError:
+        plain = False
+    if not plain:
+        raise ValueError("an e-mail address is expected: goniec@example.com or Goniec <goniec@example.com>")
+    return text.strip()
+
+
+class SmtpMailer:
+    """Hands letters to a server, one connection for each: there are few."""
+
+    def __init__(self, server: MailServer, sender: str, ca_file: Path | None = None) -> None:
+        self._server = server
+        self._sender = sender
+        self._ca_file = ca_file
+
+    async def send(self, mail: Mail) -> None:
+        """See `Mailer`."""
+        import aiosmtplib
+
+        server = self._server
+        message = self._message(mail)
+        give = partial(
+            aiosmtplib.send,
+            message,
+            hostname=server.host,
+            port=server.port,
+            username=server.username,
+            password=server.password,
+            use_tls=server.tls == "implicit",
+            start_tls={"required": True, "never": False, "implicit": False, "auto": None}[server.tls],
+            timeout=TIMEOUT,
+        )
+        try:
+            await (give() if server.tls == "never" else give(tls_context=self._context()))
+        except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as error:
+            codes = [one.code for one in _refusals(error)]
+            raise Undelivered(_said(error, codes), final=all(code >= 500 for code in codes)) from None  # noqa: PLR2004 - RFC 5321: for good
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            raise Undelivered(_said(error, [])) from None
+
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        if self._ca_file is not None:
+            context.load_verify_locations(self._ca_file)
+        return context
+
+    def _message(self, mail: Mail) -> EmailMessage:
+        message = EmailMessage(policy=SMTP)
+        try:
+            message["From"] = self._sender
+            message["To"] = mail.to
+            message["Subject"] = mail.subject
+        except (ValueError, HeaderParseError):
+            raise Undelivered("a part of its head holds a line end", final=True) from None
+        message["Date"] = formatdate()
+        message["Message-ID"] = f"<{mail.key}@{parseaddr(self._sender)[1].rpartition('@')[2]}>"
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(mail.text)
+        return message
+
+
+def _refusals(error: Any) -> list[Any]:  # noqa: ANN401 - of three kinds, of which one has several
+    return list(getattr(error, "recipients", None) or [error])
+
+
+def _said(error: Exception, codes: list[int]) -> str:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text[:SAID] if not codes else f"{type(error).__name__} {', '.join(map(str, codes))}"

@@ -13,7 +13,7 @@ from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 
 
 class Postbox:
-    """What came in; `answer` is said to each letter, `recipient` to each address."""
+    """What came in; `answer` is said to each letter, `sender` and `recipient` to addresses, `denial` to a wrong login."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -21,7 +21,13 @@ class Postbox:
         self.to: list[list[str]] = []
         self.answer = "250 OK"
         self.recipient = "250 OK"
+        self.sender = "250 OK"
+        self.denial = "535 5.7.8 no"
         self.logins: list[tuple[bytes, bytes]] = []
+
+    async def handle_MAIL(self, _server: Any, _session: Any, envelope: Envelope, address: str, _options: Any) -> str:
+        envelope.mail_from = address
+        return self.sender
 
     async def handle_RCPT(self, _server: Any, _session: Any, envelope: Envelope, address: str, _options: Any) -> str:
         if self.recipient.startswith("250"):
@@ -37,7 +43,8 @@ class Postbox:
 
     def login(self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: LoginPassword) -> AuthResult:
         self.logins.append((data.login, data.password))
-        return AuthResult(success=data.password == b"p@ss")
+        right = data.password == b"p@ss"
+        return AuthResult(success=right, handled=False, message=None if right else self.denial)
 
 
 def free_port() -> int:

@@ -2,22 +2,26 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec.structs import replace
 
 from goniec.core.decide import Happening
-from goniec.core.endpoint import Endpoint
+from goniec.core.endpoint import Endpoint, Pause
 from goniec.core.letters import Manner
 from goniec.core.model import Failure
-from goniec.core.times import HOUR, MINUTE
+from goniec.core.times import HOUR, MINUTE, Millis
 from goniec.flow import owners
 from goniec.flow.owners import Owners
-from goniec.ports import Unavailable
+from goniec.ports import Tx, Unavailable
 from goniec.send.mail import SmtpMailer, parse_server
+from goniec.store.address import Postgres
+from goniec.store.postgres import open_store
 from tests.flow.workshop import Workshop, email, failing
 from tests.postbox import Postbox, free_port, postbox
+from tests.postgres import database
 
 MANNER = Manner("en", ZoneInfo("Europe/Warsaw"), "https://goniec.example")
 
@@ -121,6 +125,33 @@ async def test_what_a_dead_process_had_in_hand_is_sent_by_the_next(shop: Worksho
     shop.clock.at += 5 * MINUTE
     await teller(shop, box.port).look()
     assert len(box.letters) == 1
+
+
+async def put(endpoint: Endpoint, tx: Tx) -> None:
+    await tx.put_endpoint(endpoint)
+
+
+async def note(endpoint_id: str, now: Millis, tx: Tx) -> None:
+    await owners.note_paused(tx, endpoint_id, Pause.GONE, now)
+
+
+async def test_of_two_processes_at_one_database_one_tells(shop: Workshop, box: Postbox) -> None:
+    made = [await shop.endpoint(id, policy={"owner": f"{id}@example.com"}) for id in ("end_2", "end_3")]
+    async with database() as url:
+        stores = [open_store(Postgres(url), server=False) for _ in range(2)]
+        try:
+            for one in made:
+                await stores[0].transact(partial(put, replace(one, paused=Pause.GONE)))
+            noting = (
+                store.transact(partial(note, one.id, shop.clock.now())) for one, store in zip(made, stores, strict=True)
+            )
+            await asyncio.gather(*noting)
+            telling = [Owners(store, shop.clock, teller(shop, box.port)._mailer, MANNER) for store in stores]
+            await asyncio.gather(*(one.look() for one in telling))
+        finally:
+            for store in stores:
+                await store.close()
+    assert sorted(box.to) == [["end_2@example.com"], ["end_3@example.com"]]
 
 
 async def test_an_address_that_does_not_exist_is_not_tried_for_ever(shop: Workshop, box: Postbox) -> None:

@@ -77,13 +77,13 @@ _SAID: Final[Mapping[Language, Mapping[str, str]]] = {
         "kept": "All their attempts are used up. They are kept, and you can send them again once the receiver works:",
         "newest": "The newest of them, with what the receiver answered:",
         "subject_paused": "Goniec: {host} is paused",
-        "gone": "On {at} {host} answered 410 Gone, which means that it wants no more webhooks. Goniec has paused it.",
+        "gone": "On {at} {host} answered 410 Gone, which means that it wants no more webhooks, so Goniec paused it.",
         "failing": "Nothing has reached {host} in five days of trying, so Goniec paused it on {at}.",
         "nothing_waits": "No deliveries are waiting.",
         "resume": "When it takes webhooks again, or has another address, change and resume the endpoint here:",
         "endpoint": "The endpoint and its settings:",
         "why": (
-            "You get this message because you are entered as the owner of this endpoint. There is at most one\n"
+            "You get this message because you are listed as the owner of this endpoint. There is at most one\n"
             "an hour; what happens in between is counted in the next one."
         ),
     },
@@ -102,7 +102,7 @@ _SAID: Final[Mapping[Language, Mapping[str, str]]] = {
         "endpoint": "Endpoint i jego ustawienia:",
         "why": (
             "Dostajesz tę wiadomość, bo Twój adres jest wpisany jako właściciel tego endpointu. Wysyłamy najwyżej\n"
-            "jedną na godzinę; co wydarzy się w międzyczasie, policzymy w następnej."
+            "jedną na godzinę; to, co wydarzy się w międzyczasie, zliczymy w następnej."
         ),
     },
 }

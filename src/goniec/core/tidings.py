@@ -11,7 +11,10 @@ from goniec.core.endpoint import Pause
 from goniec.core.times import HOUR, MINUTE, Millis
 
 TAKEN: Millis = 5 * MINUTE
-"""For so long a letter is in the hands of who took it: then it is sent by whoever comes next, for that one has died."""
+"""For so long a letter is in the hands of who took it: then it is sent by whoever comes next, for that one has died.
+
+Much longer than sending takes, so that clocks of two machines may differ by minutes.
+"""
 
 _AGAIN_FIRST: Millis = MINUTE
 _AGAIN_LAST: Millis = 16 * MINUTE

@@ -1,8 +1,8 @@
 """Owners of endpoints, told by mail of what failed for good and of pauses.
 
 What there is to tell is noted in the transaction that decides it, so no crash loses it; `Owners` sends it when the mail
-server takes it, at most one letter an hour for an endpoint. A crash just after a letter went out sends it once more,
-under the same message id.
+server takes it, at most one letter an hour for an endpoint. Of several processes, the one that has taken a letter in
+hand sends it. A crash just after a letter went out sends it once more, with the same message id if nothing came since.
 """
 
 import asyncio
@@ -69,27 +69,27 @@ class Owners:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Send the letters that are due."""
+        """Send the letters that are due, one by one: what waits for its turn is in nobody's hands."""
         try:
-            for endpoint, tidings in await self._store.transact(self._take):
-                await self._tell(endpoint, tidings)
+            while (due := await self._store.transact(self._take)) is not None:
+                await self._tell(*due)
         except Unavailable as error:
             log.warning("owners.unavailable", reason=str(error))
 
-    async def _take(self, tx: Tx) -> list[Due]:
-        """Take the letters that are due in hand, and let go what nobody is to be told."""
+    async def _take(self, tx: Tx) -> Due | None:
+        """Take one letter that is due in hand, and let go what nobody is to be told."""
         before = await _known(tx)
         now = self._clock.now()
         after: dict[str, Tidings] = {}
-        due: list[Due] = []
+        due: Due | None = None
         for endpoint_id, tidings in before.items():
             endpoint = await tx.endpoint(endpoint_id)
             if self._mailer is None or endpoint is None or endpoint.policy.owner is None:
                 continue
             if tidings.paused is not None and endpoint.paused is None:
                 tidings = replace(tidings, paused=None)  # noqa: PLW2901 - resumed meanwhile, so that is no news
-            if tidings.due(now):
-                due.append((endpoint, tidings))
+            if due is None and tidings.due(now):
+                due = endpoint, tidings
                 tidings = taken(tidings, now)  # noqa: PLW2901 - what stands from now on
             if not tidings.empty or tidings.quiet(now):
                 after[endpoint_id] = tidings

@@ -4,14 +4,17 @@ The library is loaded with the first letter. What stands in a letter came from t
 as texts, and one with a line end is refused, never sent. The server's password is in no error and no log.
 """
 
+import asyncio
+import re
 import ssl
+from base64 import b64encode
 from email.errors import HeaderParseError
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, parseaddr
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
@@ -20,12 +23,18 @@ from typing_extensions import override
 from goniec.core.retry import check_address
 from goniec.ports import Mail, Undelivered
 
-TIMEOUT: Final = 30
-"""Seconds for each step of the talk with the server."""
+if TYPE_CHECKING:
+    from aiosmtplib import SMTPResponseException
+
+TIMEOUT: Final = 60
+"""Seconds for a letter in all: while it is sent, nobody else may take it in hand."""
 
 PORTS: Final = {"smtp": 587, "smtps": 465}
 SAID: Final = 300
 """Characters of what a server said that go into the log."""
+
+_FOR_GOOD: Final = re.compile(r"5\d\d(?!.*\b5\.7\.\d)", re.DOTALL)
+"""RFC 5321 and 3463: a refusal that stays; one by policy (5.7) is about us, and whoever runs the server lifts it."""
 
 Tls = Literal["implicit", "required", "auto", "never"]
 """TLS from the start; STARTTLS or nothing is sent; STARTTLS where the server offers it; none."""
@@ -121,12 +130,14 @@ class SmtpMailer:
             timeout=TIMEOUT,
         )
         try:
-            await (give() if server.tls == "never" else give(tls_context=self._context()))
-        except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as error:
-            codes = [one.code for one in _refusals(error)]
-            raise Undelivered(_said(error, codes), final=all(code >= 500 for code in codes)) from None  # noqa: PLR2004 - RFC 5321: for good
+            async with asyncio.timeout(TIMEOUT):
+                await (give() if server.tls == "never" else give(tls_context=self._context()))
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            raise self._refused(error.recipients[0]) from None
+        except aiosmtplib.SMTPDataError as error:
+            raise self._refused(error) from None
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            raise Undelivered(_said(error, [])) from None
+            raise Undelivered(self._said(error)) from None
 
     def _context(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
@@ -148,11 +159,19 @@ class SmtpMailer:
         message.set_content(mail.text)
         return message
 
+    def _refused(self, error: "SMTPResponseException") -> Undelivered:
+        """The letter itself was refused, or whom it is for: for good, or until later."""
+        final = _FOR_GOOD.match(f"{error.code} {error.message}") is not None
+        return Undelivered(self._said(error), final=final)
 
-def _refusals(error: Any) -> list[Any]:  # noqa: ANN401 - of three kinds, of which one has several
-    return list(getattr(error, "recipients", None) or [error])
+    def _said(self, error: Exception) -> str:
+        """The reason on one line. A server may repeat what it was told, so our secrets are taken out of it."""
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        return (text if self._server.password is None else _without(self._server, text))[:SAID]
 
 
-def _said(error: Exception, codes: list[int]) -> str:
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return text[:SAID] if not codes else f"{type(error).__name__} {', '.join(map(str, codes))}"
+def _without(server: MailServer, text: str) -> str:
+    """The text, unless it holds the password as it is or as a login carries it."""
+    name, password = (server.username or "").encode(), (server.password or "").encode()
+    told = (password, b64encode(password), b64encode(b"\0" + name + b"\0" + password))
+    return text if not any(one.decode() in text for one in told) else "the server repeated the password"

@@ -44,13 +44,48 @@ async def test_a_line_end_in_a_head_is_refused(mail: Mail) -> None:
     assert box.letters == []
 
 
-@pytest.mark.parametrize(("said", "final"), [("550 no such user", True), ("450 later", False)])
+@pytest.mark.parametrize(
+    ("said", "final"),
+    [
+        ("550 5.1.1 no such user", True),
+        ("550 no", True),
+        ("450 later", False),
+        ("554 5.7.1 Relay access denied", False),
+    ],
+)
 async def test_a_refusal_is_final_or_not(said: str, final: bool) -> None:  # noqa: FBT001 - a parameter of the test
     with postbox() as box:
         box.recipient = said
         with pytest.raises(Undelivered) as caught:
             await SmtpMailer(parse_server(f"smtp://127.0.0.1:{box.port}"), "goniec@example.com").send(MAIL)
     assert caught.value.final is final
+
+
+async def test_a_letter_that_is_refused_whole_is_so_for_good() -> None:
+    with postbox() as box:
+        box.answer = "552 5.3.4 too big"
+        with pytest.raises(Undelivered, match=r"552.*too big") as caught:
+            await SmtpMailer(parse_server(f"smtp://127.0.0.1:{box.port}"), "goniec@example.com").send(MAIL)
+    assert caught.value.final
+
+
+async def test_a_sender_that_is_refused_is_ours_to_mend() -> None:
+    with postbox() as box:
+        box.sender = "553 5.1.8 no such sender"
+        with pytest.raises(Undelivered, match="no such sender") as caught:
+            await SmtpMailer(parse_server(f"smtp://127.0.0.1:{box.port}"), "goniec@example.com").send(MAIL)
+    assert not caught.value.final
+
+
+@IN_THE_OPEN
+@pytest.mark.parametrize("said", ["535 wrong: p@s$", "535 wrong: cEBzJA==", "535 wrong: AGdvbmllYwBwQHMk"])
+async def test_a_server_that_repeats_the_password_is_not_quoted(said: str) -> None:
+    with postbox(auth_required=True, auth_require_tls=False) as box:
+        box.denial = said
+        server = parse_server(f"smtp://goniec:p%40s$@127.0.0.1:{box.port}?starttls=never")
+        with pytest.raises(Undelivered, match=r"^the server repeated the password$") as caught:
+            await SmtpMailer(server, "goniec@example.com").send(MAIL)
+    assert not caught.value.final
 
 
 async def test_nobody_there_is_no_end() -> None:

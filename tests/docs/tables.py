@@ -24,7 +24,9 @@ from goniec.core.rules import RuleDraft
 from goniec.core.templates import TEMPLATES
 from goniec.core.triggers import Trigger
 from goniec.core.wire import Credentials, Headers, headers
+from goniec.flow.attempt import line, made
 from goniec.observe import counters
+from goniec.ports import Answer, Finished
 from goniec.settings import SETTINGS
 from goniec.web.api import OPERATIONS
 from goniec.web.metrics import Figures, exposition
@@ -251,6 +253,11 @@ def headers_sent() -> str:
     return table(["header", "says"], [[f"`{name}`", about] for name, about in words.HEADERS.items()])
 
 
+def attempt_line() -> str:
+    logged = line(Finished(sent(), made(sent(), Answer(None, "delivered"), 0)), "crm.example")
+    return table(["field", "meaning"], [[f"`{name}`", words.ATTEMPT[name]] for name in logged])
+
+
 TABLES: Final[dict[str, Callable[[], str]]] = {
     one.__name__: one
     for one in (
@@ -272,6 +279,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
         uses,
         webhook,
         headers_sent,
+        attempt_line,
     )
 }
 

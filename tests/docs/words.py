@@ -113,6 +113,19 @@ POLICY: Final = {
     "owner": "e-mail address told when deliveries fail for good or it pauses, at most once an hour; null: nobody",
 }
 
+ATTEMPT: Final = {
+    "delivery": "the delivery's id, the receiver's `webhook-id`",
+    "endpoint": "the endpoint's id",
+    "host": "its host; never its path or query",
+    "number": "which attempt of the delivery it was, from 1",
+    "status": "the HTTP status that came back; none without an answer",
+    "failure": "what it failed with, see [the codes](../reference/webhook.md#delivered-or-not); none: it arrived",
+    "millis": "milliseconds that the attempt took",
+    "outcome": "how the delivery stands after it",
+    "due": "when it is tried again; none: it is not",
+    "since_event": "milliseconds from the recording of the event to the start of the attempt",
+}
+
 CODES: Final = {
     "badRequest": (400, "a header that makes no sense, or no request in HTTP/1.1 at all"),
     "malformed": (400, "the body is no JSON"),

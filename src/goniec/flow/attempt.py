@@ -7,9 +7,10 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from goniec.core.ids import time_of
 from goniec.core.model import Attempt, Delivery, Status
 from goniec.core.retry import Delivered, GiveUp, Gone, Next, RetryAt
-from goniec.core.times import Millis
+from goniec.core.times import Millis, format_instant
 from goniec.ports import Answer, Finished
 
 
@@ -65,7 +66,11 @@ def _standing(delivery: Delivery, following: Next, end: Millis) -> tuple[Status,
 
 
 def line(finished: Finished, host: str | None) -> dict[str, object]:
-    """One wide line per attempt: ids, host, counts and outcome; never a path, a query, credentials or the payload."""
+    """One wide line per attempt: ids, host, counts and outcome; never a path, a query, credentials or the payload.
+
+    `number`, `status`, `failure` and `millis` are the attempt's, `outcome` is how the delivery stands after it, `due`
+    when it is tried again. `since_event` are the milliseconds from the event's recording to the start of the attempt.
+    """
     delivery, attempt = finished.delivery, finished.attempt
     return {
         "delivery": delivery.id,
@@ -76,5 +81,6 @@ def line(finished: Finished, host: str | None) -> dict[str, object]:
         "failure": attempt.failure,
         "millis": attempt.millis,
         "outcome": delivery.status,
-        "due_at": delivery.due_at,
+        "due": None if delivery.due_at is None else format_instant(delivery.due_at),
+        "since_event": max(0, attempt.at - time_of(delivery.id)),
     }

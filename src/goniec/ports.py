@@ -4,6 +4,7 @@
 of record will stand beside them.
 """
 
+import enum
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Final, Literal, Protocol, TypeVar
 
@@ -218,6 +219,29 @@ class Notice(Protocol):
 
     def kick(self, endpoint_id: str) -> None:
         """Deliveries to it may have become due."""
+        ...
+
+
+class Signal(enum.StrEnum):
+    """What one process tells the others that share its store."""
+
+    DUE = "due"
+    """Something of this endpoint may be due."""
+    CHANGED = "changed"
+    """The settings of this endpoint are others now, or it is gone."""
+    LEASES = "leases"
+    """Somebody has let go of what this endpoint's id names, or of more (an empty id)."""
+
+
+class Signals(Protocol):
+    """Tells other processes what they would find out by themselves a little later; it may be lost."""
+
+    def tell(self, signal: Signal, endpoint_ids: Iterable[str] = ()) -> None:
+        """Tell all others: after the commit, from any thread; never raises, never waits."""
+        ...
+
+    def hear(self, heard: Callable[[Signal, str], None]) -> None:
+        """Call `heard` with what others tell from now on, a call for each id, in a thread of the store's."""
         ...
 
 

@@ -6,13 +6,18 @@ A store's rooms are imported only for a database of its kind.
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from goniec.ports import Store
+from goniec.ports import Signals, Store
 from goniec.store.address import Postgres
 
 
 @runtime_checkable
 class Database(Store, Protocol):
     """An open store, with what only commands ask of it."""
+
+    @property
+    def signals(self) -> Signals:
+        """How processes that share it tell each other."""
+        ...
 
     async def quarantined(self, limit: int = 100) -> list[tuple[int, int, str, bytes]]:
         """What could not be recorded, the newest first: number, time, reason, content."""

@@ -62,5 +62,5 @@ async def close(db: "Connection[Record]") -> None:
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await db.close()
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         db.terminate()

@@ -40,6 +40,8 @@ _REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (asyncpg.InvalidAuthorizationSpecificationError, "the database server refuses the user or the password"),
     (asyncpg.InvalidCatalogNameError, "there is no such database on the server"),
     (asyncpg.PostgresConnectionError, LOST),
+    # what the driver says of a connection whose end it is just about to learn
+    (asyncpg.InternalClientError, LOST),
     (TimeoutError, "the database server does not answer"),
     (ConnectionRefusedError, "nothing listens where the database server should be"),
     (OSError, "the database server cannot be reached"),

@@ -41,6 +41,11 @@ class Loop:
         self._loop.call_soon_threadsafe(self._start, work, done)
         return await done
 
+    def call(self, function: Callable[..., None], *arguments: object) -> None:
+        """Call a function there, soon; not at all once the store is closed."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function, *arguments)
+
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine there, and hold up this thread until it is done."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

@@ -12,6 +12,7 @@ from goniec.store.postgres.connect import Server
 from goniec.store.postgres.loop import Loop
 from goniec.store.postgres.queries import PostgresQueries
 from goniec.store.postgres.readers import Readers
+from goniec.store.postgres.signals import PostgresSignals
 from goniec.store.postgres.sql import Db
 from goniec.store.postgres.writer import Writer
 
@@ -28,6 +29,7 @@ class PostgresStore:
         self._writer = Writer(server)
         self._readers = Readers(loop, server, self._writer.ours)
         self._queries = PostgresQueries(self._readers, self.health)
+        self.signals = PostgresSignals(loop, server)
 
     @property
     def queries(self) -> PostgresQueries:
@@ -91,6 +93,7 @@ class PostgresStore:
         self._loop.close(self._last)
 
     async def _last(self) -> None:
+        await self.signals.close()
         await self._readers.close()
         await self._writer.close()
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from goniec.cli.bench import mix
+from goniec.cli.bench.backlog import Place, wait
 from goniec.cli.bench.history import Past, contact_id, fill
 from goniec.cli.bench.rows import NAMES
 from goniec.core.times import DAY, Millis
@@ -48,6 +49,12 @@ def test_every_row_is_measured(tmp_path: Path) -> None:
     assert 0 < rows["latency"]["detail"]["p50"] <= rows["latency"]["detail"]["p99"] <= rows["latency"]["detail"]["max"]
     assert rows["rules"]["ratio"] > 0
     assert rows["contacts"]["ratio"] > 0
+    for name in ("isolation", "backlog", "drain"):
+        assert 0 < rows[name]["detail"]["p50"] <= rows[name]["detail"]["p99"]
+    assert rows["memory"]["figure"] == rows["memory"]["peakMib"]
+    assert rows["drain"]["detail"]["disorder"] == 0
+    assert rows["drain"]["detail"]["capped"] > 1
+    assert 0 < rows["drain"]["ratio"] < 2
     for one in rows["lists"]["detail"]["lists"].values():
         assert 0 < one["p50"] <= one["p95"] <= one["p99"] <= one["max"]
         assert one["pages"] > 0
@@ -76,6 +83,28 @@ async def test_a_past_is_one_that_an_engine_could_have_written(tmp_path: Path) -
         due = await store.transact(lambda tx: tx.prune(START - 90 * DAY + 10_000, START - 30 * DAY, 0, 10_000))
         assert (due.events, due.deliveries, due.keys) == (100, 100, 0)
         assert await queries.totals() == await queries.recount()
+    finally:
+        await store.close()
+
+
+async def test_a_backlog_is_one_that_an_outage_could_have_left(tmp_path: Path) -> None:
+    past = Past(contacts=70, events=900, start=START, rate=10, seconds=20, quiet=1_000)
+    store = open_store(tmp_path / "goniec.db", server=False)
+    await store.close()
+    fill(tmp_path / "goniec.db", past)
+    places = [Place("rul_1", "end_1"), Place("rul_1", "end_1"), Place("rul_2", "end_2")]
+    wait(tmp_path / "goniec.db", past, 600, places)
+    store = open_store(tmp_path / "goniec.db", server=False)
+    try:
+        queries = store.queries
+        assert await store.integrity() == []
+        assert await queries.totals() == await queries.recount()
+        kept = [one for one in await queries.balances("endpoint") if one.subject in {"end_1", "end_2"}]
+        assert [(one.made, one.pending) for one in kept] == [(400, 400), (200, 200)]
+        assert set(kept) <= set(await queries.recount_balances("endpoint"))
+        assert {one.endpoint_id: one.pending for one in await queries.queues(START)} == {"end_1": 400, "end_2": 200}
+        due = await queries.due("end_1", START, 1_000)
+        assert len(due) == len({one.contact_id for one in due}) == 70
     finally:
         await store.close()
 

@@ -17,6 +17,7 @@ from cyclopts import Parameter
 from goniec.cli.bench import rows
 from goniec.cli.bench.lists import lists
 from goniec.cli.bench.machine import machine
+from goniec.cli.bench.outage import backlog, isolation
 from goniec.cli.bench.processes import sink
 from goniec.cli.bench.report import Report, save, shown
 from goniec.cli.bench.rows import Plan, Rates, Row
@@ -28,10 +29,12 @@ CONTACTS, EVENTS = 500_000, 2_000_000
 FULL_CONTACTS, FULL_EVENTS = 5_000_000, 20_000_000
 FULL_LIST_CONTACTS, FULL_LIST_EVENTS = 1_000_000, 5_000_000
 RULES: Final = 10_000
+WAITING: Final = 1_000_000
 
 QUICK_SECONDS: Final = 0.5
 QUICK_CONTACTS, QUICK_EVENTS = 2_000, 4_000
 QUICK_RULES: Final = 200
+QUICK_WAITING: Final = 2_000
 
 
 def bench(  # noqa: PLR0913 - its options
@@ -107,9 +110,10 @@ async def _measure(
             list_contacts=sizes[1][0],
             list_events=sizes[1][1],
             rules=QUICK_RULES if quick else RULES,
+            waiting=QUICK_WAITING if quick else WAITING,
         )
         speed = Rates(0, 0)
-        if wanted - {"lists"}:
+        if wanted - {"lists", "isolation", "backlog", "memory", "drain"}:
             say("finding out how fast this machine is …")
             speed = await rows.rates(plan)
         if wanted & {"batches", "sustained"}:
@@ -130,4 +134,10 @@ async def _measure(
         if "lists" in wanted:
             say("lists …")
             measured += await lists(plan)
+        if "isolation" in wanted:
+            say("isolation …")
+            measured += await isolation(plan)
+        if wanted & {"backlog", "memory", "drain"}:
+            say("backlog, memory, drain …")
+            measured += [row for row in await backlog(plan) if row.row in wanted]
     return sorted(measured, key=lambda row: rows.NAMES.index(row.row))

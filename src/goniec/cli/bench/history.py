@@ -10,6 +10,7 @@ A plain past has one kind of everything, so that nothing but size is measured; a
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -118,19 +119,26 @@ class Past(Struct, frozen=True):
 
 def fill(path: Path, past: Past) -> None:
     """Write it into a file that has the schema and that nobody else has open."""
+    with writing(path) as db:
+        _fill_contacts(db, past)
+        _fill_tags(db, past)
+        webhooks = _fill_events(db, past)
+        _fill_dedup(db, past)
+        _fill_totals(db, past, webhooks)
+        while search.put_in(db, CHUNK):
+            pass
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[apsw.Connection]:
+    """Write as quickly as can be into a file that nobody else has open."""
     db = apsw.Connection(str(path))
     try:
         # without any journal: what breaks off leaves a file that nobody wants
         for pragma in ("journal_mode = DELETE", "journal_mode = OFF", "synchronous = OFF", "cache_size = -262144"):
             db.execute(f"PRAGMA {pragma}").fetchall()
         with db:
-            _fill_contacts(db, past)
-            _fill_tags(db, past)
-            webhooks = _fill_events(db, past)
-            _fill_dedup(db, past)
-            _fill_totals(db, past, webhooks)
-            while search.put_in(db, CHUNK):
-                pass
+            yield db
     finally:
         db.close()
 
@@ -208,11 +216,11 @@ def _fill_events(db: apsw.Connection, past: Past) -> Counter[Status]:
     tally = Tally()
     for low in range(0, past.events, CHUNK):
         numbers = range(low, min(low + CHUNK, past.events))
-        events = [_event(past, n) for n in numbers]
+        events = [event_of(past, n) for n in numbers]
         followed = [event for n, event in zip(numbers, events, strict=True) if n < past.due or n % past.quiet == 0]
         of_those = [n for n in numbers if n < past.due or n % past.quiet == 0]
-        runs = [_run(past, n, event) for n, event in zip(of_those, followed, strict=True)]
-        sent = [_delivery(past, n, event) for n, event in zip(of_those, followed, strict=True)]
+        runs = [run_of(past, n, event) for n, event in zip(of_those, followed, strict=True)]
+        sent = [delivery_of(past, n, event) for n, event in zip(of_those, followed, strict=True)]
         tried = [Finished(one, _attempt(one)) for one in sent if one.attempts]
         _EVENTS.run(db, [rows.event_row(event, None) for event in events])
         _RUNS.run(db, [rows.run_row(run) for run in (*runs, *_stopped(past, numbers))])
@@ -229,7 +237,8 @@ def _fill_events(db: apsw.Connection, past: Past) -> Counter[Status]:
     return became
 
 
-def _event(past: Past, n: int) -> Event:
+def event_of(past: Past, n: int) -> Event:
+    """The `n`th event."""
     number, seq, apart = past.owner(n)
     at = past.at(n)
     return Event(
@@ -247,7 +256,8 @@ def _event(past: Past, n: int) -> Event:
     )
 
 
-def _run(past: Past, n: int, event: Event) -> Run:
+def run_of(past: Past, n: int, event: Event) -> Run:
+    """The run that it led to."""
     return Run(
         id=RUN + event.id[len(EVENT) :] + "00000000",
         rule_id=mix.RULES[past.place(n)],
@@ -264,12 +274,13 @@ def _stopped(past: Past, numbers: range) -> Iterator[Run]:
     """Runs of another rule that its limit stopped, and one that would have been a loop."""
     for n in numbers if past.mixed else ():
         if n % (10 * mix.COMMON) == _STUCK:
-            run = _run(past, n, _event(past, n))
+            run = run_of(past, n, event_of(past, n))
             outcome = Outcome.LIMIT_REACHED if n > _STUCK else Outcome.LOOP_STOPPED
             yield replace(run, id=run.id[:-1] + "1", rule_id=mix.RULES[0], outcome=outcome, deliveries=())
 
 
-def _delivery(past: Past, n: int, event: Event) -> Delivery:
+def delivery_of(past: Past, n: int, event: Event) -> Delivery:
+    """The delivery that this made."""
     place, at = past.place(n), event.received_at
     status, failure = past.fate(n)
     rule, tried = mix.RULES[place], status in {Status.DELIVERED, Status.FAILED} or failure is not None

@@ -72,12 +72,14 @@ class Connection(asyncio.Protocol):
 class Load:
     """Makes requests of events and sends them; counts what was taken (`sent`) and how often it was sent away.
 
-    `contacts` are those that the file knows, `webhooks` the pages that lead to a webhook, one after the other. With
-    `starts` kept, it holds when (monotonic nanoseconds) the event of each contact, by number, was sent.
+    `contacts` are those that the file knows, `webhooks` the pages that lead to a webhook, one after the other; the
+    webhooks of the last `dead` of them never arrive, those of all others are `awaited`. With `starts` kept, it holds
+    when (monotonic nanoseconds) the event of each contact, by number, was sent, of those that are awaited.
     """
 
-    def __init__(self, port: int, key: str, contacts: int, webhooks: int) -> None:
+    def __init__(self, port: int, key: str, contacts: int, webhooks: int, dead: int = 0) -> None:
         self.sent = 0
+        self.awaited = 0
         self.turned_away = 0
         self.starts: dict[int, int] = {}
         self._port = port
@@ -85,6 +87,7 @@ class Load:
         self._contacts = contacts
         self._step = _coprime(contacts)
         self._webhooks = webhooks
+        self._living = webhooks - dead
         self._run = f"{time.time_ns():x}"
         self._next = 0
         self._connections: list[Connection] = []
@@ -125,8 +128,9 @@ class Load:
                     await asyncio.sleep(wait / 1e9)
                 late = idle.empty()
                 connection = await idle.get()
-                number, event = self._event()
-                self.starts[number] = due if late else time.monotonic_ns()
+                number, event, awaited = self._event()
+                if awaited:
+                    self.starts[number] = due if late else time.monotonic_ns()
                 group.create_task(self._one(connection, self._request(event), idle))
 
     async def _press(self, connection: Connection, batch: int, until: float) -> None:
@@ -149,15 +153,18 @@ class Load:
             raise CommandError(f"the engine answered {status}: {answer.decode(errors='replace')}")
         self.sent += events
 
-    def _event(self) -> tuple[int, bytes]:
-        """The next event: the number of its contact, and its JSON."""
+    def _event(self) -> tuple[int, bytes, bool]:
+        """The next event: the number of its contact, its JSON, and whether its webhook is awaited."""
         n = self._next = self._next + 1
         number = FIRST_NEW + n if n % NEW_EACH == 0 else n * self._step % self._contacts
         page = n % self._webhooks
-        return number, (
+        awaited = page < self._living
+        self.awaited += awaited
+        event = (
             b'{"type":"page.visited","contact":{"email":"k%09d@bench.example"},"data":{"url":"https://shop.example/%d",'
             b'"title":"Buty zimowe"},"dedupKey":"%b-%d"}' % (number, page, self._run.encode(), n)
         )
+        return number, event, awaited
 
     def _request(self, body: bytes) -> bytes:
         return (
@@ -182,11 +189,11 @@ async def ask(port: int, path: str) -> bytes:
     return body
 
 
-async def order(port: int, key: str, path: str, body: object) -> bytes:
-    """Make something by a POST to the API; give the answer."""
+async def order(port: int, key: str, path: str, body: object, *, method: str = "POST") -> bytes:
+    """Make something by a POST to the API, or change it by another method; give the answer."""
     content = msgspec.json.encode(body)
     head = (
-        f"POST /api/v1{path} HTTP/1.1\r\nHost: {ADDRESS}:{port}\r\nAuthorization: Bearer {key}\r\n"
+        f"{method} /api/v1{path} HTTP/1.1\r\nHost: {ADDRESS}:{port}\r\nAuthorization: Bearer {key}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
     )
     connection = await connect(port)

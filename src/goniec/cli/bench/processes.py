@@ -7,6 +7,7 @@ neither the client nor the sink are in it.
 import asyncio
 import os
 import sys
+from array import array
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,6 +39,13 @@ PATIENCE_SECONDS: Final = 120.0
 
 LOOK_SECONDS: Final = 0.02
 
+_DISORDER: Final = """
+SELECT count(*) FROM (
+    SELECT delivered_at, lag(id) OVER earlier AS before, lag(delivered_at) OVER earlier AS before_at
+    FROM deliveries WHERE endpoint_id = ? WINDOW earlier AS (PARTITION BY contact_id ORDER BY id)
+) WHERE delivered_at IS NOT NULL AND before IS NOT NULL AND (before_at IS NULL OR before_at > delivered_at)
+"""
+
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -51,9 +59,11 @@ class Sink:
         """How many webhooks it has answered since it was started."""
         return int(await ask(self.port, "/count"))
 
-    async def times(self) -> bytes:
+    async def times(self) -> "array[int]":
         """What came since it was last asked: numbers of contacts and arrivals in turn, as `sink.Seen` keeps them."""
-        return await ask(self.port, "/times")
+        told = array("q")
+        told.frombytes(await ask(self.port, "/times"))
+        return told
 
 
 class Used(Struct, frozen=True):
@@ -85,15 +95,20 @@ class Engine:
         """The ledger as it stands on disk, with what retention took away; asking costs the engine nothing."""
         return dict(self._db.execute("SELECT name, value FROM totals"))
 
+    def disorder(self, endpoint_id: str) -> int:
+        """How many of an endpoint's deliveries arrived before an earlier one of their contact."""
+        found: int = self._db.execute(_DISORDER, (endpoint_id,)).get
+        return found
+
     def close(self) -> None:
         """Stop looking into its database."""
         self._db.close()
 
 
 @asynccontextmanager
-async def sink() -> AsyncIterator[Sink]:
-    """Run a sink."""
-    process = await asyncio.create_subprocess_exec(*_python("sink"), stdin=PIPE, stdout=PIPE)
+async def sink(port: int = 0) -> AsyncIterator[Sink]:
+    """Run a sink, on a free port if none is given."""
+    process = await asyncio.create_subprocess_exec(*_python("sink"), str(port), stdin=PIPE, stdout=PIPE)
     assert process.stdout is not None  # noqa: S101 - it is a pipe
     try:
         yield Sink(int(await process.stdout.readline()))

@@ -19,7 +19,19 @@ from goniec.cli.bench.stage import PAGES, Cost, Stage, stage
 from goniec.cli.opened import Machine
 from goniec.core.times import SECOND
 
-NAMES: Final = ("batches", "single", "sustained", "latency", "rules", "contacts", "lists")
+NAMES: Final = (
+    "batches",
+    "single",
+    "sustained",
+    "latency",
+    "rules",
+    "contacts",
+    "lists",
+    "isolation",
+    "backlog",
+    "memory",
+    "drain",
+)
 
 BATCH: Final = 100
 BATCH_CONNECTIONS: Final = 8
@@ -47,7 +59,7 @@ class Plan(Struct, frozen=True):
     """What the user wants: seconds of load for each figure, and how large the files are.
 
     `small` are the contacts of the usual file, `contacts` and `events` those of the large one, `list_contacts` and
-    `list_events` those of the one whose lists are read.
+    `list_events` those of the one whose lists are read, `waiting` how many deliveries wait for dead endpoints.
     """
 
     folder: Path
@@ -59,6 +71,7 @@ class Plan(Struct, frozen=True):
     list_contacts: int
     list_events: int
     rules: int
+    waiting: int
 
     @property
     def warm_up(self) -> float:
@@ -96,7 +109,7 @@ class Row(Struct, rename="camel", kw_only=True):
 
 async def rates(plan: Plan) -> Rates:
     """Find out how fast this machine is, on an engine that is thrown away."""
-    async with _stage(plan, 0) as one:
+    async with staged(plan, 0) as one:
         await _press(one, plan.warm_up)
         batches = await _press(one, plan.warm_up)
         single = await one.press(SINGLE_CONNECTIONS, 1, plan.warm_up)
@@ -107,14 +120,14 @@ async def batches(plan: Plan, speed: Rates) -> list[Row]:
     """Rows "batches" and "sustained": one load, beside the bare client before and after it."""
     loop = loop_nanoseconds()
     before = await bare(plan.sink.port, plan.seconds / 4)
-    async with _stage(plan, speed.batches) as one:
+    async with staged(plan, speed.batches) as one:
         await _press(one, plan.warm_up)
         cost = await _press(one, plan.seconds)
         peak = one.engine.peak()
     after = await bare(plan.sink.port, plan.seconds / 4)
     alone = (before.sent + after.sent) / (before.seconds + after.seconds)
     share = cost.rate / alone
-    detail = _detail(cost) | {
+    detail = detail_of(cost) | {
         "bare": {
             "perSecond": round(alone),
             "cpuMicros": round((before.cpu + after.cpu) / (before.sent + after.sent) * 1e6, 1),
@@ -153,7 +166,7 @@ async def batches(plan: Plan, speed: Rates) -> list[Row]:
 async def single(plan: Plan, speed: Rates) -> list[Row]:
     """Row "single": one event in each request."""
     loop = loop_nanoseconds()
-    async with _stage(plan, speed.single) as one:
+    async with staged(plan, speed.single) as one:
         await one.press(SINGLE_CONNECTIONS, 1, plan.warm_up)
         cost = await one.press(SINGLE_CONNECTIONS, 1, plan.seconds)
         peak = one.engine.peak()
@@ -168,7 +181,7 @@ async def single(plan: Plan, speed: Rates) -> list[Row]:
             loop_nanos=loop,
             cpu_micros=cost.micros,
             peak_mib=peak,
-            detail=_detail(cost),
+            detail=detail_of(cost),
         )
     ]
 
@@ -176,11 +189,11 @@ async def single(plan: Plan, speed: Rates) -> list[Row]:
 async def latency(plan: Plan) -> list[Row]:
     """Row "latency": single events at a steady rate."""
     loop = loop_nanoseconds()
-    async with _stage(plan, LATENCY_RATE) as one:
+    async with staged(plan, LATENCY_RATE) as one:
         await one.pace(LATENCY_CONNECTIONS, LATENCY_RATE, plan.warm_up)
         cost, waits = await one.pace(LATENCY_CONNECTIONS, LATENCY_RATE, plan.seconds)
         peak = one.engine.peak()
-    told = _percentiles(waits)
+    told = percentiles(waits)
     return [
         Row(
             row="latency",
@@ -192,7 +205,7 @@ async def latency(plan: Plan) -> list[Row]:
             loop_nanos=loop,
             cpu_micros=cost.micros,
             peak_mib=peak,
-            detail=_detail(cost) | told,
+            detail=detail_of(cost) | told,
         )
     ]
 
@@ -202,8 +215,8 @@ async def rules(plan: Plan, speed: Rates) -> list[Row]:
     loop = loop_nanoseconds()
     half = speed.batches / 2
     async with (
-        _stage(plan, half, pages=FEW_RULES) as few,
-        _stage(plan, half, pages=FEW_RULES, rules=plan.rules) as many,
+        staged(plan, half, pages=FEW_RULES) as few,
+        staged(plan, half, pages=FEW_RULES, rules=plan.rules) as many,
     ):
         with_few, with_many = await _turns(plan, few, many)
         peak = many.engine.peak()
@@ -221,7 +234,7 @@ async def rules(plan: Plan, speed: Rates) -> list[Row]:
             ratio_to=f"{FEW_RULES} rules",
             cpu_micros=with_many.micros,
             peak_mib=peak,
-            detail=_detail(with_many) | {"fewMicros": round(with_few.micros, 1)},
+            detail=detail_of(with_many) | {"fewMicros": round(with_few.micros, 1)},
         )
     ]
 
@@ -231,15 +244,15 @@ async def contacts(plan: Plan, speed: Rates) -> list[Row]:
     loop = loop_nanoseconds()
     half = speed.batches / 2
     async with (
-        _stage(plan, half) as small,
-        _stage(plan, half, people=plan.contacts, events=plan.events) as large,
+        staged(plan, half) as small,
+        staged(plan, half, people=plan.contacts, events=plan.events) as large,
     ):
         in_small, in_large = await _turns(plan, small, large)
         await large.pace(LATENCY_CONNECTIONS, LATENCY_RATE, plan.warm_up)
         _, waits = await large.pace(LATENCY_CONNECTIONS, LATENCY_RATE, plan.seconds)
         peak = large.engine.peak()
     ratio = in_large.rate / in_small.rate
-    told = _percentiles(waits)
+    told = percentiles(waits)
     return [
         Row(
             row="contacts",
@@ -253,7 +266,7 @@ async def contacts(plan: Plan, speed: Rates) -> list[Row]:
             ratio_to=f"{plan.small:,} contacts",
             cpu_micros=in_large.micros,
             peak_mib=peak,
-            detail=_detail(in_large) | told | {"small": _detail(in_small)},
+            detail=detail_of(in_large) | told | {"small": detail_of(in_small)},
         )
     ]
 
@@ -279,21 +292,35 @@ async def _press(one: Stage, seconds: float) -> Cost:
 
 
 @asynccontextmanager
-async def _stage(
-    plan: Plan, rate: float, *, pages: int = PAGES, rules: int = 0, people: int = 0, events: int = 0
+async def staged(  # noqa: PLR0913 - what an engine may differ in
+    plan: Plan,
+    rate: float,
+    *,
+    pages: int = PAGES,
+    rules: int = 0,
+    people: int = 0,
+    events: int = 0,
+    dead: Sequence[int] = (),
+    waiting: int = 0,
 ) -> AsyncIterator[Stage]:
-    """Set an engine up in a folder of its own; `rate` events a second fall due as long as the measurement lasts."""
+    """Set an engine up in a folder of its own; `rate` events a second fall due as long as the measurement lasts.
+
+    The last pages lead to these `dead` ports, for which so many deliveries are `waiting`.
+    """
     people = people or plan.small
     lasting = 2 * (plan.seconds + plan.warm_up) + 10
-    events = max(events, int(rate * lasting))
-    start = Machine().now() + int((people + events) / FILL_ROWS * SECOND)
+    events = max(events, int(rate * lasting) + waiting)
+    start = Machine().now() + int((people + events + waiting) / FILL_ROWS * SECOND)
+    # only what falls due has had webhooks where others wait: no event is to have two
+    quiet = events + 1 if waiting else 10
     with tempfile.TemporaryDirectory(prefix="goniec-bench-", dir=plan.folder) as folder:
-        past = Past(contacts=people, events=events, start=start, rate=rate or 1, seconds=lasting, quiet=10)
-        async with stage(Path(folder), plan.sink, past, pages=pages, rules=rules) as one:
+        past = Past(contacts=people, events=events, start=start, rate=rate or 1, seconds=lasting, quiet=quiet)
+        async with stage(Path(folder), plan.sink, past, pages=pages, rules=rules, dead=dead, waiting=waiting) as one:
             yield one
 
 
-def _detail(cost: Cost) -> dict[str, Any]:
+def detail_of(cost: Cost) -> dict[str, Any]:
+    """Give what a load has come to, for the JSON."""
     return {
         "events": cost.events,
         "seconds": round(cost.seconds, 2),
@@ -304,7 +331,7 @@ def _detail(cost: Cost) -> dict[str, Any]:
     }
 
 
-def _percentiles(waits: Sequence[float]) -> dict[str, float]:
+def percentiles(waits: Sequence[float]) -> dict[str, float]:
     """From values in rising order."""
     return {
         name: round(waits[min(len(waits) - 1, int(len(waits) * share))], 2)

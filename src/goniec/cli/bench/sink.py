@@ -86,11 +86,11 @@ class Conversation(asyncio.Protocol):
             seen.times.extend((int(who[1]), self._first))
 
 
-async def listen() -> None:
-    """Serve until standard input ends."""
+async def listen(port: int) -> None:
+    """Serve until standard input ends, on a free port if it is 0."""
     loop = asyncio.get_running_loop()
     seen = Seen()
-    server = await loop.create_server(lambda: Conversation(seen), ADDRESS, 0, backlog=1024)
+    server = await loop.create_server(lambda: Conversation(seen), ADDRESS, port, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     async with server:
         await loop.run_in_executor(None, sys.stdin.buffer.read)
@@ -98,4 +98,4 @@ async def listen() -> None:
 
 def main() -> None:
     """Be the process."""
-    uvloop.run(listen())
+    uvloop.run(listen(int(sys.argv[1])))

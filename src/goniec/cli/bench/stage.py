@@ -5,15 +5,16 @@ else, written beside the running engine, which takes them over as it takes over 
 """
 
 import time
-from array import array
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from goniec.cli.bench.backlog import Place, wait
 from goniec.cli.bench.history import Past, fill
 from goniec.cli.bench.load import Load, order, until
 from goniec.cli.bench.processes import DATABASE, Engine, Sink, engine
@@ -63,12 +64,17 @@ class Cost(Struct, frozen=True):
 
 
 class Stage:
-    """An engine with its load and its sink; one load at a time."""
+    """An engine with its load and its sink; one load at a time. `places` are where its pages lead, in turn."""
 
-    def __init__(self, running: Engine, sink: Sink, load: Load) -> None:
+    def __init__(
+        self, running: Engine, sink: Sink, load: Load, key: str, places: Sequence[Place], waiting: int
+    ) -> None:
         self.engine = running
+        self.places = places
         self._sink = sink
         self._load = load
+        self._key = key
+        self._waiting = waiting
 
     async def press(self, connections: int, batch: int, seconds: float) -> Cost:
         """Send batches for so long, as fast as they are taken, and wait for all that follows."""
@@ -81,12 +87,20 @@ class Stage:
         cost = await self._measured(self._load.pace(connections, rate, seconds))
         return cost, await self._latencies()
 
+    async def order(self, path: str) -> None:
+        """POST to the engine's API what needs no body."""
+        await order(self.engine.port, self._key, path, {})
+
+    async def change(self, path: str, body: object) -> None:
+        """PATCH something of the engine's API."""
+        await order(self.engine.port, self._key, path, body, method="PATCH")
+
     async def _measured(self, loading: Awaitable[None]) -> Cost:
         load, webhooks = self._load, await self._sink.count()
-        sent, away, before = load.sent, load.turned_away, self.engine.used()
+        sent, awaited, away, before = load.sent, load.awaited, load.turned_away, self.engine.used()
         started = time.monotonic()
         await loading
-        await self._arrived(webhooks + load.sent - sent)
+        await self._arrived(webhooks + load.awaited - awaited)
         seconds = time.monotonic() - started
         await self._written()
         after = self.engine.used()
@@ -106,27 +120,46 @@ class Stage:
 
     async def _written(self) -> None:
         async def wanted() -> bool:
-            return not self.engine.totals().get("deliveries.pending", 0)
+            left = self._waiting + self._load.sent - self._load.awaited
+            return self.engine.totals().get("deliveries.pending", 0) <= left
 
         await until(wanted, SETTLE_SECONDS, "the engine did not finish every delivery")
 
     async def _latencies(self) -> list[float]:
-        arrivals = array("q")
-        arrivals.frombytes(await self._sink.times())
+        arrivals = await self._sink.times()
         first = dict(zip(reversed(arrivals[::2]), reversed(arrivals[1::2]), strict=True))
         return sorted((first[number] - start) / 1e6 for number, start in self._load.starts.items())
 
 
 @asynccontextmanager
-async def stage(folder: Path, sink: Sink, past: Past, *, pages: int = PAGES, rules: int = 0) -> AsyncIterator[Stage]:
-    """Set one up in an empty folder. Each of the pages has an active rule; so many `rules` are active in all."""
+async def stage(  # noqa: PLR0913 - what an engine may differ in
+    folder: Path,
+    sink: Sink,
+    past: Past,
+    *,
+    pages: int = PAGES,
+    rules: int = 0,
+    dead: Sequence[int] = (),
+    waiting: int = 0,
+) -> AsyncIterator[Stage]:
+    """Set one up in an empty folder. Each of the pages has an active rule; so many `rules` are active in all.
+
+    The webhooks of the last pages go to these `dead` ports; for the first of those nine of ten of `waiting` deliveries
+    wait, and for the last the tenth.
+    """
     key = await database(folder, past)
+    ports = [sink.port] * (pages - len(dead)) + list(dead)
+    places: list[Place] = []
+    if waiting:
+        async with engine(folder) as first:
+            places = await _places(first.port, key, ports)
+        wait(folder / DATABASE, past, waiting, [places[-len(dead)]] * 9 + [places[-1]])
     async with engine(folder) as running:
-        made = [await order(running.port, key, "/rules", _rule(sink.port, page)) for page in range(pages)]
-        await _copies(folder / DATABASE, rules - len(made))
-        load = Load(running.port, key, past.contacts, pages)
+        places = places or await _places(running.port, key, ports)
+        await _copies(folder / DATABASE, rules - len(places))
+        load = Load(running.port, key, past.contacts, pages, len(dead))
         try:
-            yield Stage(running, sink, load)
+            yield Stage(running, sink, load, key, places, waiting)
         finally:
             load.close()
 
@@ -143,6 +176,26 @@ async def database(folder: Path, past: Past) -> str:
         raise CommandError(made.detail)
     fill(folder / DATABASE, past)
     return made.text
+
+
+async def _places(port: int, key: str, ports: Sequence[int]) -> list[Place]:
+    """Make the rule of each page; gives where they lead."""
+    made = [
+        _decode_rule(await order(port, key, "/rules", _rule(receiver, page))) for page, receiver in enumerate(ports)
+    ]
+    return [Place(rule.id, rule.actions[0].endpoint_id) for rule in made]
+
+
+class _Action(Struct, rename="camel"):
+    endpoint_id: str
+
+
+class _Made(Struct):
+    id: str
+    actions: list[_Action]
+
+
+_decode_rule: Final = msgspec.json.Decoder(_Made).decode
 
 
 def _rule(port: int, page: int) -> dict[str, Any]:

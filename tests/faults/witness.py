@@ -6,10 +6,11 @@ before the next one begins.
 
 import asyncio
 import random
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from tests.e2e.engine import until
@@ -28,6 +29,8 @@ class Seen:
     headers: dict[str, str]
     body: bytes
     status: int | None = None
+    at: float = field(default_factory=time.monotonic)
+    """When it had come, in seconds on the clock that never jumps."""
     place: int = -1
     """Its place among all answers with 200."""
 
@@ -44,6 +47,9 @@ class Witness:
         self.requests: list[Seen] = []
         self.open = 0
         self.fails = fails
+        self._usually = fails
+        self.port = 0
+        """Where it is told that it is; another one where there is something in between."""
         self._trap = trap
         self._chance = chance
         self._taken = 0
@@ -51,7 +57,7 @@ class Witness:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self._port = self._server.sockets[0].getsockname()[1]
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -62,7 +68,7 @@ class Witness:
         await self._server.wait_closed()
 
     def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self._port}{path}"
+        return f"http://127.0.0.1:{self.port}{path}"
 
     async def next_life(self) -> None:
         """Read what the dead process has left behind; what comes from now on is the next one's."""
@@ -71,9 +77,21 @@ class Witness:
         await until(lambda: not self.open, "all connections of the dead process have ended")
         self.life += 1
 
+    def break_down(self) -> None:
+        """Answer nobody well until mended."""
+        self.fails = 1.0
+
+    def mend(self) -> None:
+        """Be as before."""
+        self.fails = self._usually
+
     def forget(self) -> None:
         """Begin anew: what came until now is of no interest."""
         self.requests.clear()
+
+    async def seen(self, count: int) -> None:
+        """Wait until so many requests have come."""
+        await until(lambda: len(self.requests) >= count, f"{count} requests have come")
 
     def by_id(self) -> dict[str, list[Seen]]:
         """The requests of each delivery, in the order in which they came."""

@@ -157,7 +157,9 @@ class Engine:
         if scope not in self._keys:
             machine = Machine()
             place = self.settings.get("database")
-            store = open_store(Postgres(place) if place else self.folder / "goniec.db", server=False)
+            where = Postgres(place) if place else self.folder / "goniec.db"
+            # opening waits, and what leads to the database may live in this loop
+            store = await asyncio.to_thread(open_store, where, server=False)
             try:
                 made = await create_key(store, machine, machine, f"test-{scope}", scope)
             finally:

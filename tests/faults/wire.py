@@ -52,7 +52,7 @@ class Wire:
         task.add_done_callback(self._tasks.discard)
         self._writers.add(writer)
         try:
-            with suppress(OSError):
+            with suppress(OSError, asyncio.CancelledError):
                 await self._lead(reader, writer)
         finally:
             self._writers.discard(writer)

@@ -428,6 +428,27 @@ balances = Table(
 )
 """How the deliveries of each endpoint and rule stand, and beside them what retention took away, as it stood."""
 
+
+def _beside(table: Table) -> Table:
+    """The same figures, as processes beside the first have added them: each in rows of its own, by its slot.
+
+    All add to the ledger with every commit, and in one row the second would wait until the first is on disk.
+    """
+    key, figures = [*table.primary_key.columns], [column for column in table.columns if not column.primary_key]
+    return Table(
+        f"{table.name}_beside",
+        metadata,
+        *(Column(column.name, column.type, primary_key=True, autoincrement=False) for column in key),
+        Column("slot", Count, primary_key=True, autoincrement=False),
+        *(Column(column.name, column.type, nullable=False) for column in figures),
+        **_CLUSTERED,
+    )
+
+
+totals_beside: Final = _beside(totals)
+sums_beside: Final = _beside(sums)
+balances_beside: Final = _beside(balances)
+
 counters = Table(
     "counters",
     metadata,

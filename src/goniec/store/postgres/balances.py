@@ -6,16 +6,15 @@ from goniec.ports import Balance, Holder
 from goniec.store import balances
 from goniec.store.balances import FIGURES, Moved
 from goniec.store.ledger import PRUNED
-from goniec.store.postgres.sql import NUMBER, TEXT, Db, fetch, fetch_slowly, insert
+from goniec.store.postgres.slots import Shared, both
+from goniec.store.postgres.sql import NUMBER, TEXT, Db, fetch, fetch_slowly
 
-_ADD: Final = insert(
-    "balances",
-    f"kind, subject, {', '.join(FIGURES)}",
-    *(TEXT, TEXT, *(NUMBER for _ in FIGURES)),
-    after="ON CONFLICT (kind, subject) DO UPDATE SET "
-    + ", ".join(f"{name} = balances.{name} + excluded.{name}" for name in FIGURES),
+_KEY: Final = ("kind", "subject")
+_BALANCES: Final = Shared("balances", _KEY, FIGURES, *(TEXT, TEXT, *(NUMBER for _ in FIGURES)))
+_KEPT: Final = (
+    f"SELECT subject, {', '.join(f'sum({name})::bigint' for name in FIGURES)}"
+    f" FROM {both('balances', ', '.join((*_KEY, *FIGURES)))} b WHERE kind = ? GROUP BY subject"
 )
-_KEPT: Final = f"SELECT subject, {', '.join(FIGURES)} FROM balances WHERE kind = ?"
 
 
 async def kept(db: Db, holder: Holder) -> list[Balance]:
@@ -31,6 +30,6 @@ async def recounted(db: Db, holder: Holder) -> list[Balance]:
     return balances.recounted(((subject, status, n) for subject, status, n in standing), pruned)
 
 
-async def add(db: Db, moved: Moved) -> None:
+async def add(db: Db, slot: int, moved: Moved) -> None:
     """Add what a transaction tallied to the table."""
-    await _ADD.run(db, moved.take())
+    await _BALANCES.add(db, slot, moved.take())

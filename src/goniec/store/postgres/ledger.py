@@ -1,8 +1,13 @@
 """The ledger: totals that every transaction keeps in step, and the same figures counted anew from the rows."""
 
+from typing import Final
+
 from goniec.core.model import Status
 from goniec.store import ledger
+from goniec.store.postgres.slots import both
 from goniec.store.postgres.sql import Db, fetch, fetch_slowly
+
+_KEPT: Final = f"SELECT name, sum(value)::bigint FROM {both('totals', 'name, value')} t GROUP BY name ORDER BY name"
 
 
 async def totals(db: Db) -> dict[str, int]:
@@ -25,4 +30,4 @@ async def recount(db: Db) -> dict[str, int]:
 
 
 async def _kept(db: Db) -> dict[str, int]:
-    return dict(await fetch(db, "SELECT name, value FROM totals ORDER BY name"))
+    return dict(await fetch(db, _KEPT))

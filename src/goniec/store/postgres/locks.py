@@ -16,6 +16,8 @@ RETENTION: Final = _OURS + 3
 """Shared by what moves deliveries on, and retention's alone: it must not take away what is just asked for again."""
 SERVING: Final = _OURS + 4
 """Held by the process that serves, for as long as its connection lasts, and taken anew with the next one."""
+_SLOT: Final = _OURS + 0x100
+"""The first of `slots.SLOTS` numbers."""
 
 _GHOSTS: Final = (
     "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
@@ -37,6 +39,12 @@ async def serve(db: Db, name: str) -> bool:
         return True
     await db.fetch(_GHOSTS, name)
     return False
+
+
+async def try_slot(db: Db, slot: int) -> bool:
+    """Take the lock of a slot of the ledger if nobody has it, for as long as the connection lasts."""
+    taken: bool = await db.fetchval(f"SELECT pg_try_advisory_lock({_SLOT + slot})")
+    return taken
 
 
 async def together(db: Db, lock: int) -> None:

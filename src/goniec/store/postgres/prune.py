@@ -22,10 +22,12 @@ _BY_STATUS: Final = (
 )
 
 _SUMS: Final = (
-    "DELETE FROM sums WHERE (kind, hour, subject) IN (SELECT kind, hour, subject FROM sums"
+    "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table}"
     " WHERE kind IN ('', 'rule', 'endpoint', 'wait') AND hour < $1 LIMIT $2)"
 )
 """All kinds by name, so that the key finds those of each."""
+_SUMS_OF_FIRST: Final = _SUMS.format(table="sums", key="kind, hour, subject")
+_SUMS_BESIDE: Final = _SUMS.format(table="sums_beside", key="kind, hour, subject, slot")
 
 
 class PruneTx(Transaction):
@@ -45,8 +47,8 @@ class PruneTx(Transaction):
         strays = await self._prune_by_age("quarantine", "id", before, limit)
         await self.db.execute("DELETE FROM sessions WHERE expires_at < $1", answers_before)
         await self.db.execute("DELETE FROM jobs WHERE running IS NULL AND at < $1", before)
-        sums = await self.db.execute(_SUMS, sums_before // HOUR, limit)
-        more = more or max(keys, answers, strays, sums) >= limit
+        sums = [await self.db.execute(sql, sums_before // HOUR, limit) for sql in (_SUMS_OF_FIRST, _SUMS_BESIDE)]
+        more = more or max(keys, answers, strays, *sums) >= limit
         return Pruned(gone["events"], gone["runs"], gone["deliveries"], gone["attempts"], keys + answers, more)
 
     async def catch_up(self, limit: int) -> bool:  # noqa: ARG002 - the port has it

@@ -8,16 +8,13 @@ from typing import Final
 
 from goniec.core.times import HOUR, Millis
 from goniec.ports import Subject, Sum
-from goniec.store.postgres.sql import NUMBER, TEXT, Db, fetch, insert
+from goniec.store.postgres.slots import Shared, both
+from goniec.store.postgres.sql import NUMBER, TEXT, Db, fetch
 from goniec.store.tally import FIGURES, Tally
 
-_ADD: Final = insert(
-    "sums",
-    f"kind, hour, subject, {', '.join(FIGURES)}",
-    *(TEXT, NUMBER, TEXT, *(NUMBER for _ in FIGURES)),
-    after="ON CONFLICT (kind, hour, subject) DO UPDATE SET "
-    + ", ".join(f"{name} = sums.{name} + excluded.{name}" for name in FIGURES),
-)
+_KEY: Final = ("kind", "hour", "subject")
+_SUMS: Final = Shared("sums", _KEY, FIGURES, *(TEXT, NUMBER, TEXT, *(NUMBER for _ in FIGURES)))
+_BOTH: Final = both("sums", ", ".join((*_KEY, *FIGURES)))
 
 LOOK_UPS: Final = 20_000
 """So many single rows are looked up rather than all subjects' hours read."""
@@ -25,11 +22,11 @@ _STEPS: Final = (
     f"SELECT s.subject, greatest(0, s.hour * {HOUR} - $1::bigint) / $2::bigint AS step,"
     f" {', '.join(f'sum(s.{name})::bigint' for name in FIGURES)} FROM {{}} GROUP BY 1, 2 ORDER BY 1, 2"
 )
-_ALL: Final = _STEPS.format("sums s WHERE s.kind = $3 AND s.hour >= $4 AND s.hour < $5")
-_SOME: Final = _STEPS.format("sums s WHERE s.kind = $3 AND s.hour >= $4 AND s.hour < $5 AND s.subject = ANY($6)")
+_ALL: Final = _STEPS.format(f"{_BOTH} s WHERE s.kind = $3 AND s.hour >= $4 AND s.hour < $5")
+_SOME: Final = _STEPS.format(f"{_BOTH} s WHERE s.kind = $3 AND s.hour >= $4 AND s.hour < $5 AND s.subject = ANY($6)")
 _FEW: Final = _STEPS.format(
     "unnest($4::bigint[]) h (hour) CROSS JOIN unnest($5::text[]) i (subject)"
-    " JOIN sums s ON s.kind = $3 AND s.hour = h.hour AND s.subject = i.subject"
+    f" JOIN {_BOTH} s ON s.kind = $3 AND s.hour = h.hour AND s.subject = i.subject"
 )
 
 
@@ -49,6 +46,6 @@ async def sums(
     return [Sum(subject, since + n * step, *figures) for subject, n, *figures in found]
 
 
-async def add(db: Db, tally: Tally) -> None:
+async def add(db: Db, slot: int, tally: Tally) -> None:
     """Add what a transaction tallied to the table."""
-    await _ADD.run(db, tally.take())
+    await _SUMS.add(db, slot, tally.take())

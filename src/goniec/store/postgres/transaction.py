@@ -4,20 +4,15 @@ from typing import TYPE_CHECKING, Final
 
 from goniec.store.balances import Moved
 from goniec.store.postgres import balances, locks
-from goniec.store.postgres.sql import NUMBER, TEXT, Db, insert
+from goniec.store.postgres.slots import Shared
+from goniec.store.postgres.sql import NUMBER, TEXT, Db
 from goniec.store.postgres.sums import add
 from goniec.store.tally import Tally
 
 if TYPE_CHECKING:
     from goniec.core.model import Contact
 
-_ADD: Final = insert(
-    "totals",
-    "name, value",
-    TEXT,
-    NUMBER,
-    after="ON CONFLICT (name) DO UPDATE SET value = totals.value + excluded.value",
-)
+_TOTALS: Final = Shared("totals", ("name",), ("value",), TEXT, NUMBER)
 
 
 class Transaction:
@@ -54,10 +49,10 @@ class Transaction:
             await locks.together(self.db, lock)
             self._held.add(lock)
 
-    async def settle(self) -> None:
-        """Write ledger, balances and sums, last before the commit: other processes wait for their rows."""
+    async def settle(self, slot: int) -> None:
+        """Write ledger, balances and sums, last before the commit: who has the same slot waits for their rows."""
         rows = [(name, n) for name, n in sorted(self._counts.items()) if n]
-        await _ADD.run(self.db, rows)
+        await _TOTALS.add(self.db, slot, rows)
         self._counts.clear()
-        await balances.add(self.db, self.moved)
-        await add(self.db, self.tally)
+        await balances.add(self.db, slot, self.moved)
+        await add(self.db, slot, self.tally)

@@ -15,7 +15,7 @@ import asyncpg
 from asyncpg import Connection, Record
 
 from goniec.ports import Tx, Unavailable
-from goniec.store.postgres import locks
+from goniec.store.postgres import locks, slots
 from goniec.store.postgres.connect import CLOSE_SECONDS, WRITING, Server, close
 from goniec.store.postgres.failures import AGAIN, EXPECTED, LOST, unavailable
 from goniec.store.postgres.sql import Db
@@ -37,6 +37,9 @@ PATIENCE_SECONDS: Final = 3.0
 
 PROBE: Final = "health"
 
+_UNREACHED: Final[tuple[type[Exception], ...]] = (*EXPECTED, asyncpg.InterfaceError)
+"""What keeps us from a connection that can be used; the driver refuses one that was cut as soon as it was made."""
+
 
 class Writer:
     """Runs transactions, in the store's loop."""
@@ -50,6 +53,7 @@ class Writer:
         self._last = 0.0
         self._serving = False
         self._tries = 0
+        self._slot = slots.by_chance()
 
     async def submit(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` in a transaction of its own, after those that wait already.
@@ -132,7 +136,7 @@ class Writer:
         try:
             await db.execute(WRITING)
             result = await work(tx)
-            await tx.settle()
+            await tx.settle(self._slot)
             ended = await db.execute("COMMIT")
         except AGAIN:
             await self._undo(db)
@@ -163,10 +167,21 @@ class Writer:
             if self._serving and not await self._served(db):
                 await close(db)
                 raise Unavailable("the database is served by another process")
-        except EXPECTED as error:
+            await self._choose_slot(db)
+        except _UNREACHED as error:
             raise unavailable(error) from None
         self._db = db
         return db
+
+    async def _choose_slot(self, db: "Connection[Record]") -> None:
+        if self._server.pooling:
+            return
+        try:
+            free = await slots.free(Db(db))
+        except BaseException:
+            db.terminate()
+            raise
+        self._slot = self._slot if free is None else free
 
     async def _served(self, db: "Connection[Record]") -> bool:
         until = time.monotonic() + PATIENCE_SECONDS

@@ -465,3 +465,50 @@ CREATE TABLE leases (
 
 UPDATE alembic_version SET version_num='0006' WHERE alembic_version.version_num = '0005';
 
+-- Running upgrade 0006 -> 0007
+
+CREATE TABLE totals_beside (
+    name TEXT NOT NULL,
+    slot INTEGER NOT NULL,
+    value INTEGER NOT NULL,
+    PRIMARY KEY (name, slot)
+)
+ WITHOUT ROWID,
+ STRICT;
+
+CREATE TABLE sums_beside (
+    kind TEXT NOT NULL,
+    hour INTEGER NOT NULL,
+    subject TEXT NOT NULL,
+    slot INTEGER NOT NULL,
+    events INTEGER NOT NULL,
+    runs INTEGER NOT NULL,
+    made INTEGER NOT NULL,
+    delivered INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    cancelled INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    failed_attempts INTEGER NOT NULL,
+    waited INTEGER NOT NULL,
+    PRIMARY KEY (kind, hour, subject, slot)
+)
+ WITHOUT ROWID,
+ STRICT;
+
+CREATE TABLE balances_beside (
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    slot INTEGER NOT NULL,
+    made INTEGER NOT NULL,
+    pending INTEGER NOT NULL,
+    held INTEGER NOT NULL,
+    delivered INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    cancelled INTEGER NOT NULL,
+    PRIMARY KEY (kind, subject, slot)
+)
+ WITHOUT ROWID,
+ STRICT;
+
+UPDATE alembic_version SET version_num='0007' WHERE alembic_version.version_num = '0006';
+

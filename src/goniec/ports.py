@@ -310,6 +310,13 @@ class Lease(Struct, frozen=True):
     left: Millis
 
 
+class Taken(Struct, frozen=True):
+    """A lease that was just taken: under which epoch, and when, by the store's clock."""
+
+    epoch: int
+    at: Millis
+
+
 WORKER: Final = "worker:"
 """Begins the name of the lease by which a process tells that it lives and delivers; its owner follows."""
 
@@ -545,11 +552,11 @@ class Tx(Protocol):
 
     # leases
 
-    async def take_leases(self, owner: str, names: Iterable[str], now: Millis, millis: Millis) -> dict[str, int]:
+    async def take_leases(self, owner: str, names: Iterable[str], now: Millis, millis: Millis) -> dict[str, Taken]:
         """Take those of these that nobody has, whose time is over or that are the owner's, for so long from now.
 
-        Gives the epoch of each, which has risen by one. What somebody else is just at is left out. `now` counts only
-        where the store has no clock of its own; a server has.
+        The epoch of each rises by one. What somebody else is just at is left out. `now` counts only where the store has
+        no clock of its own; a server has.
         """
         ...
 

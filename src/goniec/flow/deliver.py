@@ -3,7 +3,8 @@
 Runs on the sender's own loop. Fresh deliveries are handed over by `record` without a query; whatever does not fit here,
 waits for a retry or was left by a dead process is in the queue table, and is claimed from there when due. One
 endpoint's trouble stays its own: each has its own queue, rate, concurrency, breaker and lanes, what is in memory is
-bounded, and of that a slow one has little.
+bounded, and of that a slow one has little. Where several processes share the database, each sends to the endpoints that
+it owns (`leases`, `shares`) and leaves the others' in the table.
 """
 
 import asyncio
@@ -21,10 +22,12 @@ from goniec.core.times import MINUTE, Millis
 from goniec.core.wire import Credentials, headers
 from goniec.flow.attempt import line, made, moved
 from goniec.flow.credentials import unsealed
+from goniec.flow.leases import MARGIN_SECONDS, Alone, Leases
 from goniec.flow.outbox import Outbox
 from goniec.flow.owners import note_paused
+from goniec.flow.shares import Shares, Silence
 from goniec.observe import counters, log
-from goniec.ports import Answer, Clock, Dice, Finished, Outgoing, Sender, Store, Tx, Unavailable, Vault
+from goniec.ports import Answer, Clock, Dice, Finished, Outgoing, Sender, Signal, Signals, Store, Tx, Unavailable, Vault
 
 MEMORY: Final = 4_000
 """How many deliveries are held in memory, over all endpoints, before each has to do with the few that it is sure of."""
@@ -58,7 +61,16 @@ class Deliverer:
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - its ports
-        self, store: Store, sender: Sender, vault: Vault, clock: Clock, dice: Dice, finish: Finish, agent: str
+        self,
+        store: Store,
+        sender: Sender,
+        vault: Vault,
+        clock: Clock,
+        dice: Dice,
+        finish: Finish,
+        agent: str,
+        leases: Leases | None = None,
+        signals: Signals | None = None,
     ) -> None:
         self._store = store
         self._sender = sender
@@ -69,7 +81,10 @@ class Deliverer:
         self._agent = agent
         self.rounds = 0
         """How often the table was asked for what is due."""
+        self._leases = leases or Alone()
+        self._signals = signals or Silence()
         self._boxes: dict[str, Outbox] = {}
+        self._shares = Shares(self._leases, self._signals, store.queries, clock, self._boxes, self._drop, self._forget)
         self._known: dict[str, int] = {}
         """Deliveries in memory: 1 for the delivery itself and 1 for each result of it that is not on disk yet."""
         self._settled: set[str] | None = None
@@ -90,11 +105,11 @@ class Deliverer:
 
     def kick(self, endpoint_id: str) -> None:
         """Look for due deliveries of an endpoint now (after a resend, a resume)."""
-        self._hop(self._look, endpoint_id)
+        self._hop(self._kick, endpoint_id)
 
     def changed(self, endpoint_id: str) -> None:
         """Read an endpoint's settings again before its next request: somebody saved it."""
-        self._hop(self._forget, endpoint_id)
+        self._hop(self._change, endpoint_id)
 
     def stop(self) -> None:
         """Start no further request; `run` ends when those under way are done and written."""
@@ -115,16 +130,28 @@ class Deliverer:
     async def run(self) -> None:
         """Claim what is due, again and again, until stopped; then wait for the requests under way and their results."""
         self._loop = asyncio.get_running_loop()
-        while not self._stopping:
-            await self._claim_all()
-            self.rounds += 1
-            await self._rest()
-        while self._tasks:
-            await asyncio.wait(self._tasks)
-        self._flush()
-        while self._unwritten:
-            self._wake.clear()
-            await self._wake.wait()
+        self._signals.hear(partial(self._hop, self._hear))
+        renewing = self._loop.create_task(self._renew())
+        try:
+            while not self._stopping:
+                await self._claim_all()
+                self.rounds += 1
+                await self._rest()
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+            self._flush()
+            while self._unwritten:
+                self._wake.clear()
+                await self._wake.wait()
+            await self._shares.end()
+        finally:
+            renewing.cancel()
+
+    async def _renew(self) -> None:
+        """Keep what is ours."""
+        while self._leases.shared:
+            known = await self._leases.renew()
+            await asyncio.sleep(self._leases.renewal if known else min(POLL_SECONDS, self._leases.renewal))
 
     @property
     def in_memory(self) -> int:
@@ -137,7 +164,8 @@ class Deliverer:
         if self._known or self._unwritten or self._settled is not None:
             return False
         now = self._clock.now()
-        wanting = (box.more and (box.endpoint is None or box.open(now)) for box in self._boxes.values())
+        boxes = [box for box in self._boxes.values() if self._leases.owns(box.id)]
+        wanting = (box.more and (box.endpoint is None or box.open(now)) for box in boxes)
         return self._stopping or not any(wanting)
 
     def _halt(self) -> None:
@@ -160,29 +188,51 @@ class Deliverer:
     def _accept(self, deliveries: Iterable[Delivery], busy: set[tuple[str, str]]) -> None:
         behind = set(busy)
         touched: dict[str, Outbox] = {}
+        elsewhere: set[str] = set()
         for delivery in deliveries:
+            if not self._leases.owns(delivery.endpoint_id):
+                elsewhere.add(delivery.endpoint_id)
+                continue
             box = self._box(delivery.endpoint_id)
             lane = (delivery.endpoint_id, delivery.contact_id)
-            if lane in behind and delivery.contact_id not in box.lanes and box.laned(delivery):
-                box.more = True  # something earlier of its lane waits in the table
+            if lane in behind and box.laned(delivery) and self._may_overtake(box, delivery):
+                box.leave_out(delivery)
+            elif delivery.created_at < self._leases.since(box.id):
+                box.leave_out(delivery)  # who had the endpoint then may have sent it by now
+                behind.add(lane)
             elif self._put(box, delivery):
                 touched[box.id] = box
             else:
                 behind.add(lane)
         for box in touched.values():
             self._pump(box)
+        for endpoint_id in elsewhere:
+            self._look(endpoint_id)
+        if elsewhere:
+            self._signals.tell(Signal.DUE, elsewhere)
+
+    def _may_overtake(self, box: Outbox, delivery: Delivery) -> bool:
+        """Whether something earlier of its lane may wait in the table alone; what another process wrote always does."""
+        return self._leases.shared or delivery.contact_id not in box.lanes
 
     def _box(self, endpoint_id: str) -> Outbox:
         box = self._boxes.get(endpoint_id)
         if box is None:
             box = self._boxes[endpoint_id] = Outbox(endpoint_id)
+            box.used_at = self._clock.monotonic()
         return box
+
+    def _lasts(self, box: Outbox) -> bool:
+        """Whether it is ours for longer than a request may take, so that the next owner's meets none of ours."""
+        seconds = 0.0 if box.endpoint is None else box.endpoint.policy.timeout
+        return self._leases.lasts(box.id, seconds + MARGIN_SECONDS)
 
     def _put(self, box: Outbox, delivery: Delivery, *, claimed: bool = False, probe: bool = False) -> bool:
         """Hold a delivery in memory; False when it stays in the table only."""
         if delivery.id in self._known:
             return True
-        shut = self._stopping or self._room(box) <= 0 or not box.open(self._clock.now(), probe=probe)
+        shut = self._stopping or self._room(box) <= 0 or not self._lasts(box)
+        shut = shut or not box.open(self._clock.now(), probe=probe)
         if shut or not box.enter(delivery, claimed=claimed):
             box.leave_out(delivery)
             if box.endpoint is None:
@@ -192,16 +242,46 @@ class Deliverer:
         self._known[delivery.id] = 1
         return True
 
+    def _kick(self, endpoint_id: str) -> None:
+        self._look(endpoint_id)
+        if not self._leases.owns(endpoint_id):
+            self._signals.tell(Signal.DUE, (endpoint_id,))
+
+    def _change(self, endpoint_id: str) -> None:
+        self._forget(endpoint_id)
+        if not self._leases.owns(endpoint_id):
+            self._signals.tell(Signal.CHANGED, (endpoint_id,))
+
+    def _hear(self, kind: Signal, endpoint_id: str) -> None:
+        """Do what another process would have done itself, had the endpoint been its own."""
+        match kind:
+            case Signal.DUE:
+                for id in (endpoint_id,) if endpoint_id else tuple(self._boxes):
+                    self._look(id)
+            case Signal.CHANGED:
+                for id in (endpoint_id,) if endpoint_id else tuple(self._boxes):
+                    self._forget(id)
+            case Signal.LEASES:
+                self._shares.wake()
+                self._wake.set()
+            case _:
+                assert_never(kind)
+
     def _look(self, endpoint_id: str) -> None:
-        self._box(endpoint_id).more = True
-        self._wake.set()
+        """See in the next round what is due; of what another process owns it is that one's affair."""
+        if self._leases.owns(endpoint_id):
+            self._box(endpoint_id).more = True
+            self._wake.set()
+        elif not self._shares.foreign(endpoint_id):
+            self._wake.set()
 
     def _forget(self, endpoint_id: str) -> None:
-        box = self._box(endpoint_id)
-        box.endpoint = None
-        box.changes += 1
-        self._drop(box)
-        self._look(endpoint_id)
+        if self._leases.owns(endpoint_id):
+            box = self._box(endpoint_id)
+            box.endpoint = None
+            box.changes += 1
+            self._drop(box)
+            self._look(endpoint_id)
 
     def _drop(self, box: Outbox) -> None:
         for delivery in box.empty():
@@ -212,8 +292,10 @@ class Deliverer:
         try:
             due = set(await self._store.queries.due_endpoints(self._clock.now()))
             due.update(box.id for box in self._boxes.values() if box.more)
+            await self._shares.round(due)
             for endpoint_id in sorted(due):
-                await self._claim(self._box(endpoint_id))
+                if self._leases.owns(endpoint_id):
+                    await self._claim(self._box(endpoint_id))
         except Unavailable as error:
             log.warning("claim.unavailable", reason=str(error))
 
@@ -221,7 +303,7 @@ class Deliverer:
         if box.endpoint is None:
             await self._open(box)
         now = self._clock.now()
-        if self._stopping:
+        if self._stopping or not self._lasts(box):
             return
         if box.breaker.open:
             box.more = True
@@ -282,6 +364,9 @@ class Deliverer:
 
     def _turn(self, box: Outbox) -> bool:
         """Take the next turn that the endpoint's rate gives; False: there is none now, a timer waits for it."""
+        if not self._lasts(box):
+            self._drop(box)
+            return False
         mono = self._clock.monotonic()
         wait = box.wait(mono)
         if wait <= 0:
@@ -300,6 +385,9 @@ class Deliverer:
         """Send one delivery after the other while there are some: one of an endpoint's concurrent hands."""
         try:
             while box.ready and not self._stopping and box.endpoint is not None and box.credentials is not None:
+                if not self._lasts(box):  # it has taken longer than a moment to get here
+                    self._drop(box)
+                    break
                 await self._see_through(box, box.endpoint, box.credentials, box.ready.popleft())
                 if box.ready and not self._turn(box):
                     break
@@ -321,6 +409,7 @@ class Deliverer:
         laned = box.laned(delivery)
         fresh = False
         while True:
+            epoch = self._leases.epoch(box.id)
             started = self._clock.now()
             answer = await self._send(endpoint, credentials, delivery, started, fresh=fresh)
             tried = Tried(delivery.counted, delivery.refusals, delivery.first_at, delivery.aside)
@@ -331,9 +420,10 @@ class Deliverer:
             works = box.last_success >= (delivery.first_at or started)
             following = after(endpoint.policy, tried, outcome, now, self._dice.jitter(), endpoint_works=works)
             delivery = moved(delivery, following, attempt)
-            self._result(box, Finished(delivery, attempt), laned=laned)
+            self._result(box, Finished(delivery, attempt, epoch), laned=laned)
             _count(delivery, attempt, answer)
-            if isinstance(following, RetryAt) and following.fresh and not self._stopping and box.endpoint is endpoint:
+            again = isinstance(following, RetryAt) and following.fresh and not self._stopping
+            if again and box.endpoint is endpoint and self._lasts(box):
                 fresh = True
                 continue
             self._heed(box, following, now)
@@ -393,14 +483,14 @@ class Deliverer:
     def _hold(self, box: Outbox, until: Millis) -> None:
         box.held_until = max(box.held_until, until)
         self._drop(box)
-        self._task(self._insist(lambda tx: tx.hold_endpoint(box.id, until)))
+        self._note(box, lambda tx: tx.hold_endpoint(box.id, until))
 
     def _pause(self, box: Outbox, why: Pause) -> None:
         """Nothing more is sent until a person resumes it."""
         now = self._clock.now()
         box.endpoint = box.endpoint and replace(box.endpoint, paused=why)
         self._drop(box)
-        self._task(self._insist(partial(_paused, box.id, why, now)))
+        self._note(box, partial(_paused, box.id, why, now))
         log.warning("endpoint.paused", endpoint=box.id, host=box.host, why=why)
 
     # the breaker
@@ -441,9 +531,18 @@ class Deliverer:
             nonlocal more
             more = await tx.hurry(box.id, self._clock.now(), HURRY)
 
-        while more and not box.breaker.open and not self._stopping:
+        while more and not box.breaker.open and not self._stopping and self._leases.owns(box.id):
             await self._insist(work)
             self._look(box.id)
+
+    def _note(self, box: Outbox, work: Callable[[Tx], Awaitable[None]]) -> None:
+        """Tell the store something of an endpoint; until it knows, nobody else is to have it."""
+        box.notes += 1
+        self._task(self._noted(box, work))
+
+    async def _noted(self, box: Outbox, work: Callable[[Tx], Awaitable[None]]) -> None:
+        await self._insist(work)
+        box.notes -= 1
 
     async def _insist(self, work: Callable[[Tx], Awaitable[None]]) -> None:
         while True:

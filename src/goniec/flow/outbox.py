@@ -50,7 +50,9 @@ class Outbox:
 
     `flying` counts its requests under way, `held` all its deliveries in memory, `changes` how often its settings were
     saved. `kept` is what the store knows of the `breaker`, `keeping` says that it is being told more; `alarm` says that
-    a timer waits for the rate to let the next request go.
+    a timer waits for the rate to let the next request go. `notes` counts what the store is being told otherwise,
+    `leaving` says that it is let go to another process, `used_at` when it had something to do (seconds on the clock
+    that never jumps).
     """
 
     __slots__ = (
@@ -71,8 +73,11 @@ class Outbox:
         "kept",
         "lanes",
         "last_success",
+        "leaving",
         "more",
+        "notes",
         "ready",
+        "used_at",
     )
 
     def __init__(self, endpoint_id: str) -> None:
@@ -87,6 +92,9 @@ class Outbox:
         self.keeping = False
         self.alarm = False
         self.more = False
+        self.leaving = False
+        self.notes = 0
+        self.used_at = 0.0
         self.changes = 0
         self.flying = 0
         self.held = 0
@@ -99,11 +107,25 @@ class Outbox:
     def open(self, now: Millis, *, probe: bool = False) -> bool:
         """Whether requests may start (or a probe may).
 
-        It is known, its secrets could be opened, it is not paused, nothing asked us to wait and its breaker is closed.
+        It is known and ours to keep, its secrets could be opened, it is not paused, nothing asked us to wait and its
+        breaker is closed.
         """
-        if self.endpoint is None or self.credentials is None or (self.breaker.open and not probe):
+        if self.leaving or self.endpoint is None or self.credentials is None or (self.breaker.open and not probe):
             return False
         return self.endpoint.paused is None and self.held_until <= now
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing of it is in memory, under way or being written down."""
+        return not (self.held or self.flying or self.notes or self.keeping)
+
+    def lose(self) -> None:
+        """It is another process's: what we knew of it counts no more."""
+        self.endpoint = None
+        self.changes += 1
+        self.held_until = 0
+        self.more = False
+        self.leaving = False
 
     def may_probe(self, now: Millis) -> bool:
         """Whether it is time for the next probe: one at a time, with nothing else of the endpoint's under way."""

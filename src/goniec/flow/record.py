@@ -333,7 +333,7 @@ class Recorder:
         rider.settle([one.delivery for one in rider.finished])
 
     async def _salvage(self, one: Finished, error: Exception) -> None:
-        bare = Finished(one.delivery, replace(one.attempt, head=b"", body=b"", detail=""))
+        bare = replace(one, attempt=replace(one.attempt, head=b"", body=b"", detail=""))
         try:
             await self._store.transact(lambda tx: tx.finish((bare,)))
         except Unavailable:

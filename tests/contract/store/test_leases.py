@@ -15,7 +15,8 @@ OVER = 0
 
 
 async def take(store: Store, owner: str, *names: str, millis: int = MINUTE) -> dict[str, int]:
-    return await store.transact(lambda tx: tx.take_leases(owner, names, NOW, millis))
+    taken = await store.transact(lambda tx: tx.take_leases(owner, names, NOW, millis))
+    return {name: one.epoch for name, one in taken.items()}
 
 
 async def renew(store: Store, owner: str, *names: str, millis: int = MINUTE) -> set[str]:
@@ -41,6 +42,13 @@ async def test_how_long_it_lasts(store: Store) -> None:
     (lease,) = await store.queries.leases(NOW)
     assert lease == Lease("end_1", "one", 1, lease.left)
     assert 0 < lease.left <= MINUTE
+
+
+async def test_when_it_was_taken(store: Store) -> None:
+    first = await store.transact(lambda tx: tx.take_leases("one", ("end_1",), NOW, MINUTE))
+    second = await store.transact(lambda tx: tx.take_leases("one", ("end_1",), NOW, 2 * MINUTE))
+    assert NOW <= first["end_1"].at <= second["end_1"].at
+    assert second["end_1"].at - first["end_1"].at < MINUTE
 
 
 async def test_one_that_has_run_out_can_be_taken(store: Store) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from goniec.core.times import Millis
-from goniec.ports import WORKER, Lease
+from goniec.ports import WORKER, Lease, Taken
 from goniec.store.postgres.sql import Db, fetch
 from goniec.store.postgres.transaction import Transaction
 
@@ -25,7 +25,7 @@ _TAKE: Final = (
     f"UPDATE leases l SET owner = $1, epoch = l.epoch + 1, until = {_NOW} + $3"
     " FROM (SELECT name FROM leases"
     f" WHERE name = ANY($2) AND (until <= {_NOW} OR owner = $1) ORDER BY name FOR UPDATE SKIP LOCKED) f"
-    " WHERE l.name = f.name RETURNING l.name, l.epoch"
+    " WHERE l.name = f.name RETURNING l.name, l.epoch, l.until - $3"
 )
 _RENEW: Final = (
     f"UPDATE leases l SET until = {_NOW} + $3"
@@ -53,14 +53,15 @@ async def epochs(db: Db, names: Iterable[str]) -> dict[str, int]:
 class LeasesTx(Transaction):
     """Leases, inside a transaction."""
 
-    async def take_leases(self, owner: str, names: Iterable[str], now: Millis, millis: Millis) -> dict[str, int]:  # noqa: ARG002 - the server has a clock
+    async def take_leases(self, owner: str, names: Iterable[str], now: Millis, millis: Millis) -> dict[str, Taken]:  # noqa: ARG002 - the server has a clock
         wanted = sorted(set(names))
         if not wanted:
             return {}
         if any(name.startswith(WORKER) for name in wanted):
             await self.db.execute(_BURY)
         await self.db.execute(_KNOW, wanted)
-        return dict(await fetch(self.db, _TAKE, (owner, wanted, millis)))
+        found = await fetch(self.db, _TAKE, (owner, wanted, millis))
+        return {name: Taken(epoch, at) for name, epoch, at in found}
 
     async def renew_leases(self, owner: str, names: Iterable[str], now: Millis, millis: Millis) -> set[str]:  # noqa: ARG002 - the server has a clock
         wanted = sorted(set(names))

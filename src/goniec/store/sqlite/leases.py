@@ -10,7 +10,7 @@ from typing import Final
 import apsw
 
 from goniec.core.times import Millis
-from goniec.ports import WORKER, Lease
+from goniec.ports import WORKER, Lease, Taken
 from goniec.store.sqlite.sql import fetch, texts
 from goniec.store.sqlite.transaction import Transaction
 
@@ -43,14 +43,15 @@ def epochs(db: apsw.Connection, names: Iterable[str]) -> dict[str, int]:
 class LeasesTx(Transaction):
     """Leases, inside a transaction."""
 
-    async def take_leases(self, owner: str, names: Iterable[str], now: Millis, millis: Millis) -> dict[str, int]:
+    async def take_leases(self, owner: str, names: Iterable[str], now: Millis, millis: Millis) -> dict[str, Taken]:
         wanted = sorted(set(names))
         if not wanted:
             return {}
         if any(name.startswith(WORKER) for name in wanted):
             self.db.execute(_BURY, (now,))
         self.db.execute(_KNOW, (texts(wanted),))
-        return dict(fetch(self.db, _TAKE, (owner, texts(wanted), now, millis)))
+        found = fetch(self.db, _TAKE, (owner, texts(wanted), now, millis))
+        return {name: Taken(epoch, now) for name, epoch in found}
 
     async def renew_leases(self, owner: str, names: Iterable[str], now: Millis, millis: Millis) -> set[str]:
         wanted = sorted(set(names))

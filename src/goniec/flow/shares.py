@@ -1,0 +1,184 @@
+"""Shares: which endpoints each of several processes delivers to, and how they pass from one to the next.
+
+What is due and nobody's is taken, but by nobody more than its fair share as long as others take theirs. What has
+nothing to do for a while is let go; so is what is more than fair, some seconds after others had room for it, once all
+of it that was under way is written down. Called by `deliver`, on its loop, in each of its rounds; where one process has
+the database to itself there is nothing to share, and this does nothing.
+"""
+
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from goniec.core.breaker import kept
+from goniec.flow.leases import DUTY, Leases
+from goniec.flow.outbox import Outbox
+from goniec.observe import log
+from goniec.ports import WORKER, Clock, Queries, Signal, Signals
+
+LOOK_SECONDS: Final = 1.0
+"""How often it is looked at who owns what, unless something turns up that nobody is known to own."""
+
+PATIENCE_SECONDS: Final = 3.0
+"""How long that is left to others of which we have enough."""
+
+SURPLUS_SECONDS: Final = 5.0
+"""How long we keep more than our share while others have room."""
+
+IDLE_SECONDS: Final = 60.0
+"""How long we keep what has nothing to do."""
+
+SLACK: Final = 8
+"""By one in so many we may have more than our share: evening out costs more than it gives."""
+
+
+class Silence:
+    """Nobody else is there: nothing to tell, nothing to hear."""
+
+    def tell(self, signal: Signal, endpoint_ids: Iterable[str] = ()) -> None:
+        """Nobody hears."""
+
+    def hear(self, heard: Callable[[Signal, str], None]) -> None:
+        """Nobody tells."""
+
+
+class Shares:
+    """The boxes of a process, and which of them stay its own. `drop` empties one, `forget` lets it be read anew."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - its ports, and what it does to boxes
+        self,
+        leases: Leases,
+        signals: Signals,
+        queries: Queries,
+        clock: Clock,
+        boxes: dict[str, Outbox],
+        drop: Callable[[Outbox], None],
+        forget: Callable[[str], None],
+    ) -> None:
+        self._leases = leases
+        self._signals = signals
+        self._queries = queries
+        self._clock = clock
+        self._boxes = boxes
+        self._drop = drop
+        self._forget = forget
+        self._worker = WORKER + leases.owner
+        self._foreign: set[str] = set()
+        self._spared: dict[str, float] = {}
+        """What is free and left to others, and since when."""
+        self._over: float | None = None
+        self._next = 0.0
+        self._setup = -1
+
+    def foreign(self, endpoint_id: str) -> bool:
+        """Whether somebody else owned it when we looked last."""
+        return endpoint_id in self._foreign
+
+    def wake(self) -> None:
+        """Look again in the next round: somebody has let go of something."""
+        self._next = 0.0
+
+    async def round(self, due: set[str]) -> None:
+        """Take what is due and free, as far as it is ours to take; let go what is not. Raises `Unavailable`."""
+        if not self._leases.shared:
+            return
+        self._lose()
+        mono = self._clock.monotonic()
+        news = any(not self._leases.owns(id) and id not in self._foreign and id not in self._spared for id in due)
+        if mono >= self._next or news:
+            self._next = mono + LOOK_SECONDS
+            await self._heed_changes()
+            await self._look(due, mono)
+            self._leave_idle(due, mono)
+        await self._part(due)
+
+    async def end(self) -> None:
+        """Let all go, last of all."""
+        if self._leases.shared:
+            await self._release(list(self._leases.names))
+
+    def _lose(self) -> None:
+        """Forget what is not ours any more; all of it is in the table."""
+        for box in list(self._boxes.values()):
+            if self._leases.owns(box.id):
+                continue
+            if box.endpoint is not None:
+                log.warning("lease.lost", endpoint=box.id, host=box.host, under_way=box.flying)
+            self._drop(box)
+            box.lose()
+            if box.quiet:
+                del self._boxes[box.id]
+
+    async def _heed_changes(self) -> None:
+        """Read those endpoints anew that somebody has saved, whether or not we were told."""
+        version = await self._queries.setup_version()
+        if version == self._setup:
+            return
+        found = {endpoint.id: endpoint.version for endpoint in await self._queries.endpoints()}
+        for box in list(self._boxes.values()):
+            if box.endpoint is not None and found.get(box.id) != box.endpoint.version:
+                self._forget(box.id)
+        self._setup = version
+
+    async def _look(self, due: set[str], mono: float) -> None:
+        """See who owns what, take our share of what is free, and choose what we have too much of."""
+        known = await self._leases.known()
+        others = {lease.name for lease in known if lease.left > 0 and lease.owner != self._leases.owner}
+        workers = 1 + sum(name.startswith(WORKER) for name in others)
+        self._foreign = {name for name in others if _is_endpoint(name)}
+        mine = [name for name in self._leases.names if _is_endpoint(name)]
+        free = due - self._foreign - set(mine)
+        share = -(-(len(mine) + len(self._foreign) + len(free)) // workers)
+        self._spared = {id: self._spared.get(id, mono) for id in free}
+        wanted = sorted(free, key=self._taste)[: max(0, share - len(mine))]
+        wanted += [id for id, since in self._spared.items() if mono - since >= PATIENCE_SECONDS]
+        if self._worker not in self._leases.names:
+            wanted.append(self._worker)
+        await self._leases.take(dict.fromkeys(wanted))
+        for id in wanted:
+            self._spared.pop(id, None)
+        self._choose(len(mine), share, workers, mono)
+
+    def _taste(self, endpoint_id: str) -> int:
+        """Each process has an order of its own, so that two do not reach for the same."""
+        return zlib.crc32(f"{self._leases.owner} {endpoint_id}".encode())
+
+    def _choose(self, mine: int, share: int, workers: int, mono: float) -> None:
+        """What is too much for some seconds goes: that which is under way the least."""
+        if workers == 1 or mine <= share + share // SLACK:
+            self._over = None
+        elif self._over is None:
+            self._over = mono
+        elif mono - self._over >= SURPLUS_SECONDS:
+            self._over = None
+            staying = [box for box in self._boxes.values() if not box.leaving and self._leases.owns(box.id)]
+            for box in sorted(staying, key=lambda box: (box.held, box.id))[: mine - share]:
+                self._leave(box)
+
+    def _leave_idle(self, due: set[str], mono: float) -> None:
+        for box in self._boxes.values():
+            if box.id in due or box.more or not box.quiet:
+                box.used_at = mono
+            elif mono - box.used_at >= IDLE_SECONDS:
+                self._leave(box)
+
+    def _leave(self, box: Outbox) -> None:
+        box.leaving = True
+        self._drop(box)
+
+    async def _part(self, due: set[str]) -> None:
+        """Let those go of which nothing is under way any more, and what we took and had no need of."""
+        going = [box.id for box in self._boxes.values() if box.leaving and box.quiet]
+        going += [id for id in self._leases.names if _is_endpoint(id) and id not in self._boxes and id not in due]
+        if going:
+            await self._release(going)
+
+    async def _release(self, names: list[str]) -> None:
+        going = [self._boxes.pop(name) for name in names if name in self._boxes]
+        breakers = {box.id: state for box in going if (state := kept(box.breaker)) != box.kept}
+        await self._leases.let_go(names, breakers)
+        self._signals.tell(Signal.LEASES, [name for name in names if _is_endpoint(name)])
+
+
+def _is_endpoint(name: str) -> bool:
+    return not name.startswith((WORKER, DUTY))

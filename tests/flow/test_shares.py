@@ -80,7 +80,7 @@ async def test_an_endpoint_that_waits_for_its_next_attempt_rests_too(team: Crew)
     one.sender.script = lambda _: failing()
     await visit(team, 0)
     await team.until(lambda: len(one.sender.sent) == 2)
-    await team.later(65)
+    await team.later(80)
     assert one.owned == []
     one.sender.script = ok
     await team.until(lambda: len(one.sender.sent) == 3)

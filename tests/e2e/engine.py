@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import httpx
 
@@ -56,6 +56,25 @@ PATIENCE = 60.0
 """Seconds that something may take which is bound to happen; more means that it never does."""
 
 
+class Process(Protocol):
+    """What an engine runs in."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self) -> int: ...
+
+    def kill(self) -> None: ...
+
+    def send_signal(self, number: int, /) -> None: ...
+
+
+Bear = Callable[[Path, Mapping[str, str], Path, str], Process]
+"""Starts an engine in a folder, with an environment, a log, and what is different about its machine."""
+
+
 class Engine:
     """One installation: its folder, its settings, its key, and the process while it runs."""
 
@@ -64,7 +83,9 @@ class Engine:
         self.settings = {**SETTINGS, **settings}
         self.machine = ""
         """What is different about its machine, as a few lines of Python that run first."""
-        self.process: subprocess.Popen[bytes] | None = None
+        self.bear: Bear | None = None
+        """What starts the process, where that is not to start a program."""
+        self.process: Process | None = None
         self.url = ""
         self.http = httpx.AsyncClient()
         self._log = folder / "serve.log"
@@ -77,6 +98,10 @@ class Engine:
         """Start the process, and do not wait for it."""
         self._read = self._log.stat().st_size if self._log.exists() else 0
         seen = environment(self.folder, **self.settings)
+        if self.bear is not None:
+            self._log.touch()
+            self.process = self.bear(self.folder, seen, self._log, self.machine)
+            return
         command = [sys.executable, "-c", MACHINE.format(machine=self.machine)] if self.machine else GONIEC
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(

@@ -14,6 +14,7 @@ from typing import Final
 from tests.e2e.engine import PATIENCE, Engine, eventually, until
 from tests.faults.check import Town
 from tests.faults.load import Load
+from tests.faults.nursery import nursery
 from tests.faults.trap import Step, Trap
 from tests.faults.wire import Wire
 from tests.faults.witness import Witness
@@ -101,7 +102,7 @@ async def while_starting(lives: Lives) -> None:
         await lives.engine.gone()
         await lives.witness.next_life()
         lives.engine.spawn()
-        await asyncio.sleep(lives.chance.uniform(0.05, 0.7))
+        await asyncio.sleep(lives.chance.uniform(0, 0.4))
         lives.kill()
 
 
@@ -203,7 +204,7 @@ async def lives(
         if wired:
             witness.port = wire.port
         try:
-            engine.machine = machine
+            engine.machine, engine.bear = machine, nursery().bear
             await engine.start()
             town = Town(engine, witness)
             await town.found()

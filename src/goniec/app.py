@@ -8,6 +8,7 @@ these parts a process runs.
 import asyncio
 import contextlib
 import gc
+import os
 import random
 import resource
 import secrets
@@ -40,10 +41,12 @@ from goniec.send.guard import Own, Refused, check_header, check_resolved
 from goniec.send.http import HttpSender
 from goniec.send.mail import SmtpMailer
 from goniec.send.resolve import DnsResolver
-from goniec.settings import Settings, local_url
+from goniec.send.spans import open_exporter
+from goniec.settings import Settings, SettingsError, local_url
 from goniec.store.opening import open_store
 from goniec.store.passwords import Argon2
 from goniec.store.vault import open_vault
+from goniec.tracing import tracing
 from goniec.web.context import ApiContext
 from goniec.web.dispatch import create_app
 from goniec.web.protocol import protocol
@@ -143,9 +146,16 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     """Run a whole Goniec inside this process; leaving the block stops it gracefully.
 
     Requests in flight finish, attempts under way are written down, nothing accepted is lost. Raises what `open_store`,
-    `open_vault` and binding the port raise.
+    `open_vault` and binding the port raise, and `SettingsError` for traces that cannot be had.
     """
     _more_files()
+    with _traces():
+        async with _started(settings) as parts:
+            yield parts
+
+
+@contextlib.asynccontextmanager
+async def _started(settings: Settings) -> AsyncIterator[Running]:
     listening = _bind(settings.host, settings.port)
     with contextlib.closing(listening):
         store = open_store(settings.database, server=True)
@@ -240,6 +250,22 @@ def _web(parts: Running) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+
+
+@contextlib.contextmanager
+def _traces() -> Iterator[None]:
+    """Have traces where the environment asks for them."""
+    try:
+        exporter = open_exporter(os.environ, __version__)
+    except ValueError as error:
+        raise SettingsError([str(error)]) from None
+    tracing.configure(exporter)
+    try:
+        yield
+    finally:
+        tracing.configure(None)
+        if exporter is not None:
+            exporter.close()
 
 
 def _mailer(settings: Settings) -> SmtpMailer | None:

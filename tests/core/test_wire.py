@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from goniec.core.ids import event_of
 from goniec.core.model import Delivery
 from goniec.core.signing import verify
-from goniec.core.wire import Credentials, headers
+from goniec.core.wire import Credentials, headers, is_ours
 
 DELIVERY = Delivery(
     id="dlv_01KAWHA7BV00000000000000000000HP15Q5",
@@ -45,6 +45,15 @@ def test_they_go_out_in_this_order_and_verify() -> None:
 
 def test_without_basic_there_is_no_authorization() -> None:
     assert "Authorization" not in dict(headers(DELIVERY, 1, Credentials(SECRET), "Goniec/1", NOW))
+
+
+def test_a_trace_is_told_before_what_is_the_endpoints_own() -> None:
+    credentials = Credentials(SECRET, own=(("X-Shop", "kwiaty"),))
+    made = headers(DELIVERY, 1, credentials, "Goniec/1", NOW, "00-1-2-01")
+    assert made[-2:] == (("traceparent", "00-1-2-01"), ("X-Shop", "kwiaty"))
+    assert "traceparent" not in dict(headers(DELIVERY, 1, credentials, "Goniec/1", NOW))
+    assert is_ours("Traceparent")
+    assert is_ours("tracestate")
 
 
 def test_resends_and_test_sends_say_so() -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import time
+import tomllib
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -128,3 +129,11 @@ def test_the_copies_and_files_that_operators_meet_are_named_right() -> None:
     source = "".join(path.read_text() for path in (DOCS.parent / "src/goniec/store/sqlite").glob("*.py"))
     assert 'beside(database, ".erased")' in source
     assert 'beside(database, f".schema-{found}")' in source
+
+
+def test_what_the_page_installs_for_traces_is_the_extra() -> None:
+    extra = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]["otel"]
+    (line,) = re.findall(
+        r"^    \S+/pip install (.*opentelemetry.*)$", (DOCS / "how-to/operate.md").read_text(), re.MULTILINE
+    )
+    assert sorted(re.findall(r'"([^"]+)"', line)) == sorted(extra)

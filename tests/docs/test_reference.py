@@ -124,7 +124,7 @@ def test_every_header_is_told() -> None:
         **{name: getattr(sent(), name) for name in Delivery.__struct_fields__} | {"resend": True, "test": True}
     )
     credentials = Credentials(b"", authorization="Basic Og==")
-    assert [name for name, _ in headers(most, 1, credentials, "Goniec", 0)] == list(words.HEADERS)
+    assert [name for name, _ in headers(most, 1, credentials, "Goniec", 0, "00")] == list(words.HEADERS)
     assert {name for name, _ in head_of(sent())} <= set(words.HEADERS)
 
 

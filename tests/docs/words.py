@@ -48,6 +48,7 @@ HEADERS: Final = {
     "goniec-cause": "the run that it comes from; sent back with an API call it joins that call to the chain, so that two systems do not answer each other for ever",
     "goniec-resend": "`true` where somebody asked for it once more",
     "goniec-test": "`true` where somebody tried the rule out",
+    "traceparent": "this attempt as a span of W3C Trace Context, where [tracing](../how-to/operate.md#tracing) is on",
 }
 
 OPERATORS: Final = {
@@ -124,6 +125,7 @@ ATTEMPT: Final = {
     "outcome": "how the delivery stands after it",
     "due": "when it is tried again; none: it is not",
     "since_event": "milliseconds from the recording of the event to the start of the attempt",
+    "trace": "the trace that it belongs to; none while [tracing](#tracing) is off",
 }
 
 CODES: Final = {

@@ -32,7 +32,14 @@ async def test_each_attempt_has_one_wide_line(shop: Workshop, written: io.String
     await shop.settle()
     (delivery,) = await shop.deliveries()
     lines = [one for one in map(json.loads, written.getvalue().splitlines()) if one["event"] == "attempt"]
-    told = {"level": "info", "event": "attempt", "delivery": delivery.id, "endpoint": "end_1", "host": "crm.example"}
+    told = {
+        "trace": None,
+        "level": "info",
+        "event": "attempt",
+        "delivery": delivery.id,
+        "endpoint": "end_1",
+        "host": "crm.example",
+    }
     first, second = ({name: one[name] for name in one if name != "at"} for one in lines)
     assert first == {
         **told, "number": 1, "status": 503, "failure": "serverError", "millis": 12, "outcome": "pending",

@@ -16,7 +16,7 @@ CONTENT_TYPE: Final = "application/json; charset=utf-8"
 
 Headers = tuple[tuple[str, str], ...]
 
-_OURS: Final = frozenset({"content-type", "user-agent", "authorization"})
+_OURS: Final = frozenset({"content-type", "user-agent", "authorization", "traceparent", "tracestate"})
 _OUR_PREFIXES: Final = ("webhook-", "goniec-")
 
 
@@ -45,7 +45,9 @@ def is_ours(name: str) -> bool:
     return name in _OURS or name.startswith(_OUR_PREFIXES)
 
 
-def headers(delivery: Delivery, number: int, credentials: Credentials, agent: str, now: Millis) -> Headers:
+def headers(
+    delivery: Delivery, number: int, credentials: Credentials, agent: str, now: Millis, traceparent: str | None = None
+) -> Headers:
     """The headers of attempt `number` at `now`, in the order in which they go out."""
     at = now // 1000
     head = [("Content-Type", CONTENT_TYPE), ("User-Agent", agent)]
@@ -65,4 +67,6 @@ def headers(delivery: Delivery, number: int, credentials: Credentials, agent: st
         head.append(("goniec-resend", "true"))
     if delivery.test:
         head.append(("goniec-test", "true"))
+    if traceparent is not None:
+        head.append(("traceparent", traceparent))
     return (*head, *credentials.own)

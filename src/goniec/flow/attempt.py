@@ -1,6 +1,6 @@
 """From the answer to what is written down: the attempt, where the delivery stands after it, and the line in the log.
 
-Called by `deliver`; pure.
+Called by `deliver`.
 """
 
 from typing import assert_never
@@ -12,6 +12,7 @@ from goniec.core.model import Attempt, Delivery, Status
 from goniec.core.retry import Delivered, GiveUp, Gone, Next, RetryAt
 from goniec.core.times import Millis, format_instant
 from goniec.ports import Answer, Finished
+from goniec.tracing import tracing
 
 
 def made(delivery: Delivery, answer: Answer, started: Millis) -> Attempt:
@@ -83,4 +84,5 @@ def line(finished: Finished, host: str | None) -> dict[str, object]:
         "outcome": delivery.status,
         "due": None if delivery.due_at is None else format_instant(delivery.due_at),
         "since_event": max(0, attempt.at - time_of(delivery.id)),
+        "trace": tracing.trace(delivery.id),
     }

@@ -28,6 +28,7 @@ from goniec.flow.owners import note_paused
 from goniec.flow.shares import Shares, Silence
 from goniec.observe import counters, log
 from goniec.ports import Answer, Clock, Dice, Finished, Outgoing, Sender, Signal, Signals, Store, Tx, Unavailable, Vault
+from goniec.tracing import tracing
 
 MEMORY: Final = 4_000
 """How many deliveries are held in memory, over all endpoints, before each has to do with the few that it is sure of."""
@@ -437,7 +438,9 @@ class Deliverer:
         self, endpoint: Endpoint, credentials: Credentials, delivery: Delivery, now: Millis, *, fresh: bool
     ) -> Answer:
         policy = endpoint.policy
-        head = headers(delivery, delivery.attempts + 1, credentials, self._agent, now)
+        span = tracing.attempt(delivery, now)
+        parent = None if span is None else span.header
+        head = headers(delivery, delivery.attempts + 1, credentials, self._agent, now, parent)
         request = Outgoing(
             endpoint.url,
             head,
@@ -449,10 +452,12 @@ class Deliverer:
             credentials.client,
         )
         try:
-            return await self._sender.send(request)
+            answer = await self._sender.send(request)
         except Exception:  # noqa: BLE001 - a fault of ours must not end the worker
             log.exception("send.failed", delivery=delivery.id, endpoint=endpoint.id)
-            return Answer(Failure.INTERNAL, "a fault in Goniec; its log has the details")
+            answer = Answer(Failure.INTERNAL, "a fault in Goniec; its log has the details")
+        tracing.attempted(span, delivery, endpoint.host, answer)
+        return answer
 
     async def _attempt_once(self, endpoint: Endpoint, delivery: Delivery) -> Attempt:
         started = self._clock.now()

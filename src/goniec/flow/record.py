@@ -25,8 +25,10 @@ from goniec.core.rules import RuleSet
 from goniec.core.times import Millis
 from goniec.flow.batch import Batch, Chance, Raced, Result
 from goniec.flow.owners import note_failed
+from goniec.flow.traced import events_of, trace
 from goniec.observe import counters, log
 from goniec.ports import Clock, Dice, Finished, Handover, Remembered, Store, Tx, Unavailable
+from goniec.tracing import Asked, tracing
 
 T = TypeVar("T")
 
@@ -123,7 +125,7 @@ class Recorder:
         """
         if self._stopping or self._waiting + len(calls) > WAITING_CALLS or self._bytes + size > WAITING_BYTES:
             raise Overloaded
-        job = _Job(calls, refused, size, answering)
+        job = _Job(calls, refused, size, answering, tracing.asked())
         self._waiting += len(calls)
         self._bytes += size
         self._jobs.append(job)
@@ -142,10 +144,14 @@ class Recorder:
         `store` is the recorder's, or wraps it. Raises what `work` raises, and `Unavailable`.
         """
         while True:
+            started = self._clock.now()
             try:
                 done = await store.transact(partial(self._apart, work))
             except Raced:
                 continue
+            if tracing.on:
+                followed = [one.event_id for one in done.deliveries]
+                trace([(tracing.asked(), followed)], done.deliveries, started, self._clock.now())
             if done.deliveries:
                 self._handover.take(done.deliveries, done.busy)
             return done
@@ -218,6 +224,7 @@ class Recorder:
 
     async def _settle(self, jobs: Sequence["_Job"], riders: Sequence["_Rider"]) -> None:
         """Commit; when something in it cannot be recorded, halve until the culprit is alone."""
+        started = self._clock.now()
         try:
             written = await self._store.transact(partial(self._write, jobs, riders))
         except Raced:
@@ -228,6 +235,9 @@ class Recorder:
             log.exception("record.failed", calls=sum(len(job.calls) for job in jobs), results=len(riders))
             await self._isolate(jobs, riders, error)
         else:
+            if tracing.on:
+                asking = [(job.asked, events_of(given)) for job, given in zip(jobs, written.results, strict=True)]
+                trace(asking, written.deliveries, started, self._clock.now())
             self._announce(written, jobs, riders)
 
     async def _write(self, jobs: Sequence["_Job"], riders: Sequence["_Rider"], tx: Tx) -> "_Written":
@@ -344,7 +354,10 @@ class Recorder:
     async def _isolate_calls(self, job: "_Job", error: Exception) -> None:
         if len(job.calls) > 1:
             half = len(job.calls) // 2
-            parts = (_Job(job.calls[:half], job.refused, 0, None), _Job(job.calls[half:], 0, 0, None))
+            parts = (
+                _Job(job.calls[:half], job.refused, 0, None, job.asked),
+                _Job(job.calls[half:], 0, 0, None, job.asked),
+            )
             for part in parts:
                 await self._settle((part,), ())
             results: Sequence[Result] = [result for part in parts for result in part.results()]
@@ -387,12 +400,16 @@ def _nobody(_: list[Delivery]) -> None:
 class _Job:
     """One request's calls, and the future that its caller waits on.
 
-    `weight` is what it adds to a transaction: its calls, and the more the more changes they bring.
+    `asked` is the request as traces know it, `weight` what it adds to a transaction: its calls, and the more the more
+    changes they bring.
     """
 
-    __slots__ = ("answering", "calls", "done", "refused", "size", "weight")
+    __slots__ = ("answering", "asked", "calls", "done", "refused", "size", "weight")
 
-    def __init__(self, calls: Sequence[Call], refused: int, size: int, answering: Answering | None) -> None:
+    def __init__(
+        self, calls: Sequence[Call], refused: int, size: int, answering: Answering | None, asked: Asked | None
+    ) -> None:
+        self.asked = asked
         self.calls = calls
         self.refused = refused
         self.size = size

@@ -14,6 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp as LitestarApp
 from typing_extensions import override
 
+from goniec.tracing import tracing
 from goniec.web.api import OPERATIONS
 from goniec.web.auth import Keys
 from goniec.web.context import ApiContext
@@ -23,6 +24,7 @@ from goniec.web.panel.routes import panel_handlers
 from goniec.web.panel.serve import lost
 from goniec.web.problems import problem
 from goniec.web.reply import ASGIApp, Receive, Reply, Scope, Send, send_reply
+from goniec.web.traced import traced
 
 BASE: Final = "/api/v1"
 HOT: Final = frozenset({("POST", "/events")})
@@ -50,7 +52,7 @@ def create_app(context: ApiContext) -> ASGIApp:
         else:
             await litestar(scope, receive, send)  # type: ignore[arg-type] # its types are narrower than ASGI
 
-    return dispatch
+    return traced(dispatch, context.clock, frozenset(hot)) if tracing.on else dispatch
 
 
 def _handler(path: str, operations: Sequence[Operation], parts: Parts) -> HTTPRouteHandler:

@@ -189,4 +189,7 @@ async def test_a_store_that_is_away_ends_nothing(shop: Workshop, box: Postbox, m
     monkeypatch.setattr(owners, "LOOK_SECONDS", 0.001)
     running = asyncio.create_task(telling.run())
     await shop.until(lambda: len(box.letters) == 1)
+    await visits(shop, 1)
+    shop.clock.at += HOUR
+    await shop.until(lambda: len(box.letters) == 2)
     running.cancel()

@@ -4,11 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from goniec.core.decide import Happening
 from goniec.core.ids import event_of, root_of
 from goniec.core.model import Failure
 from goniec.core.traces import Parent, read_traceparent, span_of, trace_of
+from goniec.flow.batch import Duplicate, Recorded
 from goniec.flow.erase import erase
 from goniec.flow.ingest import Origin
+from goniec.flow.traced import events_of
+from goniec.ports import Remembered
 from goniec.tracing import Asked, Span, tracing
 from tests.core.build import NOW, happened
 from tests.flow.workshop import Workshop, email, failing, ok
@@ -153,6 +157,16 @@ async def test_what_follows_by_itself_has_its_own_trace(shop: Workshop, kept: Ke
     (request,), (record,), (attempt,) = kept.named("DELETE"), kept.named("record"), kept.named("attempt")
     assert (record.parent, attempt.parent) == (request.id, record.id)
     assert request.failed
+
+
+async def test_what_was_recorded_before_is_not_recorded_again(shop: Workshop, kept: Kept) -> None:
+    await known(shop, kept, "jan@x.pl")
+    once = Happening("page.visited", {"url": "https://s.example"}, dedup_key="k")
+    results = [*await shop.record(email("jan@x.pl", happenings=(once,)))]
+    results += await shop.record(email("jan@x.pl", happenings=(once,)))
+    assert [type(one) for one in results] == [Recorded, Duplicate]
+    assert len(kept.named("record")) == 1
+    assert list(events_of(Remembered(b"d", 202, b"{}"))) == []
 
 
 async def test_a_request_that_recorded_nothing_has_a_trace_too(kept: Kept) -> None:

@@ -17,6 +17,7 @@ from goniec.cli.diagnosis import _disk
 from goniec.settings import read_settings
 from tests.cli.commands import goniec, serving
 from tests.cli.conftest import Worked
+from tests.postbox import postbox
 
 NETWORKS = "127.0.0.1"
 
@@ -60,6 +61,7 @@ def test_all_is_well(worked: Worked) -> None:
         "quarantine",
         "secrets",
         "reach",
+        "mail",
     ]
     assert (
         " + duplicates 0 + refused 0; made 1 = pending 0 + held 0 + delivered 1 + failed 0 + cancelled 0" in ran.stdout
@@ -283,6 +285,31 @@ def test_endpoints_that_may_not_be_reached_any_more(worked: Worked) -> None:
     problem = examine(worked.folder)["reach"]
     assert problem["detail"] == f"{worked.endpoint} may not be reached"
     assert "GONIEC_ALLOW_NETWORKS" in problem["advice"]
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+def test_mail_that_cannot_be_sent(worked: Worked) -> None:
+    with postbox(auth_required=True, auth_require_tls=False) as box:
+        server = f"goniec:p%40ss@127.0.0.1:{box.port}?starttls=never"
+        settings = {"allow_networks": NETWORKS, "mail_from": "goniec@example.com"}
+        right = goniec(worked.folder, "doctor", **settings, smtp_url=f"smtp://{server}")
+        assert f"GONIEC_SMTP_URL          smtp://127.0.0.1:{box.port}?starttls=never\n" in right.stdout
+        assert (
+            f"mail       smtp://127.0.0.1:{box.port}?starttls=never lets us in; endpoints with an owner: 0"
+            in right.stdout
+        )
+        machine = goniec(worked.folder, "doctor", "--json", **settings, smtp_url=f"smtp://{server}")
+        told = examine(worked.folder, **settings, smtp_url=f"smtp://{server.replace('p%40ss', 'wr0ng')}")["mail"]
+    assert "does not take mail from us: SMTPAuthenticationError" in told["detail"]
+    assert box.letters == []
+    for text in (right.stdout, machine.stdout, told["detail"]):
+        assert "p@ss" not in text
+        assert "p%40ss" not in text
+        assert "wr0ng" not in text
+    sql = "UPDATE endpoints SET doc = CAST(json_set(doc, '$.policy.owner', 'jan@example.com') AS BLOB)"
+    change(worked.folder, sql)
+    nobody = examine(worked.folder, allow_networks=NETWORKS)["mail"]
+    assert nobody["detail"] == f"not set up, so that nobody is told of {worked.endpoint}"
 
 
 def test_a_full_disk(worked: Worked, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from goniec.cli import counting
 from goniec.cli.finding import Finding
+from goniec.cli.mailing import mail
 from goniec.cli.opened import Machine, no_database
 from goniec.core.endpoint import Endpoint
 from goniec.core.rules import RuleSet
@@ -90,6 +91,7 @@ async def _all(settings: Settings, store: Database) -> AsyncIterator[Finding]:
         yield finding
     for finding in await _reach(settings, endpoints):
         yield finding
+    yield await mail(settings, endpoints)
 
 
 def _schema(database: Path | Postgres) -> Finding:

@@ -5,8 +5,6 @@ It reads, and changes nothing: a schema that is behind is told, not migrated, an
 """
 
 import asyncio
-from ipaddress import IPv4Network, IPv6Network
-from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -17,7 +15,6 @@ from goniec.cli.diagnosis import diagnose
 from goniec.cli.finding import Finding
 from goniec.cli.terminal import FAILED, printable, settings_in_force
 from goniec.settings import SETTINGS, Settings
-from goniec.store.address import Postgres
 
 
 def doctor(*, json: Annotated[bool, Parameter(name="--json", negative=(), help="JSON instead of text")] = False) -> int:
@@ -46,14 +43,15 @@ def _in_force(settings: Settings) -> dict[str, Any]:
 
 def _value(value: object) -> object:
     match value:
-        case Path() | Postgres() | IPv4Network() | IPv6Network():
-            return str(value)
+        case None | str() | int():
+            return value
         case ZoneInfo():
             return value.key
         case tuple():
             return [_value(part) for part in value]
         case _:
-            return value
+            # what has parts says itself which of them may be shown
+            return str(value)
 
 
 def _plain(value: object) -> str:

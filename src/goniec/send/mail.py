@@ -10,9 +10,8 @@ import ssl
 from base64 import b64encode
 from email.errors import HeaderParseError
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP as CRLF
 from email.utils import formatdate, parseaddr
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -24,7 +23,9 @@ from goniec.core.retry import check_address
 from goniec.ports import Mail, Undelivered
 
 if TYPE_CHECKING:
-    from aiosmtplib import SMTPResponseException
+    from collections.abc import Awaitable, Callable
+
+    from aiosmtplib import SMTP, SMTPResponseException
 
 TIMEOUT: Final = 60
 """Seconds for a letter in all: while it is sent, nobody else may take it in hand."""
@@ -51,7 +52,9 @@ class MailServer(Struct, frozen=True, kw_only=True):
 
     @override
     def __repr__(self) -> str:
-        return f"MailServer({self.host}:{self.port})"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        tls = "" if self.tls == "implicit" else f"?starttls={self.tls}"
+        return f"{'smtps' if self.tls == 'implicit' else 'smtp'}://{host}:{self.port}{tls}"
 
 
 def parse_server(text: str) -> MailServer:
@@ -114,24 +117,30 @@ class SmtpMailer:
 
     async def send(self, mail: Mail) -> None:
         """See `Mailer`."""
+        message = self._message(mail)
+        await self._talk(lambda server: server.send_message(message))
+
+    async def greet(self) -> None:
+        """Log in and leave, to see whether that is possible. Raises `Undelivered`."""
+        await self._talk(lambda server: server.noop())
+
+    async def _talk(self, say: "Callable[[SMTP], Awaitable[object]]") -> None:
         import aiosmtplib
 
         server = self._server
-        message = self._message(mail)
-        give = partial(
-            aiosmtplib.send,
-            message,
-            hostname=server.host,
-            port=server.port,
-            username=server.username,
-            password=server.password,
-            use_tls=server.tls == "implicit",
-            start_tls={"required": True, "never": False, "implicit": False, "auto": None}[server.tls],
-            timeout=TIMEOUT,
-        )
         try:
-            async with asyncio.timeout(TIMEOUT):
-                await (give() if server.tls == "never" else give(tls_context=self._context()))
+            client = aiosmtplib.SMTP(
+                hostname=server.host,
+                port=server.port,
+                username=server.username,
+                password=server.password,
+                use_tls=server.tls == "implicit",
+                start_tls={"required": True, "never": False, "implicit": False, "auto": None}[server.tls],
+                timeout=TIMEOUT,
+                tls_context=None if server.tls == "never" else self._context(),
+            )
+            async with asyncio.timeout(TIMEOUT), client:
+                await say(client)
         except aiosmtplib.SMTPRecipientsRefused as error:
             raise self._refused(error.recipients[0]) from None
         except aiosmtplib.SMTPDataError as error:
@@ -146,7 +155,7 @@ class SmtpMailer:
         return context
 
     def _message(self, mail: Mail) -> EmailMessage:
-        message = EmailMessage(policy=SMTP)
+        message = EmailMessage(policy=CRLF)
         try:
             message["From"] = self._sender
             message["To"] = mail.to

@@ -1,0 +1,26 @@
+"""The check of `goniec doctor` on mail to owners: whether there is a server for it that lets us in.
+
+Called by `diagnosis`. It logs in and leaves; nothing is sent.
+"""
+
+from goniec.cli.finding import Finding
+from goniec.core.endpoint import Endpoint
+from goniec.ports import Undelivered
+from goniec.send.mail import SmtpMailer
+from goniec.settings import Settings
+
+
+async def mail(settings: Settings, endpoints: list[Endpoint]) -> Finding:
+    """See whether owners can be told."""
+    owned = [endpoint.id for endpoint in endpoints if endpoint.policy.owner is not None]
+    if settings.smtp_url is None or settings.mail_from is None:
+        if not owned:
+            return Finding("mail", "not set up, and no endpoint has an owner who would be told")
+        told = f"not set up, so that nobody is told of {', '.join(owned)}"
+        return Finding("mail", told, problem=True, advice="set GONIEC_SMTP_URL and GONIEC_MAIL_FROM")
+    try:
+        await SmtpMailer(settings.smtp_url, settings.mail_from, settings.ca_file).greet()
+    except Undelivered as error:
+        told = f"{settings.smtp_url} does not take mail from us: {error}"
+        return Finding("mail", told, problem=True, advice="mend GONIEC_SMTP_URL; letters wait meanwhile")
+    return Finding("mail", f"{settings.smtp_url} lets us in; endpoints with an owner: {len(owned)}")

@@ -1,11 +1,11 @@
 """Rules: as they are stored, as they run, and the set of all that are on.
 
-A rule is compiled once, when the set is made, and then meets events through the index of its triggers. Called by
-`decide` for every event, and by the shell whenever a rule is saved. What a user may write into a rule is checked in
-`drafts`.
+A rule is tried when the set is made, compiled when the first event asks for it, and meets events through the index of
+its triggers. Called by `decide` for every event, and by the shell whenever a rule is saved. What a user may write into
+a rule is checked in `drafts`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -88,6 +88,43 @@ class CompiledRule(Struct, frozen=True):
         return self.tree.first_failure(contact, event)
 
 
+class Prepared:
+    """A rule that can be compiled, which is tried at once; what comes of it is kept from the first event on that asks.
+
+    Of thousands of rules most are asked seldom, and compiled they take three times the memory. `keys` are those that
+    each of its triggers is filed under. Raises what `compile_rule` and `compile_trigger` raise.
+    """
+
+    __slots__ = ("_ready", "_tests", "_zone", "keys", "rule")
+
+    def __init__(self, rule: Rule, zone: ZoneInfo) -> None:
+        self.rule = rule
+        self._zone = zone
+        self._ready: CompiledRule | None = None
+        self._tests: tuple[Matches, ...] | None = None
+        self.keys = tuple(map(index_keys, self._triggers()))
+        self._compile_triggers(compile_rule(rule, zone).zone)
+
+    @property
+    def ready(self) -> CompiledRule:
+        """The rule, ready to run."""
+        if self._ready is None:
+            self._ready = compile_rule(self.rule, self._zone)
+        return self._ready
+
+    def fits(self, trigger: int, event: Event) -> bool:
+        """Whether an event sets the trigger in this place off."""
+        if self._tests is None:
+            self._tests = self._compile_triggers(self.ready.zone)
+        return self._tests[trigger](event)
+
+    def _compile_triggers(self, zone: ZoneInfo) -> tuple[Matches, ...]:
+        return tuple(compile_trigger(trigger, zone) for trigger in self._triggers())
+
+    def _triggers(self) -> Iterator[Trigger]:
+        return (_own(trigger, self.rule.id) for trigger in self.rule.triggers)
+
+
 class RuleSet:
     """All rules that are on.
 
@@ -105,11 +142,11 @@ class RuleSet:
         self.broken: dict[str, str] = dict(unreadable or {})
         self._zone = zone
         self._filed: dict[str, _Filed] = {}
-        self._index: dict[str, list[tuple[_Filed, Matches]]] = {}
+        self._index: dict[str, list[tuple[_Filed, int]]] = {}
         active = sorted((rule for rule in rules if rule.active), key=lambda rule: (rule.position, rule.id))
         for place, rule in enumerate(active):
             try:
-                self._file(place, (before and before.prepared(rule, zone)) or _prepare(rule, zone))
+                self._file(place, (before and before.prepared(rule, zone)) or Prepared(rule, zone))
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one rule must not stop the others
                 self.broken[rule.id] = f"{type(error).__name__}: {error}"
 
@@ -119,12 +156,12 @@ class RuleSet:
     def get(self, rule_id: str) -> CompiledRule | None:
         """Give the rule with this id, if it is on and sound."""
         found = self._filed.get(rule_id)
-        return None if found is None else found.rule
+        return None if found is None else found.prepared.ready
 
-    def prepared(self, rule: Rule, zone: ZoneInfo) -> "Prepared | None":
+    def prepared(self, rule: Rule, zone: ZoneInfo) -> Prepared | None:
         """Give what was made of a rule, if it and the zone are still the same."""
         found = self._filed.get(rule.id)
-        return found.prepared if found is not None and zone == self._zone and found.rule.rule == rule else None
+        return found.prepared if found is not None and zone == self._zone and found.prepared.rule == rule else None
 
     def matching(self, event: Event) -> list[CompiledRule]:
         """Give the rules that an event sets off, by position, then id; each once, however many of its triggers fit.
@@ -133,37 +170,25 @@ class RuleSet:
         """
         found: dict[int, CompiledRule] = {}
         for key in event_keys(event):
-            for filed, matches in self._index.get(key, ()):
-                if filed.place not in found and matches(event):
-                    found[filed.place] = filed.rule
+            for filed, trigger in self._index.get(key, ()):
+                if filed.place not in found and filed.prepared.fits(trigger, event):
+                    found[filed.place] = filed.prepared.ready
         if event.type == _REQUESTED and (asked := self._filed.get(event.data["rule"])) is not None:
-            found[asked.place] = asked.rule
+            found[asked.place] = asked.prepared.ready
         return [found[place] for place in sorted(found)] if len(found) > 1 else list(found.values())
 
-    def _file(self, place: int, prepared: "Prepared") -> None:
-        rule, triggers = prepared
-        filed = self._filed[rule.rule.id] = _Filed(place, rule, prepared)
-        for keys, matches in triggers:
+    def _file(self, place: int, prepared: Prepared) -> None:
+        filed = self._filed[prepared.rule.id] = _Filed(place, prepared)
+        for trigger, keys in enumerate(prepared.keys):
             for key in keys:
-                self._index.setdefault(key, []).append((filed, matches))
-
-
-Prepared = tuple[CompiledRule, tuple[tuple[list[str], Matches], ...]]
-"""A compiled rule and its triggers: the keys that each is filed under, and its test."""
+                self._index.setdefault(key, []).append((filed, trigger))
 
 
 class _Filed(Struct, frozen=True):
     """A rule in its place among the others."""
 
     place: int
-    rule: CompiledRule
     prepared: Prepared
-
-
-def _prepare(rule: Rule, zone: ZoneInfo) -> Prepared:
-    compiled = compile_rule(rule, zone)
-    triggers = [_own(trigger, rule.id) for trigger in rule.triggers]
-    return compiled, tuple((index_keys(trigger), compile_trigger(trigger, compiled.zone)) for trigger in triggers)
 
 
 def compile_rule(rule: Rule, zone: ZoneInfo = DEFAULT_ZONE) -> CompiledRule:

@@ -14,6 +14,11 @@ import os
 os.environ.update({variables})
 """
 
+WITHOUT_THE_EXTRA = """
+import sys
+sys.modules["opentelemetry"] = None
+"""
+
 
 @pytest.fixture
 def taking() -> Iterator[Collector]:
@@ -78,6 +83,7 @@ async def test_the_callers_trace_holds_the_request_and_leads_on(traced: Engine, 
     [
         ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc': http/protobuf is expected"),
         ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "collector:4318"}, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is no address"),
+        ({}, "OTEL_EXPORTER_OTLP_ENDPOINT asks for traces, which need the extra `otel`"),
     ],
 )
 async def test_what_cannot_be_had_ends_the_start_with_a_reason(
@@ -85,10 +91,13 @@ async def test_what_cannot_be_had_ends_the_start_with_a_reason(
 ) -> None:
     one = Engine(tmp_path)
     one.machine = MACHINE.format(variables={"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", **variables})
+    if not variables:
+        one.machine += WITHOUT_THE_EXTRA
     one.spawn()
     try:
         assert await one.gone() == 1
         (line,) = one.log()
         assert line["text"].startswith(f"goniec: {said}")
+        assert not (tmp_path / "goniec.db").exists()
     finally:
         await one.close()

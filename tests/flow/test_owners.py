@@ -12,7 +12,7 @@ from goniec.core.decide import Happening
 from goniec.core.endpoint import Endpoint, Pause
 from goniec.core.letters import Manner
 from goniec.core.model import Failure
-from goniec.core.times import HOUR, MINUTE, Millis
+from goniec.core.times import DAY, HOUR, MINUTE, Millis
 from goniec.flow import owners
 from goniec.flow.owners import Owners
 from goniec.ports import Tx, Unavailable
@@ -96,6 +96,18 @@ async def test_a_pause_is_told_unless_it_is_over(shop: Workshop, box: Postbox) -
     await shop.store.transact(lambda tx: tx.put_endpoint(replace(made, version=11)))
     await telling.look()
     assert len(box.letters) == 1
+
+
+async def test_five_days_of_failing_are_told(shop: Workshop, box: Postbox) -> None:
+    await owned(shop, breaker=True, schedule=[3600] * 50)
+    await visits(shop, 5)
+    for _ in range(6):
+        shop.clock.at += DAY
+        await shop.poll()
+        await shop.settle()
+    await teller(shop, box.port).look()
+    assert "in five days of trying" in box.letters[0].get_content()
+    assert "5 deliveries are waiting" in box.letters[0].get_content()
 
 
 async def test_a_server_that_was_away_gets_it_later(shop: Workshop) -> None:

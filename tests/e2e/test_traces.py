@@ -41,6 +41,7 @@ async def test_one_trace_from_the_request_to_the_receiver(traced: Engine, taking
     rule = await traced.rule({"type": "page.visited"}, f"{taking.url}/hook/path-secret?token=query-secret")
     event = {"type": "page.visited", "contact": {"email": "jan@example.pl"}, "data": {"url": "https://shop.example/"}}
     await traced.post("/events", event, 202)
+    await traced.contact(email="ola@example.pl")
     await until(lambda: bool(taking.named("attempt")), "the attempt is told")
     assert await traced.stop() == 0
     (request,), (attempt,) = taking.named("POST /api/v1/events"), taking.named("attempt")
@@ -61,6 +62,8 @@ async def test_one_trace_from_the_request_to_the_receiver(traced: Engine, taking
     assert logged["trace"] == attempt.trace_id.hex()
     assert [one["service.name"] for one in taking.resources] == ["goniec"] * len(taking.resources)
     assert taking.named("POST /api/v1/rules"), "whatever changes something is a span"
+    (made,) = taking.named("POST /api/v1/contacts")
+    assert made.span_id in {one.parent_span_id for one in taking.named("record")}
     for secret in (b"path-secret", b"query-secret", b"jan@example.pl", (await traced.key()).encode()):
         assert secret not in taking.raw
 

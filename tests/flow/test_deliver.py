@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from goniec.core.decide import Call
 from goniec.core.endpoint import Endpoint, Pause
@@ -13,7 +14,7 @@ from goniec.core.model import Delivery, Failure, Status
 from goniec.core.signing import verify
 from goniec.core.times import DAY, HOUR, MINUTE, SECOND
 from goniec.flow import deliver, outbox
-from goniec.ports import Answer, EventFilter, Outgoing, Page, RunFilter, Tx, Unavailable
+from goniec.ports import Answer, EventFilter, Finished, Outgoing, Page, RunFilter, Tx, Unavailable
 from tests.core.build import NOW, happened
 from tests.flow.workshop import SECRET, Workshop, email, failing, held, ok
 
@@ -99,6 +100,21 @@ class TestRetries:
         assert [attempt.number for attempt in await shop.attempts(delivery.id)] == [1, 2, 3, 4]
         failed = await shop.store.queries.events(EventFilter(type="webhook.failed"), Page())
         assert [event.data["delivery"] for event in failed] == [delivery.id]
+
+    async def test_a_result_that_comes_after_the_end_tells_of_no_second_one(self, shop: Workshop) -> None:
+        await shop.endpoint(policy={"schedule": []})
+        await shop.rule()
+        shop.sender.script = lambda _: failing()
+        await shop.record(visit())
+        await shop.settle()
+        ended = one(await shop.deliveries())
+        (attempt,) = await shop.attempts(ended.id)
+        late = Finished(replace(ended, status=Status.PENDING, due_at=NOW), attempt)
+        written: list[Delivery] = []
+        shop.recorder.finish([late], written.extend)
+        await shop.until(lambda: bool(written))
+        assert one(written).status is Status.FAILED
+        assert len(await shop.store.queries.events(EventFilter(type="webhook.failed"), Page())) == 1
 
     async def test_a27_a_lost_wake_up_an_hour_of_standstill_and_a_clock_set_back_leave_nothing_due(
         self, shop: Workshop

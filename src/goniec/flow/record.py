@@ -7,7 +7,7 @@ whoever calls waits for the commit.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Final, Generic, TypeVar
@@ -247,7 +247,7 @@ class Recorder:
             return _Written(moved)
         now = self._clock.now()
         batch = Batch(tx, self._world, await self._chance(tx, now), self._locale.country)
-        given_up = [one for group in moved for one in group if one.status is Status.FAILED and not one.test]
+        given_up = [one for rider, group in zip(riders, moved, strict=True) for one in rider.given_up(group)]
         await note_failed(tx, given_up)
         fallen = [_failed(delivery) for delivery in given_up]
         await batch.load([*fallen, *(call for job in jobs for call in job.calls)])
@@ -442,6 +442,12 @@ class _Rider:
         self.finished = finished
         self.settled = False
         self._done = done
+
+    def given_up(self, moved: list[Delivery]) -> Iterator[Delivery]:
+        """Those of these that a result has put an end to; a result that comes late may find it ended before."""
+        for one, now in zip(self.finished, moved, strict=True):
+            if one.delivery.status is now.status is Status.FAILED and not now.test:
+                yield now
 
     def settle(self, moved: list[Delivery]) -> None:
         """Tell, once."""

@@ -33,6 +33,7 @@ from goniec.core.model import (
 from goniec.core.problems import Problem
 from goniec.core.rules import Rule
 from goniec.core.times import Millis
+from goniec.core.wire import Grant
 
 T = TypeVar("T")
 
@@ -107,6 +108,7 @@ class Outgoing(Struct, frozen=True):
 
     The URL was checked when saved; headers are complete and in order; seconds for the limits. `authorities` (PEM) are
     believed instead of the usual ones; `client` is a certificate and its key (PEM), for a receiver that asks for one.
+    With a `grant`, an access token takes the place of the empty `Authorization`.
     """
 
     url: str
@@ -117,6 +119,7 @@ class Outgoing(Struct, frozen=True):
     fresh: bool = False
     authorities: str | None = None
     client: tuple[str, str] | None = None
+    grant: Grant | None = None
 
 
 class Answer(Struct, frozen=True):

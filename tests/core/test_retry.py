@@ -33,7 +33,8 @@ UNTRIED = Tried()
 
 SCHEDULES = st.lists(st.integers(1, 100_000), max_size=12).map(tuple)
 JITTERS = st.floats(-1, 1)
-UNCOUNTED = {Failure.GONE, Failure.STALE}
+AT_ONCE = {Failure.STALE, Failure.GRANT_EXPIRED}
+UNCOUNTED = {Failure.GONE, *AT_ONCE}
 FAILURES = st.sampled_from([failure for failure in Failure if failure not in UNCOUNTED])
 STATUSES = st.none() | st.sampled_from([400, 401, 404, 408, 422, 429, 500, 503])
 
@@ -91,7 +92,7 @@ class TestSchedule:
                 case Gone(at=at):
                     fresh = False
                 case RetryAt(at=at):
-                    assert then.fresh == (failure is Failure.STALE and not fresh)
+                    assert then.fresh == (failure in AT_ONCE and not fresh)
                     counted += not then.fresh
                     fresh = then.fresh
                 case _:
@@ -126,12 +127,14 @@ class TestSchedule:
     def test_an_empty_one_has_a_single_attempt(self) -> None:
         assert failed(policy=Policy(schedule=())) == GiveUp(Tried(counted=1, first_at=START))
 
-    def test_a_dead_pooled_connection_is_tried_again_at_once_and_not_counted(self) -> None:
-        then = retry(failed(Failure.STALE, None, tried=Tried(counted=1, first_at=5)))
+    @pytest.mark.parametrize("failure", sorted(AT_ONCE))
+    def test_a_dead_pooled_connection_or_token_is_tried_again_at_once_and_not_counted(self, failure: Failure) -> None:
+        then = retry(failed(failure, None, tried=Tried(counted=1, first_at=5)))
         assert then == RetryAt(Tried(counted=1, first_at=5), START, fresh=True)
 
-    def test_but_never_twice_in_a_row(self) -> None:
-        then = retry(failed(Failure.STALE, None, fresh=True))
+    @pytest.mark.parametrize("failure", sorted(AT_ONCE))
+    def test_but_never_twice_in_a_row(self, failure: Failure) -> None:
+        then = retry(failed(failure, None, fresh=True))
         assert (then.tried.counted, then.at, then.fresh) == (1, START + 5 * SECOND, False)
 
     def test_gone_pauses_the_endpoint_and_uses_nothing_up(self) -> None:

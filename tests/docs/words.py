@@ -32,13 +32,16 @@ FAILURES: Final = {
     Failure.BUSY: "429",
     Failure.SERVER: "5xx",
     Failure.STATUS: "a status that HTTP does not have",
+    Failure.GRANT_UNREACHABLE: "the token server of the endpoint's `oauth2` could not be reached; the attempt says why",
+    Failure.GRANT_REFUSED: "the token server answered, but gave no access token; or no client secret is stored",
+    Failure.GRANT_EXPIRED: "401 to an access token that had worked; tried again at once with a new one, uncounted",
     Failure.INTERNAL: "a fault in Goniec itself",
 }
 
 HEADERS: Final = {
     "Content-Type": "of the body, always the same",
     "User-Agent": "which Goniec",
-    "Authorization": "Basic, UTF-8 (RFC 7617); where a user is given, and then in the first request already",
+    "Authorization": "Basic, UTF-8 (RFC 7617); where a user is given, and then in the first request already. Or Bearer (RFC 6750), where the endpoint has `oauth2`",
     "webhook-id": "the delivery's id: the same on every attempt and resend, so that a receiver can know what it has",
     "webhook-timestamp": "seconds, of this attempt",
     "webhook-signature": "Standard Webhooks v1; two, separated by a space, while a secret is being rotated",
@@ -145,7 +148,10 @@ CODES: Final = {
     "requestTimeout": (408, "the request did not arrive in time; the connection is closed"),
     "conflict": (409, "two keys name two contacts; `contacts` has both ids"),
     "ambiguousPhone": (409, "several contacts have this phone, and no other key was given"),
-    "credentialsDiffer": (409, "another password for a known URL and user; `rules` use it"),
+    "credentialsDiffer": (
+        409,
+        "another password for a known URL and user, or another `oauth2` for a known URL; `rules` use it",
+    ),
     "emailTaken": (409, "another user has this e-mail"),
     "endpointExists": (409, "another endpoint has this URL and user"),
     "endpointDeleted": (409, "its endpoint was deleted: nowhere is left to send it"),

@@ -4,7 +4,7 @@ All but `webhook` and `emitEvent` change the contact; the API's own calls are ma
 has one meaning wherever it comes from (`changes.py` turns one into events). A new kind follows the recipe in the docs.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -20,13 +20,26 @@ class BasicAuth(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_
     password_set: bool | None = None
 
 
+class OAuth2In(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
+    """A client that gets an access token from `tokenUrl`, as entered; without its secret, the stored one is kept."""
+
+    token_url: str
+    client_id: str
+    client_secret: str | msgspec.UnsetType = msgspec.UNSET
+    scope: str | None = None
+    audience: str | None = None
+    auth: Literal["basic", "body"] = "basic"
+    secret_set: bool | None = None
+
+
 class Webhook(
     Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True, tag_field="type", tag="webhook"
 ):
-    """Tell an endpoint. A user gives `url` and `basicAuth`; what is stored is only the endpoint's id."""
+    """Tell an endpoint. A user gives `url`, `basicAuth` or `oauth2`; what is stored is only the endpoint's id."""
 
     url: str | None = None
     basic_auth: BasicAuth | None = None
+    oauth2: OAuth2In | None = None
     endpoint_id: str | None = None
 
 

@@ -31,9 +31,9 @@ _GAP: Final[Millis] = DAY
 
 _OF_ENDPOINT: Final = frozenset({401, 403, 404, 408, 429})
 """Of the client errors, those that say nothing of the message that was sent."""
-_NOBODY: Final = frozenset({Failure.INTERNAL, Failure.GONE, Failure.STALE})
+_NOBODY: Final = frozenset({Failure.INTERNAL, Failure.GONE, Failure.STALE, Failure.GRANT_EXPIRED})
 """A fault in Goniec itself is not the endpoint's, 410 has an answer of its own, which is to pause it, and a connection
-that had died while idle says nothing of now."""
+that had died while idle, or a token that had run out, says nothing of now."""
 
 
 class Breaker(Struct, frozen=True, omit_defaults=True):

@@ -178,6 +178,8 @@ def _webhook_problems(action: a.Webhook, pointer: str) -> list[Problem]:
         found += name_problems(f"{pointer}/endpointId", action.endpoint_id)
     if action.basic_auth is not None:
         found += _basic_problems(action.basic_auth, f"{pointer}/basicAuth")
+        if action.oauth2 is not None:
+            found.append(Problem(f"{pointer}/oauth2", "does not go together with basicAuth: leave one of them out"))
     return found
 
 

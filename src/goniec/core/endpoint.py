@@ -1,6 +1,7 @@
 """The endpoint: where webhooks go, with which credentials, by which policy."""
 
 import enum
+from typing import Literal
 
 from msgspec import Struct
 
@@ -35,13 +36,29 @@ class ClientCertificate(Struct, frozen=True, omit_defaults=True):
     not_after: Millis
 
 
+class OAuth2(Struct, frozen=True, omit_defaults=True):
+    """Where an access token for an endpoint is to be had, and as which client (RFC 6749, section 4.4).
+
+    Its secret is sealed; None: it was meant for another server and has to be entered anew. `auth` is how the client
+    proves itself there: by Basic authorization, or in the body of the request.
+    """
+
+    token_url: str
+    client_id: str
+    secret: bytes | None
+    scope: str | None = None
+    audience: str | None = None
+    auth: Literal["basic", "body"] = "basic"
+
+
 class Endpoint(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A URL and a Basic user (their pair is its identity) with credentials and delivery policy.
 
-    `password`, `secret`, secret headers and the key of a client certificate are sealed with the endpoint's id as
-    associated data; only the sender opens them. `ca_bundle` (PEM) are the only authorities that are believed there,
-    where it is given. `held_until` is what a Retry-After asked for, `breaker` how it was doing when that was last
-    noted; neither belongs to a version. `previous_secret` signs beside `secret` until `previous_until`.
+    `password`, `secret`, secret headers, the key of a client certificate and the secret of `oauth2`, which takes the
+    place of a user, are sealed with the endpoint's id as associated data; only the sender opens them. `ca_bundle` (PEM)
+    are the only authorities that are believed there, where it is given. `held_until` is what a Retry-After asked for,
+    `breaker` how it was doing when that was last noted; neither belongs to a version. `previous_secret` signs beside
+    `secret` until `previous_until`.
     """
 
     id: str
@@ -57,6 +74,7 @@ class Endpoint(Struct, frozen=True, kw_only=True, omit_defaults=True):
     headers: tuple[Header, ...] = ()
     ca_bundle: str | None = None
     client_certificate: ClientCertificate | None = None
+    oauth2: OAuth2 | None = None
     policy: Policy = Policy()
     paused: Pause | None = None
     paused_at: Millis | None = None
@@ -68,3 +86,8 @@ class Endpoint(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The host with its port: all of a URL that logs and lists may show. Of the built-in receiver, its address."""
         _, found, rest = self.url.partition("://")
         return rest.partition("/")[0] if found else self.url
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a stored URL: credentials are meant for one and no other."""
+    return "/".join(url.split("/", 3)[:3])

@@ -270,6 +270,9 @@ class Failure(enum.StrEnum):
     BUSY = "tooManyRequests"
     SERVER = "serverError"
     STATUS = "unexpectedStatus"
+    GRANT_UNREACHABLE = "tokenUnreachable"
+    GRANT_REFUSED = "tokenRefused"
+    GRANT_EXPIRED = "tokenExpired"
     INTERNAL = "internalError"
 
 

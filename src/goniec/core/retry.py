@@ -182,9 +182,10 @@ def after(policy: Policy, tried: Tried, outcome: Outcome, now: Millis, jitter: f
     `jitter` is a random number in [-1, 1]. `endpoint_works` says that the endpoint takes other deliveries: only then
     can the fault be this one's, and leaving its lane help the others.
 
-    Two failures never use up anything of the schedule. A pooled connection that had died while idle says nothing about
-    the endpoint: it is tried again at once on a new one, where it cannot happen twice. And a 410 is the end for the
-    endpoint (RFC 9110, section 15.5.11) but not for what waits for it.
+    Three failures never use up anything of the schedule. A pooled connection that had died while idle says nothing
+    about the endpoint, nor does an access token that has run out: it is tried again at once on a new connection with a
+    new token, where it cannot happen twice. And a 410 is the end for the endpoint (RFC 9110, section 15.5.11) but not
+    for what waits for it.
     """
     tried = _noted(tried, outcome)
     match outcome.failure:
@@ -192,7 +193,7 @@ def after(policy: Policy, tried: Tried, outcome: Outcome, now: Millis, jitter: f
             return Delivered(_counted(tried))
         case Failure.GONE:
             return Gone(tried, now)
-        case Failure.STALE if not outcome.fresh:
+        case Failure.STALE | Failure.GRANT_EXPIRED if not outcome.fresh:
             return RetryAt(tried, now, fresh=True)
         case _ if outcome.uncounted is not None:
             hint = _hint(outcome, now)

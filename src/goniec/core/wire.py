@@ -4,7 +4,7 @@ Called by `deliver` for every attempt and by test sends; the values are the endp
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -20,11 +20,23 @@ _OURS: Final = frozenset({"content-type", "user-agent", "authorization", "tracep
 _OUR_PREFIXES: Final = ("webhook-", "goniec-")
 
 
+class Grant(Struct, frozen=True):
+    """What an endpoint's access token is asked for with; `holder` is the endpoint's id, no secret: none is stored."""
+
+    holder: str
+    token_url: str
+    client_id: str
+    secret: str | None
+    scope: str | None = None
+    audience: str | None = None
+    auth: Literal["basic", "body"] = "basic"
+
+
 class Credentials(Struct, frozen=True):
     """An endpoint's secrets, opened.
 
     The signing secret, the one before while it still signs beside it, `Authorization`, own headers, the
-    client certificate with its key (PEM).
+    client certificate with its key (PEM). With a `grant`, `authorization` is empty, and the sender's to fill.
     """
 
     secret: bytes
@@ -33,6 +45,7 @@ class Credentials(Struct, frozen=True):
     authorization: str | None = None
     own: Headers = ()
     client: tuple[str, str] | None = None
+    grant: Grant | None = None
 
     def signing(self, now: Millis) -> Sequence[bytes]:
         """The secrets that sign at `now`, the current one first."""

@@ -1,6 +1,7 @@
 """An endpoint's sealed secrets, opened for the sender; and a request as it may be shown, with none of them in it.
 
-`deliver` and test sends call `unsealed`, and nothing else opens a password. The panel and the commands show what
+`deliver` and test sends call `unsealed`; where something is saved, `opens_to` tells whether a secret is the stored one,
+and nothing else opens them. The panel and the commands show what
 `as_sent` gives.
 """
 
@@ -12,7 +13,7 @@ from goniec.core.endpoint import Endpoint
 from goniec.core.model import Attempt, Delivery
 from goniec.core.signing import basic, decode_secret
 from goniec.core.times import Millis
-from goniec.core.wire import Credentials, headers
+from goniec.core.wire import Credentials, Grant, headers
 from goniec.ports import Vault
 
 _AUTHORIZATION: Final = "authorization"
@@ -26,20 +27,45 @@ Shown = tuple[tuple[str, str | None], ...]
 def unsealed(endpoint: Endpoint, vault: Vault) -> Credentials:
     """Open what an attempt needs; raises `ValueError` when no key at hand fits."""
 
-    def opened(sealed: bytes) -> str:
+    def open_(sealed: bytes) -> str:
         return vault.unseal(endpoint.id, sealed)
 
-    authorization, client = None, endpoint.client_certificate
+    authorization, grant, client = None, None, endpoint.client_certificate
+    if (oauth2 := endpoint.oauth2) is not None:
+        authorization = ""
+        grant = Grant(
+            endpoint.id,
+            oauth2.token_url,
+            oauth2.client_id,
+            None if oauth2.secret is None else open_(oauth2.secret),
+            oauth2.scope,
+            oauth2.audience,
+            oauth2.auth,
+        )
     if endpoint.username is not None:
-        authorization = basic(endpoint.username, opened(endpoint.password) if endpoint.password is not None else "")
+        authorization = basic(endpoint.username, open_(endpoint.password) if endpoint.password is not None else "")
     return Credentials(
-        secret=decode_secret(opened(endpoint.secret)),
-        previous=decode_secret(opened(endpoint.previous_secret)) if endpoint.previous_secret is not None else None,
+        secret=decode_secret(open_(endpoint.secret)),
+        previous=decode_secret(open_(endpoint.previous_secret)) if endpoint.previous_secret is not None else None,
         previous_until=endpoint.previous_until or 0,
         authorization=authorization,
-        own=tuple((h.name, opened(h.sealed) if h.sealed is not None else h.value or "") for h in endpoint.headers),
-        client=None if client is None else (client.certificate, opened(client.key)),
+        own=tuple((h.name, open_(h.sealed) if h.sealed is not None else h.value or "") for h in endpoint.headers),
+        client=None if client is None else (client.certificate, open_(client.key)),
+        grant=grant,
     )
+
+
+def opens_to(vault: Vault, endpoint: Endpoint, sealed: bytes, text: str) -> bool:
+    """Whether a sealed secret is this text; one that no key opens is not."""
+    return opened(vault, endpoint, sealed) == text
+
+
+def opened(vault: Vault, endpoint: Endpoint, sealed: bytes) -> str | None:
+    """Open a sealed secret of an endpoint; None: no key at hand fits."""
+    try:
+        return vault.unseal(endpoint.id, sealed)
+    except ValueError:
+        return None
 
 
 def as_sent(endpoint: Endpoint, vault: Vault, delivery: Delivery, attempt: Attempt | None, agent: str) -> Shown:
@@ -51,7 +77,7 @@ def as_sent(endpoint: Endpoint, vault: Vault, delivery: Delivery, attempt: Attem
     hidden = {_AUTHORIZATION, *(one.name.lower() for one in endpoint.headers if one.sealed is not None)}
     credentials = Credentials(
         secret=b"",
-        authorization=None if endpoint.username is None else "",
+        authorization=None if endpoint.username is None and endpoint.oauth2 is None else "",
         own=tuple((one.name, one.value or "") for one in endpoint.headers),
     )
     number, at = delivery.attempts + 1, 0

@@ -450,6 +450,7 @@ class Deliverer:
             fresh,
             endpoint.ca_bundle,
             credentials.client,
+            credentials.grant,
         )
         try:
             answer = await self._sender.send(request)

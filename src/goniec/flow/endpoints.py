@@ -11,9 +11,9 @@ from typing import Any, Final
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from goniec.core.actions import BasicAuth
+from goniec.core.actions import BasicAuth, OAuth2In
 from goniec.core.breaker import CLOSED, in_force
-from goniec.core.endpoint import ClientCertificate, Endpoint, Header, Pause
+from goniec.core.endpoint import ClientCertificate, Endpoint, Header, OAuth2, Pause, origin
 from goniec.core.ids import ENDPOINT, prefixed
 from goniec.core.problems import Invalid, Problem
 from goniec.core.retry import Policy
@@ -21,6 +21,8 @@ from goniec.core.signing import basic, decode_secret, encode_secret
 from goniec.core.times import DAY
 from goniec.core.wire import is_ours
 from goniec.flow.configure import Conflict, Expected, Missing, Outside, Refusal, Stale, listed, users
+from goniec.flow.credentials import opened, opens_to
+from goniec.flow.oauth2 import EXCLUSIVE, check_oauth2, kept_oauth2, stored_oauth2
 from goniec.ports import Forbidden, Tx, Vault
 
 SECRET_BYTES: Final = 32
@@ -59,6 +61,7 @@ class EndpointDraft(Struct, frozen=True, rename="camel", forbid_unknown_fields=T
 
     url: str | UnsetType = UNSET
     basic_auth: BasicAuth | UnsetType | None = UNSET
+    oauth2: OAuth2In | UnsetType | None = UNSET
     headers: tuple[HeaderDraft, ...] | UnsetType = UNSET
     ca_bundle: str | UnsetType | None = UNSET
     client_certificate: ClientDraft | UnsetType | None = UNSET
@@ -86,11 +89,6 @@ def endpoint_tag(endpoint: Endpoint) -> str:
     return str(endpoint.version)
 
 
-def origin(url: str) -> str:
-    """Scheme, host and port of a stored URL: credentials are meant for one and no other."""
-    return "/".join(url.split("/", 3)[:3])
-
-
 def check_basic(auth: BasicAuth, pointer: str) -> list[Problem]:
     """Tell what is wrong with a user name and password; a password left out or null is none of this room's business."""
     problems = []
@@ -111,7 +109,8 @@ def fresh_endpoint(outside: Outside, url: str, auth: BasicAuth | None, like: End
     """Make an endpoint for a URL and user that are new.
 
     `like` is one at the same origin that this one follows: its secrets, headers and policy go on, and its password
-    where the user is the same and no other is given. Raises `ValueError` when no key at hand opens them.
+    or OAuth2 client where the user is the same and no other is given. Raises `ValueError` when no key at hand opens
+    them.
     """
     now = outside.clock.now()
     id = prefixed(ENDPOINT, now, outside.dice.bits(80))
@@ -135,9 +134,12 @@ def fresh_endpoint(outside: Outside, url: str, auth: BasicAuth | None, like: End
         header if header.sealed is None else replace(header, sealed=_moved(outside.vault, like, header.sealed, id))
         for header in like.headers
     )
-    client = like.client_certificate
+    client, oauth2 = like.client_certificate, like.oauth2 if username is None else None
     if client is not None:
         client = replace(client, key=_moved(outside.vault, like, client.key, id))
+    if oauth2 is not None and oauth2.secret is not None:
+        oauth2 = replace(oauth2, secret=_moved(outside.vault, like, oauth2.secret, id))
+    endpoint = replace(endpoint, oauth2=oauth2)
     return replace(endpoint, headers=headers, policy=like.policy, ca_bundle=like.ca_bundle, client_certificate=client)
 
 
@@ -146,8 +148,8 @@ async def change_endpoint(
 ) -> EndpointSaved | Refusal:
     """Change an endpoint.
 
-    Another scheme, host or port drops the stored password, the secret headers and the client certificate that are
-    not given anew.
+    Another scheme, host or port drops the stored password, the secret headers, the client certificate and the secret
+    of OAuth2 that are not given anew.
 
     Raises:
         Invalid: something that was given makes no sense, or the guard refuses the URL.
@@ -156,6 +158,10 @@ async def change_endpoint(
     problems = _policy_problems(draft) + _header_problems(outside, draft)
     if isinstance(draft.basic_auth, BasicAuth):
         problems += check_basic(draft.basic_auth, "/basicAuth")
+    token_url = ""
+    if isinstance(draft.oauth2, OAuth2In):
+        token_url, wrong = await check_oauth2(outside.guard, draft.oauth2, "/oauth2")
+        problems += wrong
     authorities = _authorities(outside, draft, problems)
     url: str | None = None
     if isinstance(draft.url, str):
@@ -166,7 +172,7 @@ async def change_endpoint(
             url = target
     if problems:
         raise Invalid(*problems)
-    return await _save(outside, endpoint_id, expected, partial(_changed, outside, draft, url, authorities))
+    return await _save(outside, endpoint_id, expected, partial(_changed, outside, draft, (url, token_url), authorities))
 
 
 async def pause_endpoint(outside: Outside, endpoint_id: str, expected: Expected = None) -> EndpointSaved | Refusal:
@@ -297,18 +303,26 @@ async def _delete(endpoint_id: str, expected: Expected, tx: Tx) -> Refusal | Non
 
 
 def _changed(
-    outside: Outside, draft: EndpointDraft, url: str | None, authorities: str | UnsetType | None, known: Endpoint
+    outside: Outside,
+    draft: EndpointDraft,
+    urls: tuple[str | None, str],
+    authorities: str | UnsetType | None,
+    known: Endpoint,
 ) -> Endpoint:
     vault = outside.vault
-    url = url or known.url
+    url = urls[0] or known.url
     elsewhere = origin(url) != origin(known.url)
     username, password = _credentials(vault, draft.basic_auth, known, elsewhere=elsewhere)
+    oauth2 = _oauth2(vault, draft.oauth2, urls[1], known, elsewhere=elsewhere)
+    if username is not None and oauth2 is not None:
+        given, other = ("oauth2", "basicAuth") if draft.oauth2 is not UNSET else ("basicAuth", "oauth2")
+        raise Invalid(Problem(f"/{given}", EXCLUSIVE.format(other)))
     headers = _headers(vault, draft.headers, known, elsewhere=elsewhere)
     client = _client(outside, draft.client_certificate, known, elsewhere=elsewhere)
     authorities = known.ca_bundle if authorities is UNSET else authorities
     policy = replace(known.policy, **_policy(draft))
     same = (url, username, password, headers) == (known.url, known.username, known.password, known.headers)
-    same = same and (authorities, client) == (known.ca_bundle, known.client_certificate)
+    same = same and (authorities, client, oauth2) == (known.ca_bundle, known.client_certificate, known.oauth2)
     return replace(
         known,
         url=url,
@@ -317,6 +331,7 @@ def _changed(
         headers=headers,
         ca_bundle=authorities,
         client_certificate=client,
+        oauth2=oauth2,
         policy=policy,
         # another address or other credentials may be the cure: it is not to wait for the next probe
         breaker=in_force(known.breaker, policy) if same else CLOSED,
@@ -339,6 +354,14 @@ def _credentials(
         case _:
             pass
     return auth.username, kept
+
+
+def _oauth2(
+    vault: Vault, given: OAuth2In | UnsetType | None, token_url: str, known: Endpoint, *, elsewhere: bool
+) -> OAuth2 | None:
+    if isinstance(given, OAuth2In):
+        return stored_oauth2(vault, given, token_url, known, "/oauth2", elsewhere=elsewhere)
+    return kept_oauth2(given, known, elsewhere=elsewhere)
 
 
 def _headers(
@@ -381,7 +404,7 @@ def _client(
     kept = None if elsewhere else known.client_certificate
     if not isinstance(draft, ClientDraft):
         return None if draft is None else kept
-    before = None if kept is None else _opened(outside.vault, known, kept.key)
+    before = None if kept is None else opened(outside.vault, known, kept.key)
     found = outside.guard.check_client(draft.certificate, draft.key or before, outside.clock.now())
     if isinstance(found, Problem):
         raise Invalid(Problem(f"/clientCertificate/{found.pointer}", found.detail))
@@ -440,15 +463,3 @@ def _new_secret(outside: Outside, endpoint_id: str) -> bytes:
 
 def _moved(vault: Vault, like: Endpoint, sealed: bytes, to: str) -> bytes:
     return vault.seal(to, vault.unseal(like.id, sealed))
-
-
-def opens_to(vault: Vault, endpoint: Endpoint, sealed: bytes, text: str) -> bool:
-    """Whether a sealed secret is this text; one that no key opens is not."""
-    return _opened(vault, endpoint, sealed) == text
-
-
-def _opened(vault: Vault, endpoint: Endpoint, sealed: bytes) -> str | None:
-    try:
-        return vault.unseal(endpoint.id, sealed)
-    except ValueError:
-        return None

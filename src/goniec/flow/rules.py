@@ -23,6 +23,7 @@ from goniec.core.rules import Rule, RuleDraft
 from goniec.core.times import Millis, format_instant
 from goniec.flow.configure import Expected, Missing, Outside, Refusal, Stale
 from goniec.flow.endpoints import check_basic
+from goniec.flow.oauth2 import check_oauth2, told_oauth2
 from goniec.flow.webhooks import Webhooks
 from goniec.ports import Forbidden, Guard, Queries, Tx
 
@@ -160,7 +161,7 @@ async def _save(
 
 
 async def _targets(guard: Guard, data: object) -> tuple[dict[str, str], list[Problem]]:
-    """Check where webhooks are to go: by pointer, their URLs in the stored form, and what is wrong with them."""
+    """Check where webhooks and requests for tokens are to go: by pointer, the stored URLs, and what is wrong there."""
     try:
         draft = decode_draft(data)
     except Invalid:
@@ -176,6 +177,10 @@ async def _targets(guard: Guard, data: object) -> tuple[dict[str, str], list[Pro
                 targets[pointer] = target
         if webhook.basic_auth is not None:
             problems += check_basic(webhook.basic_auth, f"{pointer}/basicAuth")
+        if webhook.oauth2 is not None:
+            token_url, wrong = await check_oauth2(guard, webhook.oauth2, f"{pointer}/oauth2")
+            targets[f"{pointer}/oauth2"] = token_url
+            problems += wrong
     return targets, problems
 
 
@@ -248,4 +253,4 @@ def _shown_action(action: Action, endpoints: Mapping[str, Endpoint]) -> Action:
     auth = None
     if endpoint.username is not None:
         auth = BasicAuth(endpoint.username, UNSET, password_set=endpoint.password is not None)
-    return replace(action, url=endpoint.url, basic_auth=auth)
+    return replace(action, url=endpoint.url, basic_auth=auth, oauth2=told_oauth2(endpoint))

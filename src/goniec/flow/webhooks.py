@@ -9,20 +9,22 @@ from contextlib import suppress
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from goniec.core.actions import Action, BasicAuth, Webhook
-from goniec.core.endpoint import Endpoint
-from goniec.core.problems import Problem
-from goniec.flow.configure import Conflict, Outside, listed, users
-from goniec.flow.endpoints import fresh_endpoint, opens_to, origin
+from goniec.core.actions import Action, BasicAuth, OAuth2In, Webhook
+from goniec.core.endpoint import Endpoint, OAuth2, origin
+from goniec.core.problems import Invalid, Problem
+from goniec.flow.configure import Conflict, Named, Outside, listed, users
+from goniec.flow.credentials import opens_to
+from goniec.flow.endpoints import fresh_endpoint
+from goniec.flow.oauth2 import stored_oauth2
 from goniec.ports import Tx
 
 
 class Webhooks:
     """The endpoints of one rule that is being saved.
 
-    `targets` are the URLs in their stored form, by the pointer of their action; `rule_id` is None for a new rule. After
-    `resolve`, `problems` and `conflict` say why it cannot be saved, and `named` are the endpoints that it names, by id,
-    as they will be.
+    `targets` are the URLs in their stored form, by the pointer of their action, and those of tokens by that of their
+    `oauth2`; `rule_id` is None for a new rule. After `resolve`, `problems` and `conflict` say why it cannot be saved,
+    and `named` are the endpoints that it names, by id, as they will be.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Webhooks:
         self._replace = replace_passwords
         self._changed: dict[str, Endpoint] = {}
         self._passwords: dict[str, str | None] = {}
+        self._clients: dict[str, OAuth2] = {}
 
     async def resolve(self, pointer: str, actions: Sequence[Action]) -> tuple[Action, ...]:
         """Give a branch's actions as they are stored: each webhook with nothing but its endpoint's id."""
@@ -72,6 +75,8 @@ class Webhooks:
             self.problems.append(
                 Problem(f"{pointer}/basicAuth", "goes with a url: an endpoint's id says its user already")
             )
+        if webhook.oauth2 is not None:
+            self.problems.append(Problem(f"{pointer}/oauth2", "goes with a url: an endpoint's id says it already"))
         return endpoint
 
     async def _by_url(self, pointer: str, url: str, webhook: Webhook) -> Endpoint:
@@ -86,6 +91,8 @@ class Webhooks:
             endpoint = await self._with_password(endpoint, password)
         if password is not UNSET:
             self._passwords.setdefault(endpoint.id, password)
+        if webhook.oauth2 is not None:
+            endpoint = await self._with_client(f"{pointer}/oauth2", endpoint, webhook.oauth2)
         return endpoint
 
     async def _known(self, url: str, username: str | None) -> Endpoint | None:
@@ -126,14 +133,47 @@ class Webhooks:
         self._changed[endpoint.id] = changed
         return changed
 
+    async def _with_client(self, pointer: str, endpoint: Endpoint, given: OAuth2In) -> Endpoint:
+        """The endpoint with this OAuth2 client; another one is taken from no rule in silence."""
+        try:
+            wanted = stored_oauth2(self._outside.vault, given, self._targets[pointer], endpoint, pointer)
+        except Invalid as invalid:
+            self.problems += invalid.problems
+            return endpoint
+        said = self._clients.setdefault(endpoint.id, wanted)
+        if said != wanted:
+            detail = "an action before this one has another client for the same URL"
+            self.problems.append(Problem(pointer, detail))
+        if wanted == endpoint.oauth2:
+            return endpoint
+        fresh = endpoint.id in self._changed
+        if endpoint.oauth2 is not None and not self._replace and not fresh:
+            await self._ask_client(endpoint)
+        changed = replace(endpoint, oauth2=wanted)
+        if not fresh:
+            changed = replace(changed, version=endpoint.version + 1, updated_at=self._outside.clock.now())
+        self._changed[endpoint.id] = changed
+        return changed
+
     async def _ask(self, endpoint: Endpoint, password: str | None) -> None:
         """Take a password from no other rule in silence; to remove one that only this rule uses needs no asking."""
         hit = users(await self._tx.rules(), ("endpoint", endpoint.id))
         if password is None and all(rule.id == self._rule_id for rule in hit):
             return
-        affected = f"which the rules {listed(hit)} use" if hit else "which no rule uses now"
         detail = (
-            f"the endpoint {endpoint.id} has another password for this URL and user, {affected}; "
+            f"the endpoint {endpoint.id} has another password for this URL and user, {_affected(hit)}; "
             "repeat the request with ?replace=true to replace it for all of them, or leave the password out to keep it"
         )
         self.conflict = self.conflict or Conflict("credentialsDiffer", detail, hit)
+
+    async def _ask_client(self, endpoint: Endpoint) -> None:
+        hit = users(await self._tx.rules(), ("endpoint", endpoint.id))
+        detail = (
+            f"the endpoint {endpoint.id} has another OAuth2 client for this URL, {_affected(hit)}; "
+            "repeat the request with ?replace=true to replace it for all of them, or leave oauth2 out to keep it"
+        )
+        self.conflict = self.conflict or Conflict("credentialsDiffer", detail, hit)
+
+
+def _affected(hit: Sequence[Named]) -> str:
+    return f"which the rules {listed(hit)} use" if hit else "which no rule uses now"

@@ -20,6 +20,7 @@ import pycurl
 from msgspec.structs import replace
 
 from goniec.core.model import Failure
+from goniec.core.wire import Grant
 from goniec.ports import Answer, Outgoing
 from goniec.send.authorities import bundle
 from goniec.send.curl import Driver, EndedError
@@ -27,7 +28,8 @@ from goniec.send.guard import RESERVED, TOKEN, Checked, Own, Refused, check_addr
 from goniec.send.inbox import receive
 from goniec.send.networks import Networks, check_address
 from goniec.send.resolve import Resolver, Unresolved
-from goniec.send.transfer import PLAIN, Aim, Dress, Pin, Transfer, make_pin
+from goniec.send.tokens import Missed, Tokens
+from goniec.send.transfer import BODY_KEPT, PLAIN, READ_MAX, Aim, Dress, Pin, Transfer, make_pin
 from goniec.send.verdict import (
     Ending,
     Head,
@@ -79,12 +81,18 @@ class HttpSender:
         self._idle: list[Transfer] = []
         self._driver: Driver | None = None
         self._closed = False
+        self._tokens = Tokens(partial(self._answered, keep=READ_MAX))
 
     async def send(self, request: Outgoing) -> Answer:
         """See `Sender`."""
+        return await self._answered(request)
+
+    async def _answered(self, request: Outgoing, *, keep: int = BODY_KEPT) -> Answer:
         started = time.monotonic()
         try:
-            return await self._send(request, started)
+            if request.grant is not None:
+                return await self._granted(request, request.grant, started)
+            return await self._send(request, started, keep)
         except EndedError:
             return _failed(
                 Failure.INTERNAL, "Goniec broke the request off: it was stopping, or its log says why.", started
@@ -97,13 +105,24 @@ class HttpSender:
     async def close(self) -> None:
         """See `Sender`. Requests still under way are broken off."""
         self._closed = True
+        await self._tokens.close()
         if self._driver is not None:
             self._driver.close()
         while self._idle:
             self._idle.pop().curl.close()
         self._files.close()
 
-    async def _send(self, request: Outgoing, started: float) -> Answer:
+    async def _granted(self, request: Outgoing, grant: Grant, started: float) -> Answer:
+        """Get an access token, send with it, and learn from the answer what it is worth."""
+        token = await self._tokens.get(grant, request)
+        if isinstance(token, Missed):
+            return _failed(token.failure, token.detail, started)
+        given = f"Bearer {token.text}"
+        headers = tuple((name, given if name == "Authorization" else value) for name, value in request.headers)
+        answer = await self._send(replace(request, headers=headers), started, BODY_KEPT)
+        return self._tokens.heard(token, answer, again=request.fresh)
+
+    async def _send(self, request: Outgoing, started: float, keep: int) -> Answer:
         checked = self._check(request.url)
         if isinstance(checked, Refused):
             return _failed(Failure.ADDRESS, checked.detail, started)
@@ -115,14 +134,14 @@ class HttpSender:
             # it takes no time, and must not keep the loop from others either
             await asyncio.sleep(0)
             return receive(request, started)
-        limit = min(request.timeout, request.connect_timeout)
+        limit = min(_left(request, started), request.connect_timeout)
         addresses = checked.addresses or await self._resolver.resolve(checked.host, limit)
         if isinstance(addresses, Unresolved):
             return _failed(Failure.DNS, addresses.detail, started)
         pin = self._pin(checked, addresses)
         if isinstance(pin, Refused):
             return _failed(Failure.ADDRESS, pin.detail, started)
-        return await self._exchange(request, Aim(checked, pin, headers), started)
+        return await self._exchange(request, Aim(checked, pin, headers), started, keep)
 
     def _pin(self, checked: Checked, addresses: tuple[str, ...]) -> Pin | Refused:
         """Pin a host to its addresses; all are checked whenever they are new, and one that is forbidden refuses all."""
@@ -139,16 +158,14 @@ class HttpSender:
         self._pins[key] = addresses, pin
         return pin
 
-    async def _exchange(self, request: Outgoing, aim: Aim, started: float) -> Answer:
+    async def _exchange(self, request: Outgoing, aim: Aim, started: float, keep: int) -> Answer:
         dress = Dress(request.authorities, request.client)
         transfer = self._take(dress)
         now = time.monotonic()
-        waited = now - started
         tell = aim.pin.resolve is not None and now - aim.pin.told_at > TOLD_FOR
         if tell:
             aim.pin.told_at = now
-        timeout = request.timeout if waited < AT_ONCE else request.timeout - waited
-        transfer.prepare(request, aim, tell=tell, timeout=timeout)
+        transfer.prepare(request, aim, tell=tell, timeout=_left(request, started), keep=keep)
         try:
             outcome = await transfer.run()
             answer = _answer(request, aim.checked, transfer, outcome, started)
@@ -204,6 +221,12 @@ class HttpSender:
         if what := check_address(where, self._allowed):
             return f"{address} is {what}"
         return f"{address} port {port} is Goniec itself" if is_own(where, port, self._own) else None
+
+
+def _left(request: Outgoing, started: float) -> float:
+    """Seconds that are left of a request's time; what came from a cache takes none of it."""
+    waited = time.monotonic() - started
+    return request.timeout if waited < AT_ONCE else max(AT_ONCE, request.timeout - waited)
 
 
 def _lines(headers: tuple[tuple[str, str], ...]) -> list[bytes] | None:

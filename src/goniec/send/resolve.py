@@ -78,7 +78,7 @@ class DnsResolver:
                 # whoever gives up must not take the answer from the others
                 return await asyncio.shield(asked)
         except TimeoutError:
-            return Unresolved(f"The name servers did not answer for {host} within {limit:g} s; {LOOK}.")
+            return Unresolved(f"The name servers did not answer for {host} within {limit:.3g} s; {LOOK}.")
         except asyncio.CancelledError:
             me = asyncio.current_task()
             if asked.cancelled() and not (me and me.cancelling()):

@@ -106,6 +106,7 @@ class Transfer:
         self._target = ""
         self._pin = NOWHERE
         self._limits = (0, 0)
+        self._keep = BODY_KEPT
         self._fresh = False
         self._reset(b"")
         self.curl = curl = pycurl.Curl()
@@ -129,9 +130,13 @@ class Transfer:
         curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
         curl.setopt(pycurl.SOCKOPTFUNCTION, self._opened)
 
-    def prepare(self, request: Outgoing, aim: Aim, *, tell: bool, timeout: float) -> None:
-        """Set up the next request. `tell`: libcurl has to hear the addresses; `timeout`: seconds left in all."""
+    def prepare(self, request: Outgoing, aim: Aim, *, tell: bool, timeout: float, keep: int = BODY_KEPT) -> None:
+        """Set up the next request.
+
+        `tell`: libcurl has to hear the addresses; `timeout`: seconds left in all; `keep`: bytes of the answer's body.
+        """
         self._reset(request.body)
+        self._keep = keep
         setopt, checked, pin = self.curl.setopt, aim.checked, aim.pin
         if checked.origin != self._origin:
             self._origin = checked.origin
@@ -197,8 +202,8 @@ class Transfer:
         return 0
 
     def _write(self, data: bytes) -> int | None:
-        if self._read_size < BODY_KEPT:
-            self.kept.append(data[: BODY_KEPT - self._read_size])
+        if self._read_size < self._keep:
+            self.kept.append(data[: self._keep - self._read_size])
         self._read_size += len(data)
         return 0 if self.body_overflow else None
 

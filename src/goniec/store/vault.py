@@ -154,10 +154,11 @@ def _resealed(vault: AesVault, endpoint: Endpoint) -> Endpoint:
     def again(sealed: bytes | None) -> bytes | None:
         return None if sealed is None else vault.seal(endpoint.id, vault.unseal(endpoint.id, sealed))
 
-    client = endpoint.client_certificate
+    client, oauth2 = endpoint.client_certificate, endpoint.oauth2
     return replace(
         endpoint,
         client_certificate=None if client is None else replace(client, key=again(client.key)),
+        oauth2=None if oauth2 is None else replace(oauth2, secret=again(oauth2.secret)),
         secret=again(endpoint.secret),
         password=again(endpoint.password),
         previous_secret=again(endpoint.previous_secret),

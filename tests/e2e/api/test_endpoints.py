@@ -280,3 +280,31 @@ async def test_A42_certificates_are_told_and_a_key_never(rules: Configured, path
     assert wrong.status_code == 422
     assert pointers(wrong) == ["/caBundle"]
     assert middle not in wrong.text
+
+
+async def test_an_oauth2_client_is_told_and_its_secret_never(rules: Configured, path: str, tmp_path: Path) -> None:
+    client = {"tokenUrl": "https://login.example/token", "clientId": "goniec", "clientSecret": "s3cret-of-ours"}
+    told = await rules.patch(path, {"oauth2": client})
+    assert (told.status_code, pointers(told)) == (422, ["/oauth2"])
+    saved = await rules.patch(path, {"oauth2": client, "basicAuth": None})
+    assert saved.json()["basicAuth"] is None
+    assert saved.json()["oauth2"] == {
+        "tokenUrl": "https://login.example/token",
+        "clientId": "goniec",
+        "secretSet": True,
+        "scope": None,
+        "audience": None,
+        "auth": "basic",
+    }
+    # what was read may be sent back
+    again = await rules.patch(path, {"oauth2": saved.json()["oauth2"]})
+    assert (again.status_code, again.json()["version"]) == (200, saved.json()["version"])
+    wrong = await rules.patch(
+        path, {"oauth2": {**client, "tokenUrl": "http://10.0.0.1/", "auth": "basic", "scope": '"'}}
+    )
+    assert pointers(wrong) == ["/oauth2/tokenUrl"]
+    assert (await rules.patch(path, {"oauth2": {**client, "auth": "jwt"}})).status_code == 422
+    for one in (told, saved, again, wrong):
+        assert "s3cret-of-ours" not in one.text
+    assert b"s3cret-of-ours" not in on_disk(tmp_path)
+    assert (await rules.patch(path, {"oauth2": None})).json()["oauth2"] is None

@@ -46,6 +46,7 @@ PAGES: Final = {
     "endpoint-edit": "/endpoints/{endpoint}/edit",
     "endpoint-password": "/endpoints/{endpoint}/password",
     "endpoint-certificate": "/endpoints/{endpoint}/certificate",
+    "endpoint-oauth2": "/endpoints/{endpoint}/oauth2",
     "endpoint-secret": "/endpoints/{endpoint}/secret",
     "endpoint-delete": "/endpoints/{spare}/delete",
     "endpoint-resend": "/endpoints/{endpoint}/resend",
@@ -77,6 +78,7 @@ UNSHOWN: Final = {
     *("endpoint-secret", "endpoint-delete", "endpoint-kept", "key-new", "key-revoke", "user-new", "user", "user-self"),
     *("endpoint-resend", "deliveries-cancelling", "deliveries-kept", "job"),
     *("user-remove", "search-nothing", "not-found-rule", "endpoint-certificate"),
+    "endpoint-oauth2",
 }
 SHOWN: Final = {"sign-in", *PAGES} - UNSHOWN
 """What the documents have pictures of."""
@@ -130,6 +132,9 @@ REFUSED: Final = {
     ),
     "endpoint-certificate": Refused(
         page="endpoint-certificate", action="/endpoints/{endpoint}/certificate", fields={"certificate": "x"}
+    ),
+    "endpoint-oauth2": Refused(
+        page="endpoint-oauth2", action="/endpoints/{endpoint}/oauth2", fields={"tokenUrl": "x", "clientId": "y"}
     ),
     "endpoint-secret": Refused(page="endpoint-secret", action="/endpoints/{endpoint}/secret", fields={"secret": "x"}),
     "endpoint-delete": Refused(

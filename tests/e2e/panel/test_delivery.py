@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.contract.send.receivers import Behaviour, Receiver, answer, say
+from tests.contract.send.test_tokens import giving
 from tests.e2e.engine import Engine
 from tests.e2e.panel.client import SignIn
 
@@ -75,6 +76,21 @@ async def test_no_secret_is_in_a_page(engine: Engine, sign_in: SignIn) -> None:
         assert secret not in page.html
     assert "-u 'jan:PASSWORD'" in page.text
     assert "'X-Key: SECRET'" in page.text
+
+
+async def test_a_token_is_in_no_page_either(engine: Engine, sign_in: SignIn) -> None:
+    client = {"clientId": "goniec", "clientSecret": "s3cret-of-ours"}
+    async with Receiver(answer(200)) as receiver, Receiver(giving("t0ken-of-ours")) as server:
+        action = {"type": "webhook", "url": receiver.url(), "oauth2": {**client, "tokenUrl": server.url()}}
+        await engine.rule(VISITED, actions=[action])
+        await engine.visit({"email": "jan@example.pl"})
+        (one,) = await engine.settled(1)
+    page = await (await sign_in("admin")).get(f"/deliveries/{one['id']}")
+    assert "Authorization: Bearer hidden" in page.text
+    assert "-H 'Authorization: Bearer TOKEN'" in page.text
+    assert "with an OAuth2 token" in page.text
+    assert "t0ken-of-ours" not in page.html
+    assert "s3cret-of-ours" not in page.html
 
 
 async def test_attempts_say_why_and_each_can_be_looked_at(engine: Engine, sign_in: SignIn) -> None:

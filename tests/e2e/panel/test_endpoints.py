@@ -550,3 +550,56 @@ async def test_a_client_certificate_is_given_and_taken_away(engine: Engine, sign
     assert (await ala.send(path, late)).status == 412
     await ala.send(path, form(page, do="remove"))
     assert (await engine.get(f"/endpoints/{id}"))["clientCertificate"] is None
+
+
+# --- OAuth2 ----------------------------------------------------------------------------------------------------------
+
+
+async def test_oauth2_takes_the_place_of_a_password_and_the_other_way_round(engine: Engine, sign_in: SignIn) -> None:
+    id = await made(engine, basicAuth=BASIC)
+    path = f"/endpoints/{id}/oauth2"
+    assert (await (await sign_in("editor")).get(path)).status == 403
+    ala = await sign_in("admin", "pl")
+    page = await ala.get(path)
+    assert "Włączona jest autoryzacja basic" in page.text
+    given = {"tokenUrl": "https://login.example/token", "clientId": "goniec-crm", "scope": "a b", "do": "save"}
+    refused = await ala.send(path, form(page, **given))
+    assert (refused.status, "podaj sekret" in refused.text.lower()) == (422, True)
+    wrong = await ala.send(path, form(page, **given, clientSecret="s3cret-of-ours", audience="x" * 2000))
+    assert (wrong.status, "s3cret-of-ours" in wrong.html, "goniec-crm" in wrong.html) == (422, False, True)
+    saved = await ala.send(path, form(page, **given, clientSecret="s3cret-of-ours", auth="body"))
+    shown = await ala.get(saved.location)
+    assert "goniec-crm sekret zapisany" in shown.text
+    told = await engine.get(f"/endpoints/{id}")
+    assert (told["basicAuth"], told["oauth2"]["scope"], told["oauth2"]["auth"]) == (None, "a b", "body")
+    page = await ala.get(path)
+    assert "s3cret-of-ours" not in page.html
+    # without the secret it stays, and somebody else's change is not overwritten
+    assert (await ala.send(path, form(page, audience="crm"))).location == f"/endpoints/{id}"
+    assert (await engine.get(f"/endpoints/{id}"))["oauth2"]["audience"] == "crm"
+    assert (await ala.send(path, form(page, audience="late"))).status == 412
+    # a user and a password again
+    page = await ala.get(f"/endpoints/{id}/password")
+    assert "Włączone jest OAuth2" in page.text
+    await ala.send(f"/endpoints/{id}/password", form(page, auth="1", username="jan", password="tajne"))
+    told = await engine.get(f"/endpoints/{id}")
+    assert (told["basicAuth"]["username"], told["oauth2"]) == ("jan", None)
+
+
+async def test_oauth2_is_turned_off_and_two_endpoints_stay_two(engine: Engine, sign_in: SignIn) -> None:
+    client = {"tokenUrl": "https://login.example/token", "clientId": "goniec", "clientSecret": "s3cret-of-ours"}
+    id = await made(engine, "https://crm.example/hook", oauth2=client)
+    other = await made(engine, "https://crm.example/hook", name="Druga reguła", basicAuth=BASIC)
+    ala = await sign_in("admin")
+    page = await ala.get(f"/endpoints/{other}/oauth2")
+    given = {"tokenUrl": "https://login.example/token", "clientId": "x", "clientSecret": "y", "do": "save"}
+    taken = await ala.send(f"/endpoints/{other}/oauth2", form(page, **given))
+    assert (taken.status, id in taken.text) == (409, True)
+    # another server gets no secret
+    page = await ala.get(f"/endpoints/{id}/edit")
+    await ala.send(f"/endpoints/{id}/edit", form(page, url="https://new.example/hook", do="save"))
+    assert "no secret saved: enter it again" in (await ala.get(f"/endpoints/{id}")).text
+    page = await ala.get(f"/endpoints/{id}/oauth2")
+    await ala.send(f"/endpoints/{id}/oauth2", form(page, do="remove"))
+    assert (await engine.get(f"/endpoints/{id}"))["oauth2"] is None
+    assert (await ala.get("/endpoints/end_x/oauth2")).status == 404

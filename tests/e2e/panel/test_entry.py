@@ -324,6 +324,7 @@ OPEN_TO = {
     """,
     "admin": """
         GET /endpoints/{id}/certificate  POST /endpoints/{id}/certificate
+        GET /endpoints/{id}/oauth2  POST /endpoints/{id}/oauth2
         GET /endpoints/{id}/delete  POST /endpoints/{id}/delete  GET /endpoints/{id}/edit  POST /endpoints/{id}/edit
         GET /endpoints/{id}/password  POST /endpoints/{id}/password  POST /endpoints/{id}/pause
         POST /endpoints/{id}/resume  GET /endpoints/{id}/secret  POST /endpoints/{id}/secret

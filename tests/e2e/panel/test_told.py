@@ -32,6 +32,7 @@ SPEAKING = [
     "core/retry",
     "core/signing",
     "flow/endpoints",
+    "flow/oauth2",
     "flow/webhooks",
     "flow/users",
     "flow/funnels",

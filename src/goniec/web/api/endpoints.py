@@ -1,7 +1,7 @@
 """Endpoints: read, changed, paused, resumed, given another secret, deleted. Rules make them."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
@@ -38,6 +38,17 @@ class BasicOut(Struct, rename="camel"):
     password_set: bool
 
 
+class OAuth2Out(Struct, rename="camel"):
+    """Where an access token is had, and as which client. Its secret is not told, only whether it is stored."""
+
+    token_url: str
+    client_id: str
+    secret_set: bool
+    scope: str | None
+    audience: str | None
+    auth: Literal["basic", "body"]
+
+
 class HeaderOut(Struct, rename="camel"):
     """A header of the endpoint's own. The value of a secret one is not told, only that it is stored."""
 
@@ -69,6 +80,7 @@ class EndpointOut(Struct, rename="camel", kw_only=True):
     version: int
     url: str
     basic_auth: BasicOut | None
+    oauth2: OAuth2Out | None
     headers: list[HeaderOut]
     ca_bundle: str | None
     client_certificate: ClientOut | None
@@ -141,6 +153,15 @@ async def read_endpoint(ask: Ask, id: str) -> Reply:
         "patience": {"timeout": 30, "schedule": [5, 60, 3600]},
         "a secret header": {"headers": [{"name": "X-Api-Key", "value": "s3cret", "secret": True}]},
         "a private authority": {"caBundle": "-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----\n"},
+        "a token of OAuth2": {
+            "basicAuth": None,
+            "oauth2": {
+                "tokenUrl": "https://login.example/oauth2/token",
+                "clientId": "goniec",
+                "clientSecret": "s3cret",
+                "scope": "crm.write",
+            },
+        },
         "another password": {"basicAuth": {"username": "goniec", "password": "correct horse"}},
     },
 )
@@ -148,8 +169,13 @@ async def patch_endpoint(ask: Ask, id: str, body: EndpointDraft) -> Reply:
     """Change what is given, for all rules that use the endpoint.
 
     `headers` replaces the whole list; a secret header without a `value` keeps the stored one. `basicAuth` without a
-    `password` keeps that, null removes it. Another scheme, host or port drops the stored password, secret headers
-    and client certificate that are not given anew. A URL and user that another endpoint has are 409 `endpointExists`.
+    `password` keeps that, null removes it. Another scheme, host or port drops the stored password, secret headers,
+    client certificate and client secret that are not given anew. A URL and user that another endpoint has are 409
+    `endpointExists`.
+
+    `oauth2` has an access token asked for at `tokenUrl` (client credentials, RFC 6749) and sent as Bearer, in the place
+    of `basicAuth`: give null for the one that goes. `auth` is how the client proves itself there: `basic`, or in the
+    `body`. A `clientSecret` left out keeps the stored one, unless `tokenUrl` leads to another server.
 
     `caBundle` are certificates (PEM): where it is given, only these authorities are believed at this endpoint, null
     takes it away. `clientCertificate` is for a receiver that asks for one: `certificate` is the chain and `key` its
@@ -283,6 +309,7 @@ class _Facts(Struct, frozen=True):
             "version": endpoint.version,
             "url": endpoint.url,
             "basic_auth": basic,
+            "oauth2": _oauth2(endpoint),
             "headers": [
                 HeaderOut(header.name, header.value, header.sealed is not None, value_set=True)
                 for header in endpoint.headers
@@ -310,6 +337,14 @@ class _Facts(Struct, frozen=True):
             "pending": self.pending.get(endpoint.id, 0),
             "used_by": named(self.used.get(("endpoint", endpoint.id), [])),
         }
+
+
+def _oauth2(endpoint: Endpoint) -> OAuth2Out | None:
+    known = endpoint.oauth2
+    if known is None:
+        return None
+    stored = known.secret is not None
+    return OAuth2Out(known.token_url, known.client_id, stored, known.scope, known.audience, known.auth)
 
 
 def _client(endpoint: Endpoint) -> ClientOut | None:

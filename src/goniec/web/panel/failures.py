@@ -35,6 +35,9 @@ NAMES: Final[dict[Failure, Label]] = {
     Failure.NOT_HTTP: Label("Odpowiedź nie w HTTP", "Not HTTP"),
     Failure.HEAD_TOO_LARGE: Label("Zbyt duże nagłówki odpowiedzi", "Answer's headers too large"),
     Failure.INFORMATIONAL: Label("Tylko odpowiedź 1xx", "Only a 1xx answer"),
+    Failure.GRANT_UNREACHABLE: Label("Serwer tokenów nieosiągalny", "Token server not reached"),
+    Failure.GRANT_REFUSED: Label("Nie wydano tokenu dostępu", "No access token given"),
+    Failure.GRANT_EXPIRED: Label("Token dostępu stracił ważność", "Access token expired"),
     Failure.INTERNAL: Label("Błąd Gońca", "Goniec's own error"),
 }
 """In the order in which a filter offers them: what receivers answer, then what keeps them from answering."""
@@ -105,6 +108,18 @@ FAILURES: Final[dict[Failure, Label]] = {
     Failure.REJECTED: Label(
         "Odbiorca odrzucił żądanie. Powód zwykle stoi w jego odpowiedzi.",
         "The receiver refused the request. Its answer mostly says why.",
+    ),
+    Failure.GRANT_UNREACHABLE: Label(
+        "Nie udało się zapytać o token dostępu. Sprawdź adres serwera tokenów i czy serwer działa.",
+        "An access token could not be asked for. Check the address of the token server, and that it runs.",
+    ),
+    Failure.GRANT_REFUSED: Label(
+        "Serwer tokenów nie wydał tokenu dostępu. Sprawdź identyfikator klienta, sekret i zakres.",
+        "The token server gave no access token. Check the client's ID, its secret and the scope.",
+    ),
+    Failure.GRANT_EXPIRED: Label(
+        "Odbiorca nie przyjął tokenu, który dotąd działał. Od razu próbujemy z nowym.",
+        "The receiver no longer took a token that had worked. It is tried again at once with a new one.",
     ),
     Failure.GONE: Label(
         "Odbiorca mówi, że tego adresu już nie ma (410). Endpoint jest wstrzymany.",

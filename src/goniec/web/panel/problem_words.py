@@ -253,6 +253,10 @@ POLISH: Final[dict[str, str]] = {
     "a header of this name stands before it": "nagłówek o tej nazwie już jest wyżej",
     "there is no such endpoint; give a url instead": "tego endpointu już nie ma; podaj adres",
     "goes with a url: an endpoint's id says its user already": "autoryzację podaje się razem z adresem",
+    "goes with a url: an endpoint's id says it already": "autoryzację podaje się razem z adresem",
+    "an action before this one has another client for the same URL": (
+        "wcześniejsza akcja ma innego klienta OAuth2 dla tego samego adresu"
+    ),
     "an action before this one has another password for the same URL and user": (
         "wcześniejsza akcja ma inne hasło dla tego samego adresu i użytkownika"
     ),
@@ -288,6 +292,16 @@ POLISH: Final[dict[str, str]] = {
         "to nie jest klucz prywatny w formacie PEM: zaczyna się od BEGIN PRIVATE KEY, a kończy na END PRIVATE KEY"
     ),
     "cannot be read; copy it anew, whole": "nie da się go odczytać; skopiuj go jeszcze raz w całości",
+    # OAuth2
+    "has to start with https:// or http://": "adres musi się zaczynać od https:// lub http://",
+    "does not go together with {}: give null for that in the same request": (
+        "nie da się połączyć z {}: w tym samym żądaniu podaj tam null"
+    ),
+    "does not go together with basicAuth: leave one of them out": "nie da się połączyć z basicAuth: podaj jedno z nich",
+    "holds names with a single space between them, and neither quotes nor anything beyond ASCII": (
+        "wpisz nazwy oddzielone pojedynczą spacją, bez cudzysłowów i polskich liter"
+    ),
+    "is required: none is stored for this server": "podaj sekret: dla tego serwera żaden nie jest zapisany",
     # where webhooks may go
     "Start the URL with https:// or http://, or enter inbox: to have it arrive in Goniec itself.": (
         "zacznij adres od https:// lub http://, albo wpisz inbox:, a wiadomość trafi do samego Gońca"
@@ -428,5 +442,8 @@ POLISH: Final[dict[str, str]] = {
     "which the rules {} use": "którego używają reguły {}",
     "the endpoint {} has another password for this URL and user, {}; repeat the request with ?replace=true to replace it for all of them, or leave the password out to keep it": (
         "endpoint {} ma inne hasło dla tego adresu i użytkownika, {}; zmień je wszędzie albo zostaw pole puste"
+    ),
+    "the endpoint {} has another OAuth2 client for this URL, {}; repeat the request with ?replace=true to replace it for all of them, or leave oauth2 out to keep it": (
+        "endpoint {} ma dla tego adresu innego klienta OAuth2, {}; zmień go wszędzie (?replace=true) albo pomiń oauth2"
     ),
 }

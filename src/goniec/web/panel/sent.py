@@ -55,6 +55,8 @@ def request_lines(endpoint: Endpoint, shown: Shown, length: int | None, words: W
 
 def _untold(name: str, endpoint: Endpoint, words: Words, *, sent: bool) -> Markup:
     match name.lower():
+        case "authorization" if endpoint.oauth2 is not None:
+            return Markup("Bearer ") + _UNTOLD.format(words.say("hidden"))
         case "authorization":
             user = words.say("hidden (user: %(name)s)", name=visible(endpoint.username or ""))
             return Markup("Basic ") + _UNTOLD.format(user)
@@ -70,9 +72,11 @@ def curl_command(endpoint: Endpoint, shown: Shown, body: bytes, words: Words) ->
     if target.host is None:
         return None
     parts = [f"curl -X POST {_quoted(target.url)}"]
-    password, secret = words.say("PASSWORD"), words.say("SECRET")
+    password, secret, token = words.say("PASSWORD"), words.say("SECRET"), words.say("TOKEN")
     if endpoint.username is not None:
         parts.append(f"-u {_quoted(f'{endpoint.username}:{password}')}")
+    if endpoint.oauth2 is not None:
+        parts.append(f"-H {_quoted(f'Authorization: Bearer {token}')}")
     for name, value in shown:
         if name.lower() == _AUTHORIZATION or (value is None and name.lower() in {_SIGNATURE, _TIMESTAMP}):
             continue

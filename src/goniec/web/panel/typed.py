@@ -17,7 +17,7 @@ _OWN: Final = frozenset({"do", "header", "kind", "new", "session", "sure"})
 """What a button or a form of ours says by itself."""
 _KEPT: Final = frozenset({"endpointId", "mode", "not", "op", "passwordSet", "shown", "stored", "type", "unit", "was"})
 """What stands beside a field that was typed: what it was before, and how it is to be read."""
-_SECRET: Final = ("password", "secret", "headers", "privateKey")
+_SECRET: Final = ("password", "secret", "clientSecret", "headers", "privateKey")
 
 _KINDS: Final[Mapping[str, Mapping[str, tuple[Field, ...]]]] = {
     "triggers": kinds.TRIGGERS,
@@ -83,6 +83,11 @@ def _words(visit: Visit) -> dict[str, str]:
         "password": visit.say("Password"),
         "certificate": visit.say("Certificate"),
         "privateKey": visit.say("Private key"),
+        "tokenUrl": visit.say("Token URL"),
+        "clientId": visit.say("Client ID"),
+        "clientSecret": visit.say("Client secret"),
+        "scope": visit.say("Scope"),
+        "audience": visit.say("Token audience"),
         "caBundle": visit.say("Private authorities"),
         "group": visit.say("Group"),
         "owner": visit.say("Owner"),

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from goniec.core.actions import BasicAuth
-from goniec.core.endpoint import Endpoint
+from goniec.core.endpoint import Endpoint, origin
 from goniec.core.problems import Invalid
 from goniec.flow.configure import Conflict, Missing, Stale
 from goniec.flow.endpoints import (
@@ -20,7 +20,6 @@ from goniec.flow.endpoints import (
     EndpointSaved,
     change_endpoint,
     endpoint_tag,
-    origin,
     rotate_secret,
 )
 from goniec.ports import Forbidden
@@ -71,7 +70,7 @@ async def edit(visit: Visit, id: str) -> Reply:
             return await _form(visit, await load(visit, id), fields, stale=True, status=412)
         case Conflict():
             return await _form(
-                visit, found, fields, {"url": await _taken(visit, fields.url, found.username)}, status=409
+                visit, found, fields, {"url": await taken(visit, fields.url, found.username)}, status=409
             )
         case Missing():
             raise missing("endpoint")
@@ -93,6 +92,8 @@ async def change_credentials(visit: Visit, id: str) -> Reply:
     if problems:
         return await _credentials(visit, found, problems, auth=auth, username=username, status=422)
     wanted = EndpointDraft(basic_auth=BasicAuth(username, password or UNSET) if auth else None)
+    if auth and found.oauth2 is not None:
+        wanted = replace(wanted, oauth2=None)
     try:
         saved = await change_endpoint(visit.context.outside, id, wanted, _expected(visit))
     except Invalid as invalid:
@@ -105,7 +106,7 @@ async def change_credentials(visit: Visit, id: str) -> Reply:
             found = await load(visit, id)
             return await _credentials(visit, found, stale=True, auth=auth, username=username, status=412)
         case Conflict():
-            told = {"username": await _taken(visit, found.url, username if auth else None)}
+            told = {"username": await taken(visit, found.url, username if auth else None)}
             return await _credentials(visit, found, told, auth=auth, username=username, status=409)
         case Missing():
             raise missing("endpoint")
@@ -167,7 +168,7 @@ def _missing_of(visit: Visit, found: Endpoint, username: str, password: str) -> 
     return problems
 
 
-async def _taken(visit: Visit, url: str, username: str | None) -> str:
+async def taken(visit: Visit, url: str, username: str | None) -> str:
     """Say which endpoint has this address and user already."""
     target = await visit.context.guard.check(url)
     known = await visit.context.store.queries.endpoints()

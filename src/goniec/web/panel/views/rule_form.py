@@ -14,6 +14,7 @@ from msgspec import Struct
 from goniec.core import labels
 from goniec.core.conditions import Group, LeafNode, compile_tree, walk
 from goniec.core.drafts import decode_draft, read_draft
+from goniec.core.endpoint import origin
 from goniec.core.leaves import EventData, EventSource, HasTag, StateIs, TagScore
 from goniec.core.model import Contact, Event
 from goniec.core.occurring import doubts
@@ -21,7 +22,6 @@ from goniec.core.payload import body
 from goniec.core.problems import Invalid
 from goniec.core.templates import TEMPLATES, from_template
 from goniec.flow.configure import Conflict, Missing, Refusal, Stale
-from goniec.flow.endpoints import origin
 from goniec.flow.explain import known_to
 from goniec.flow.rules import RuleSaved, change_rule, create_rule, load_rule, rule_tag, shown
 from goniec.flow.testing import Trial, send_test

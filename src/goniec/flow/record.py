@@ -242,16 +242,18 @@ class Recorder:
 
     async def _write(self, jobs: Sequence["_Job"], riders: Sequence["_Rider"], tx: Tx) -> "_Written":
         await self._refresh(tx)
-        moved = await self._finished(tx, riders)
-        if not jobs and all(delivery.status is not Status.FAILED for group in moved for delivery in group):
-            return _Written(moved)
+        calls = [call for job in jobs for call in job.calls]
+        # contacts before deliveries, as everywhere: else two processes would wait for each other in a circle
+        falling = [_failed(delivery) for rider in riders for delivery in rider.falling]
+        if not jobs and not falling:
+            return _Written(await self._finished(tx, riders))
         now = self._clock.now()
         batch = Batch(tx, self._world, await self._chance(tx, now), self._locale.country)
+        await batch.load([*falling, *calls])
+        moved = await self._finished(tx, riders)
         given_up = [one for rider, group in zip(riders, moved, strict=True) for one in rider.given_up(group)]
         await note_failed(tx, given_up)
-        fallen = [_failed(delivery) for delivery in given_up]
-        await batch.load([*fallen, *(call for job in jobs for call in job.calls)])
-        batch.raise_own(fallen)
+        batch.raise_own([_failed(delivery) for delivery in given_up])
         answers: dict[str, Remembered] = {}
         results = [await self._answer(tx, batch, job, answers, now) for job in jobs]
         busy = await batch.write()
@@ -442,6 +444,11 @@ class _Rider:
         self.finished = finished
         self.settled = False
         self._done = done
+
+    @property
+    def falling(self) -> Iterator[Delivery]:
+        """Those that its results put an end to, unless they come too late."""
+        return (one.delivery for one in self.finished if one.delivery.status is Status.FAILED)
 
     def given_up(self, moved: list[Delivery]) -> Iterator[Delivery]:
         """Those of these that a result has put an end to; a result that comes late may find it ended before."""

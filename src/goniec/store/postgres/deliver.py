@@ -84,6 +84,7 @@ class DeliverTx(Transaction):
     """Deliver, inside a transaction."""
 
     async def finish(self, finished: Sequence[Finished]) -> list[Delivery]:
+        self.ended = self.ended or bool(finished)
         times = Counter(one.delivery.id for one in finished)
         plain = await self._arrive([one for one in finished if is_plain(one) and times[one.delivery.id] == 1])
         later = iter(await self._finish([one for one in finished if one.delivery.id not in plain]))

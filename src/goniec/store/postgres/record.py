@@ -7,6 +7,8 @@ want the same ones wait for each other and never in a circle.
 from collections.abc import Sequence
 from typing import Final
 
+import asyncpg
+
 from goniec.core.ids import event_of, time_of
 from goniec.core.model import Ancestor, Contact, Delivery, Event, Run, Status
 from goniec.core.times import Millis
@@ -82,6 +84,7 @@ _HEADS_OF_LANES: Final = ManyRows(
     *(TEXT, TEXT),
 )
 _KEEP_HEADS: Final = "SELECT 1 FROM queue WHERE delivery_id = ANY($1) ORDER BY delivery_id FOR SHARE"
+_KEEP_HEADS_AT_ONCE: Final = f"{_KEEP_HEADS} NOWAIT"
 
 
 class RecordTx(Transaction):
@@ -175,14 +178,23 @@ class RecordTx(Transaction):
     # lanes
 
     async def busy_lanes(self, lanes: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Nobody else adds to the lanes of contacts that we hold, but their heads may go: so they are held, too."""
+        """Nobody else adds to the lanes of contacts that we hold, but their heads may go: so they are held, too.
+
+        Whoever has ended deliveries itself does not wait for who is just ending others, and may want ours: it lets all
+        go and begins anew, which is sooner over than a circle that the server has to find.
+        """
         held: set[str] = set()
         while True:
             found = await _HEADS_OF_LANES.run(self.db, lanes)
             heads = {row[2] for row in found}
             if heads <= held:
                 break
-            await fetch(self.db, _KEEP_HEADS, (sorted(heads),))
+            try:
+                await fetch(self.db, _KEEP_HEADS_AT_ONCE if self.ended else _KEEP_HEADS, (sorted(heads),))
+            except asyncpg.LockNotAvailableError:
+                if not self.ended:
+                    raise
+                raise Overtaken from None
             held |= heads
         known = {(row[0], row[1]): row[3] for row in found}
         self._heads.update(known)

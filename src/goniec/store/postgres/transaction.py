@@ -20,13 +20,15 @@ class Transaction:
 
     `tx.PostgresTx` joins them.
 
-    `tally` is what its end adds to the sums, `moved` what it adds to the balances.
+    `tally` is what its end adds to the sums, `moved` what it adds to the balances, `ended` whether it holds deliveries
+    that it has written attempts of.
     """
 
     def __init__(self, db: Db) -> None:
         self.db = db
         self.tally = Tally()
         self.moved = Moved()
+        self.ended = False
         self._counts: dict[str, int] = {}
         self._loaded: dict[str, Contact] = {}
         self._looked: dict[str, str] = {}

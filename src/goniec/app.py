@@ -343,7 +343,13 @@ class _SenderThread:
     async def _send(self) -> None:
         parts, settings = self._parts, self._parts.settings
         resolver = DnsResolver()
-        sender = HttpSender(resolver, allowed=settings.allow_networks, own=parts.own, ca_file=settings.ca_file)
+        sender = HttpSender(
+            resolver,
+            allowed=settings.allow_networks,
+            own=parts.own,
+            ca_file=settings.ca_file,
+            proxy=settings.egress_proxy,
+        )
         finish = partial(parts.finish, asyncio.get_running_loop())
         try:
             self.deliverer = Deliverer(parts.store, sender, parts.vault, parts.clock, parts.dice, finish, AGENT)

@@ -20,6 +20,7 @@ from msgspec import Struct
 from goniec.send.mail import MailServer, parse_sender, parse_server
 from goniec.send.networks import SETTING as NETWORKS_SETTING
 from goniec.send.networks import Networks, NotUnderstood, parse_networks
+from goniec.send.proxy import Proxy, parse_proxy
 from goniec.store.address import SCHEMES, Postgres
 
 PREFIX: Final = "GONIEC_"
@@ -66,6 +67,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     secret_key: tuple[Secret, ...]
     allow_networks: Networks
     ca_file: Path | None
+    egress_proxy: Proxy | None
     smtp_url: MailServer | None
     mail_from: str | None
     timezone: ZoneInfo
@@ -357,6 +359,10 @@ def _ca_file(text: str, folder: Path) -> Path:
     return path
 
 
+def _egress_proxy(text: str, _folder: Path) -> Proxy:
+    return parse_proxy(text)
+
+
 def _smtp_url(text: str, _folder: Path) -> MailServer:
     return parse_server(text)
 
@@ -424,6 +430,13 @@ SETTINGS: Final[dict[str, Setting]] = {
         ),
         Setting("allow_networks", "", "CIDRs and addresses that webhooks may reach beside public ones", _networks),
         Setting("ca_file", None, "further certificate authorities, PEM; the system's alone unless given", _ca_file),
+        Setting(
+            "egress_proxy",
+            None,
+            "proxy for all that is sent, as http://user:password@host:3128; asked for checked addresses only",
+            _egress_proxy,
+            secret=True,
+        ),
         Setting(
             "smtp_url",
             None,

@@ -369,6 +369,17 @@ def test_a44_networks_that_are_refused_by_the_part(tmp_path: Path, value: str, p
     assert said in fault
 
 
+def test_a_proxy_is_validated_and_shows_no_password(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, egress_proxy="https://u:hunter2@proxy.example:3128")
+    assert "GONIEC_EGRESS_PROXY" in fault
+    assert "http://host:3128" in fault
+    assert "hunter2" not in fault
+    settings = read(tmp_path, egress_proxy="http://u:hunter2@proxy.example:3128")
+    assert settings.egress_proxy is not None
+    assert "hunter2" not in repr(settings)
+    assert read(tmp_path).egress_proxy is None
+
+
 def test_a_mail_server_wants_a_sender_and_shows_no_password(tmp_path: Path) -> None:
     (fault,) = faults(tmp_path, smtp_url="smtp://u:hunter2@mail.example")
     assert "GONIEC_MAIL_FROM" in fault

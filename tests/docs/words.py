@@ -32,6 +32,7 @@ FAILURES: Final = {
     Failure.BUSY: "429",
     Failure.SERVER: "5xx",
     Failure.STATUS: "a status that HTTP does not have",
+    Failure.PROXY: "the egress proxy (`GONIEC_EGRESS_PROXY`) could not be reached, or did not open the way",
     Failure.GRANT_UNREACHABLE: "the token server of the endpoint's `oauth2` could not be reached; the attempt says why",
     Failure.GRANT_REFUSED: "the token server answered, but gave no access token; or no client secret is stored",
     Failure.GRANT_EXPIRED: "401 to an access token that had worked; tried again at once with a new one, uncounted",

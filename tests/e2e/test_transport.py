@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.commands import goniec
+from tests.contract.send.egress import Egress
 from tests.contract.send.receivers import Receiver, answer
 from tests.contract.send.test_tokens import form, giving, sent_tokens
 from tests.e2e.engine import Engine, engine
@@ -54,3 +56,16 @@ async def test_a_receiver_that_wants_a_token_gets_it_renewed_and_nobody_sees_the
     for secret in (SECRET, "t0ken-one", "t0ken-two"):
         assert secret not in told
         assert secret.encode() not in written
+
+
+async def test_everything_leaves_through_the_proxy_and_its_password_is_seen_nowhere(tmp_path: Path) -> None:
+    async with Egress() as egress, Receiver(answer(200)) as receiver:
+        url = f"http://jan:hunter2@127.0.0.1:{egress.port}"
+        async with engine(tmp_path, egress_proxy=url) as one:
+            await one.rule(VISITED, receiver.url())
+            await one.visit(JAN)
+            (delivery,) = await one.settled(1)
+            told = goniec(tmp_path, "doctor", **one.settings).stdout + str([delivery, one.log()])
+        assert (delivery["status"], egress.asked) == ("delivered", [receiver.address])
+    assert f"GONIEC_EGRESS_PROXY      http://127.0.0.1:{egress.port}\n" in told
+    assert "hunter2" not in told

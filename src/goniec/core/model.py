@@ -270,6 +270,7 @@ class Failure(enum.StrEnum):
     BUSY = "tooManyRequests"
     SERVER = "serverError"
     STATUS = "unexpectedStatus"
+    PROXY = "proxyFailed"
     GRANT_UNREACHABLE = "tokenUnreachable"
     GRANT_REFUSED = "tokenRefused"
     GRANT_EXPIRED = "tokenExpired"

@@ -27,6 +27,7 @@ from goniec.send.curl import Driver, EndedError
 from goniec.send.guard import RESERVED, TOKEN, Checked, Own, Refused, check_addresses, check_url, is_own
 from goniec.send.inbox import receive
 from goniec.send.networks import Networks, check_address
+from goniec.send.proxy import Proxy, Via, make_via
 from goniec.send.resolve import Resolver, Unresolved
 from goniec.send.tokens import Missed, Tokens
 from goniec.send.transfer import BODY_KEPT, PLAIN, READ_MAX, Aim, Dress, Pin, Transfer, make_pin
@@ -55,6 +56,9 @@ TOLD_FOR: Final = 20.0
 LOOK_LEAST: Final = 0.1
 """Seconds that have to be left of an attempt for a second look at the receiver's certificates."""
 
+ADDRESSES_ASKED: Final = 4
+"""Of a host's addresses, how many an egress proxy is asked for within one attempt."""
+
 UNSAFE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """What would end a header early or be read in different ways."""
 
@@ -65,11 +69,17 @@ class HttpSender:
     """A `Sender` on libcurl.
 
     `allowed` are networks beside the public ones, `own` is where Goniec itself listens, `ca_file` holds authorities
-    beside the system's (raises `AuthoritiesError`).
+    beside the system's (raises `AuthoritiesError`), `proxy` is what everything goes through.
     """
 
     def __init__(
-        self, resolver: Resolver, *, allowed: Networks = (), own: Own = (), ca_file: Path | None = None
+        self,
+        resolver: Resolver,
+        *,
+        allowed: Networks = (),
+        own: Own = (),
+        ca_file: Path | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self._resolver = resolver
         self._allowed = allowed
@@ -81,6 +91,9 @@ class HttpSender:
         self._idle: list[Transfer] = []
         self._driver: Driver | None = None
         self._closed = False
+        self._proxy = proxy
+        self._via: Via | None = None
+        self._single = lru_cache(TARGETS_KEPT)(_single)
         self._tokens = Tokens(partial(self._answered, keep=READ_MAX))
 
     async def send(self, request: Outgoing) -> Answer:
@@ -141,7 +154,30 @@ class HttpSender:
         pin = self._pin(checked, addresses)
         if isinstance(pin, Refused):
             return _failed(Failure.ADDRESS, pin.detail, started)
+        if self._proxy is not None:
+            return await self._through(self._proxy, request, Aim(checked, pin, headers), addresses, started, keep)
         return await self._exchange(request, Aim(checked, pin, headers), started, keep)
+
+    async def _through(
+        self, proxy: Proxy, request: Outgoing, aim: Aim, addresses: tuple[str, ...], started: float, keep: int
+    ) -> Answer:
+        """Ask the proxy for the checked addresses, one after the other, until it gets through to one."""
+        limit = min(_left(request, started), request.connect_timeout)
+        found = proxy.literal or await self._resolver.resolve(proxy.host, limit)
+        if isinstance(found, Unresolved):
+            return _failed(Failure.PROXY, f"The egress proxy was not found. {found.detail}", started)
+        if self._via is None or self._via.addresses != frozenset(found):
+            self._via = make_via(found, proxy.port)
+        checked = aim.checked
+        answer = _failed(Failure.PROXY, f"The egress proxy opened no way to {checked.host} in time.", started)
+        for address in addresses[:ADDRESSES_ASKED]:
+            if _left(request, started) <= LOOK_LEAST:
+                break
+            pin = self._single(checked.host, checked.port, address)
+            answer = await self._exchange(request, Aim(checked, pin, aim.headers, self._via), started, keep)
+            if answer.failure is not Failure.PROXY:
+                break
+        return answer
 
     def _pin(self, checked: Checked, addresses: tuple[str, ...]) -> Pin | Refused:
         """Pin a host to its addresses; all are checked whenever they are new, and one that is forbidden refuses all."""
@@ -207,7 +243,7 @@ class HttpSender:
             self._idle.clear()
         if self._idle and dress == PLAIN:
             return self._idle.pop()
-        return Transfer(self._driver, self._judge, self._authorities, dress)
+        return Transfer(self._driver, self._judge, self._authorities, dress, self._proxy)
 
     def _give_back(self, transfer: Transfer, dress: Dress) -> None:
         if dress == PLAIN and transfer.driver is self._driver and not self._closed:
@@ -221,6 +257,11 @@ class HttpSender:
         if what := check_address(where, self._allowed):
             return f"{address} is {what}"
         return f"{address} port {port} is Goniec itself" if is_own(where, port, self._own) else None
+
+
+def _single(_host: str, port: int, address: str) -> Pin:
+    """A pin for each host of its own, since it learns how the host's connections do."""
+    return make_pin((address,), port)
 
 
 def _left(request: Outgoing, started: float) -> float:
@@ -276,7 +317,7 @@ def _told(
         failure=failure,
         detail=detail,
         status=head.status if head else None,
-        address=_address(transfer.curl),
+        address=_address(transfer),
         millis=millis,
         sent=_sent(transfer.curl, millis),
         head=(head.raw if head else b"".join(transfer.lines))[:HEAD_KEPT],
@@ -304,10 +345,14 @@ def _ending(request: Outgoing, checked: Checked, transfer: Transfer, outcome: tu
         tls=checked.scheme == "https",
         verified=getinfo(pycurl.SSL_VERIFYRESULT),
         seconds=(request.timeout, min(request.timeout, request.connect_timeout)),
+        no_tunnel=getinfo(pycurl.HTTP_CONNECTCODE) if transfer.via and not transfer.tunnelled else None,
     )
 
 
-def _address(curl: pycurl.Curl) -> str | None:
+def _address(transfer: Transfer) -> str | None:
+    curl = transfer.curl
+    if transfer.via:
+        return transfer.asked_for if transfer.tunnelled else None
     address = curl.getinfo(pycurl.PRIMARY_IP)
     if not address:
         return None

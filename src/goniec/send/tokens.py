@@ -125,8 +125,8 @@ class Tokens:
             Outgoing(grant.token_url, (*headers, *agent), body, request.timeout, request.connect_timeout, fresh=True)
         )
         if answer.status is None:
-            own = answer.failure is Failure.INTERNAL
-            failure = Failure.INTERNAL if own else Failure.GRANT_UNREACHABLE
+            own = answer.failure in {Failure.INTERNAL, Failure.PROXY}
+            failure = answer.failure if own and answer.failure else Failure.GRANT_UNREACHABLE
             return Missed(failure, f"No access token could be asked for. {answer.detail}")
         found = _read(answer)
         if isinstance(found, Missed):

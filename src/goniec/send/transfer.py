@@ -3,9 +3,9 @@
 Used plainly, libcurl would repeat a POST by itself, resolve names in a few threads, announce and undo compression, and
 follow the environment's proxies; the options here close these doors. `http` fills a transfer, runs it and reads it.
 
-What is to come has its place here: HTTP/2 is HTTP_VERSION (libcurl repeats refused streams by itself, which must stay
-visible), an egress proxy is PROXY with HTTPPROXYTUNNEL, and one checked address in CONNECT_TO. Each of them has to be a
-part of what decides whether a kept connection fits.
+Through an egress proxy everything goes by a tunnel, plain http too, and the proxy is asked for one checked address
+(CONNECT_TO), never for a name. What is to come has its place here: HTTP/2 is HTTP_VERSION (libcurl repeats refused
+streams by itself, which must stay visible). Each of them is a part of what decides whether a kept connection fits.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from msgspec import Struct
 from goniec.ports import Outgoing
 from goniec.send.curl import Driver
 from goniec.send.guard import Checked
+from goniec.send.proxy import Proxy, Via
 
 READ_MAX: Final = 64 * 1024
 """Bytes of an answer's body that are read before the connection is dropped."""
@@ -84,6 +85,7 @@ class Aim(Struct, frozen=True):
     checked: Checked
     pin: Pin
     headers: list[bytes]
+    via: Via | None = None
 
 
 def make_pin(addresses: tuple[str, ...], port: int) -> Pin:
@@ -99,7 +101,9 @@ def make_pin(addresses: tuple[str, ...], port: int) -> Pin:
 class Transfer:
     """A handle and the answer that it is receiving."""
 
-    def __init__(self, driver: Driver, judge: Judge, authorities: str, dress: Dress = PLAIN) -> None:
+    def __init__(
+        self, driver: Driver, judge: Judge, authorities: str, dress: Dress = PLAIN, proxy: Proxy | None = None
+    ) -> None:
         self.driver = driver
         self._judge = judge
         self._origin = ""
@@ -108,10 +112,17 @@ class Transfer:
         self._limits = (0, 0)
         self._keep = BODY_KEPT
         self._fresh = False
+        self._via: Via | None = None
         self._reset(b"")
         self.curl = curl = pycurl.Curl()
         for option, value in FIXED:
             curl.setopt(option, value)
+        if proxy is not None:
+            for option, value in TUNNEL:
+                curl.setopt(option, value)
+            if proxy.username is not None:
+                curl.setopt(pycurl.PROXYUSERNAME, proxy.username)
+                curl.setopt(pycurl.PROXYPASSWORD, proxy.password or "")
         curl.setopt(pycurl.CAINFO, authorities)
         # libcurl compares these when it looks for a kept connection: an endpoint never meets one in another's dress
         if dress.authorities is not None:
@@ -150,6 +161,12 @@ class Transfer:
             setopt(pycurl.CONNECT_TO, pin.connect_to)
         if tell:
             setopt(pycurl.RESOLVE, pin.resolve)
+        if aim.via is not None:
+            if aim.via is not self._via:
+                setopt(pycurl.PROXY, aim.via.url)
+            if aim.via.resolve is not None:
+                setopt(pycurl.RESOLVE, aim.via.resolve)
+            self._via = aim.via
         limits = _milliseconds(timeout), _milliseconds(min(timeout, request.connect_timeout))
         if limits != self._limits:
             self._limits = limits
@@ -183,6 +200,21 @@ class Transfer:
         self.head_overflow = False
 
     @property
+    def via(self) -> bool:
+        """Whether it goes through a proxy."""
+        return self._via is not None
+
+    @property
+    def asked_for(self) -> str:
+        """The address and port that a proxy was asked for."""
+        return self._pin.connect_to[0].removeprefix("::")
+
+    @property
+    def tunnelled(self) -> bool:
+        """Whether the proxy has opened the way, now or for the connection that was kept."""
+        return not self.opened or self.curl.getinfo(pycurl.HTTP_CONNECTCODE) // 100 == 2  # noqa: PLR2004 - any 2xx
+
+    @property
     def body_overflow(self) -> bool:
         """Whether the answer's body went on past what is read."""
         return self._read_size > READ_MAX
@@ -209,8 +241,7 @@ class Transfer:
 
     def _open(self, _purpose: int, where: tuple[int, int, int, tuple[str, int]]) -> socket.socket | int:
         family, kind, protocol, address = where
-        pinned = address[0] in self._pin.addresses
-        refused = self._judge(address[0], address[1]) if pinned else f"{address[0]} was not among the checked addresses"
+        refused = self._refused(address[0], address[1])
         if refused:
             self.refused = refused
             return pycurl.SOCKET_BAD
@@ -223,6 +254,14 @@ class Transfer:
         # libcurl takes a duplicate of the descriptor
         self.driver.close_soon(made)
         return made
+
+    def _refused(self, address: str, port: int) -> str | None:
+        if self._via is not None:
+            known = address in self._via.addresses and port == self._via.port
+            return None if known else f"{address} is not the egress proxy"
+        if address not in self._pin.addresses:
+            return f"{address} was not among the checked addresses"
+        return self._judge(address, port)
 
     def _opened(self, descriptor: int, _purpose: int) -> int:
         self.driver.opened(descriptor, self._pin.stirred)
@@ -248,6 +287,18 @@ FIXED: Final = (
     (pycurl.MAXLIFETIME_CONN, LIFETIME),
     (pycurl.MAXAGE_CONN, IDLE),
     (pycurl.BUFFERSIZE, 4096),
+)
+
+SUPPRESS_CONNECT_HEADERS: Final = 265
+"""pycurl has no name for this one of libcurl's."""
+
+TUNNEL: Final = (
+    (pycurl.HTTPPROXYTUNNEL, 1),
+    # else the environment's would be asked which hosts go by themselves
+    (pycurl.NOPROXY, ""),
+    (pycurl.PROXYAUTH, pycurl.HTTPAUTH_BASIC),
+    # what the proxy says is not the receiver's answer
+    (SUPPRESS_CONNECT_HEADERS, 1),
 )
 
 SUPPRESSED: Final = [b"Expect:", b"Accept:", b"Content-Type:"]

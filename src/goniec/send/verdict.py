@@ -23,7 +23,10 @@ class Head(Struct, frozen=True):
 
 
 class Ending(Struct, frozen=True, kw_only=True):
-    """How a transfer ended. `code` and `words` are libcurl's; `seconds` were given to it, in all and to connect."""
+    """How a transfer ended. `code` and `words` are libcurl's; `seconds` were given to it, in all and to connect.
+
+    `no_tunnel`: an egress proxy did not open the way; what it answered, 0: nothing.
+    """
 
     code: int
     words: str
@@ -39,6 +42,7 @@ class Ending(Struct, frozen=True, kw_only=True):
     secured: bool
     verified: int
     seconds: tuple[float, float]
+    no_tunnel: int | None = None
 
 
 STATUS: Final = re.compile(rb"HTTP/1\.[01] +([1-9][0-9]{2})(?![0-9])")
@@ -89,6 +93,8 @@ CERTIFICATES: Final = {
 
 OTHER_NAME: Final = "subject name"
 """What libcurl says when the chain holds and the name does not; it then gives no result that could be told by."""
+
+PROXY_LOGIN: Final = 407
 
 UNKNOWN: Final = "whether it took the request is not known"
 
@@ -148,7 +154,14 @@ def intermediate(host: str, issuer: str) -> tuple[Failure, str]:
 
 def judge_ending(ending: Ending) -> tuple[Failure, str]:
     """Why there is no whole head."""
-    there, words = f"{ending.host} port {ending.port}", ending.words.rstrip(".")
+    there = f"{ending.host} port {ending.port}"
+    if ending.no_tunnel is not None and not ending.refused and not ending.fault:
+        return Failure.PROXY, _no_way(ending, ending.no_tunnel, there)
+    return _judged(ending, there)
+
+
+def _judged(ending: Ending, there: str) -> tuple[Failure, str]:
+    words = ending.words.rstrip(".")
     if ending.head_overflow or ending.code == TOO_LARGE:
         return Failure.HEAD_TOO_LARGE, f"{there} sent more head than is read; it should answer with few, short headers."
     if ending.code in UNREADABLE:
@@ -173,6 +186,16 @@ def judge_ending(ending: Ending) -> tuple[Failure, str]:
             return Failure.STALE, f"{there} closed a kept connection just as it was used again; a fresh one will do."
         case code:
             return Failure.INTERNAL, f"The request to {there} could not be made: {words} ({code})."
+
+
+def _no_way(ending: Ending, status: int, there: str) -> str:
+    if status == PROXY_LOGIN:
+        return "The egress proxy answered 407: check user and password in GONIEC_EGRESS_PROXY."
+    if status:
+        return f"The egress proxy answered {status} when it was asked for {there}; its log should say why."
+    if not ending.connected:
+        return "The egress proxy took no connection; check GONIEC_EGRESS_PROXY, and that it runs."
+    return f"The egress proxy opened no way to {there} ({ending.words.rstrip('.') or 'it closed the connection'})."
 
 
 def _redirected(head: Head, answered: str) -> str:

@@ -35,6 +35,7 @@ NAMES: Final[dict[Failure, Label]] = {
     Failure.NOT_HTTP: Label("Odpowiedź nie w HTTP", "Not HTTP"),
     Failure.HEAD_TOO_LARGE: Label("Zbyt duże nagłówki odpowiedzi", "Answer's headers too large"),
     Failure.INFORMATIONAL: Label("Tylko odpowiedź 1xx", "Only a 1xx answer"),
+    Failure.PROXY: Label("Błąd serwera proxy", "Proxy error"),
     Failure.GRANT_UNREACHABLE: Label("Serwer tokenów nieosiągalny", "Token server not reached"),
     Failure.GRANT_REFUSED: Label("Nie wydano tokenu dostępu", "No access token given"),
     Failure.GRANT_EXPIRED: Label("Token dostępu stracił ważność", "Access token expired"),
@@ -108,6 +109,10 @@ FAILURES: Final[dict[Failure, Label]] = {
     Failure.REJECTED: Label(
         "Odbiorca odrzucił żądanie. Powód zwykle stoi w jego odpowiedzi.",
         "The receiver refused the request. Its answer mostly says why.",
+    ),
+    Failure.PROXY: Label(
+        "Serwer proxy nie dopuścił nas do odbiorcy. Administrator może sprawdzić ustawienie GONIEC_EGRESS_PROXY.",
+        "The proxy did not let us through to the receiver. An administrator can check GONIEC_EGRESS_PROXY.",
     ),
     Failure.GRANT_UNREACHABLE: Label(
         "Nie udało się zapytać o token dostępu. Sprawdź adres serwera tokenów i czy serwer działa.",

@@ -345,6 +345,13 @@ class Pruned(Struct, frozen=True):
     more: bool
 
 
+class Moment(Struct, frozen=True):
+    """When a transaction records: `at` is the recording time, and what it makes has ids from `floor` on."""
+
+    at: Millis
+    floor: Millis
+
+
 class Tx(Protocol):
     """One transaction. It speaks in batches, and what it reads of contacts stays locked until the end.
 
@@ -430,6 +437,16 @@ class Tx(Protocol):
 
     async def last_event_id(self) -> str | None:
         """The greatest event id in the store; new ids go on from it even when the clock was set back."""
+        ...
+
+    async def moment(self, now: Millis, known: Millis) -> Moment:
+        """Say when this transaction records; asked once it holds the contacts that it is about.
+
+        Where several processes share the store, the server's clock rules, and the floor is later than that of any
+        transaction before, and than `known`, the latest time in ids that this process knows of. Steady lists
+        hold back what is later than a floor whose transaction has not ended. Where there is one process,
+        both are `now`.
+        """
         ...
 
     async def known_dedup(self, keys: Sequence[str]) -> dict[str, Dedup]:
@@ -616,12 +633,16 @@ class Page(Struct, frozen=True):
     """Where to go on and how far: `after` is the id of the last row seen, `newest` turns the order round.
 
     `most` bounds the search: about so many rows are looked at, then it stops with what it has found.
+
+    Whoever goes on later from where a `steady` list from the oldest on has ended misses nothing: what other processes
+    are just recording, and what is later, is held back until that is done.
     """
 
     limit: int = 100
     after: str | None = None
     newest: bool = False
     most: int = 10_000
+    steady: bool = False
 
 
 class Rows(list[T]):

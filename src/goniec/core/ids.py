@@ -49,7 +49,9 @@ _CODE: Final = re.compile(rf"[0-7][{_ALPHABET}]+")
 
 
 class EventIds:
-    """Gives root event ids that only ever rise, also when the clock goes back, as long as one of it serves the store.
+    """Gives root event ids that only ever rise, also when the clock goes back.
+
+    Where several serve one store, times are to rise over all of them, and then all of their ids do.
 
     Within a millisecond, and while the clock is behind, ids count up by one; in a new millisecond they start at a
     random place, so that processes which share a store do not meet. `after` is the greatest event id in the store, if
@@ -60,6 +62,11 @@ class EventIds:
 
     def __init__(self, after: str | None = None) -> None:
         self._last = -1 if after is None else _decode(after[_PREFIX:_ROOT_END])
+
+    @property
+    def last(self) -> Millis:
+        """The time in the last id; -1 before the first."""
+        return self._last >> 40
 
     def next(self, now: Millis, fresh: int) -> str:
         """Give the next id; `fresh` are `FRESH_BITS` random bits."""

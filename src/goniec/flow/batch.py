@@ -51,12 +51,33 @@ class Raced(Exception):
     """Another process was quicker with a key that this batch wanted: the batch has to be run again."""
 
 
-class Chance(Struct, frozen=True):
-    """What a batch needs of the outside: the recording time, and makers of event ids (rising) and contact ids."""
+class Chance:
+    """What a batch needs of the outside: the recording time, and makers of event ids (rising) and contact ids.
 
-    now: Millis
-    event_id: Callable[[], str]
-    contact_id: Callable[[], str]
+    `known` is the latest time in ids that were made before.
+    """
+
+    def __init__(
+        self, now: Millis, known: Millis, event_id: Callable[[Millis], str], contact_id: Callable[[Millis], str]
+    ) -> None:
+        self.now = now
+        self._floor = now
+        self._known = known
+        self._event_id = event_id
+        self._contact_id = contact_id
+
+    async def settle(self, tx: Tx) -> None:
+        """Fix the recording time, now that the transaction holds the contacts that it is about."""
+        moment = await tx.moment(self.now, self._known)
+        self.now, self._floor = moment.at, moment.floor
+
+    def event_id(self) -> str:
+        """Make the id of an event that is recorded now."""
+        return self._event_id(self._floor)
+
+    def contact_id(self) -> str:
+        """Make the id of a contact that is made now."""
+        return self._contact_id(self._floor)
 
 
 class Batch:
@@ -99,6 +120,7 @@ class Batch:
             known = await self._tx.ancestry(cause)
             if known is not None:
                 self._ancestries[cause] = known
+        await self._chance.settle(self._tx)
 
     def decide(self, calls: Sequence[Call]) -> list[Result]:
         """Decide calls from outside, in order, and count them for the ledger."""

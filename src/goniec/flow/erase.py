@@ -36,6 +36,7 @@ async def erase(recorder: Recorder, store: Store, origin: Origin, contact_id: st
         contact = await found(tx, contact_id, "")
         if expect is not None and contact.seq != expect:
             raise Refused(stale())
+        await chance.settle(tx)
         event = Event(
             id=chance.event_id(),
             type="contact.erased",

@@ -307,10 +307,15 @@ class Recorder:
             self._ids = EventIds(last)
             self._contacts_at = 0 if last is None else time_of(last)
         # a batch's contacts stand behind those of the one before, or who reads them in their order would miss some
-        self._contacts_at = at = max(now, self._contacts_at + 1)
+        after = self._contacts_at + 1
         # within one time ids count up from the first, so chance is needed once
-        ids, fresh, dice = self._ids, self._dice.bits(FRESH_BITS), self._dice
-        return Chance(now, lambda: ids.next(now, fresh), lambda: uuid7(at, dice.bits(74)))
+        ids, fresh = self._ids, self._dice.bits(FRESH_BITS)
+
+        def contact_id(at: Millis) -> str:
+            self._contacts_at = at = max(at, after)
+            return uuid7(at, self._dice.bits(74))
+
+        return Chance(now, ids.last, lambda at: ids.next(at, fresh), contact_id)
 
     def _announce(self, written: "_Written", jobs: Sequence["_Job"], riders: Sequence["_Rider"]) -> None:
         calls, results = sum(len(job.calls) for job in jobs), sum(len(rider.finished) for rider in riders)

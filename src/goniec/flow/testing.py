@@ -21,6 +21,7 @@ from goniec.core.occurring import can_occur, doubts
 from goniec.core.payload import body
 from goniec.core.problems import Invalid, Problem
 from goniec.core.rules import Rule
+from goniec.core.times import Millis
 from goniec.flow.configure import Conflict, Missing, Refusal
 from goniec.flow.credentials import unsealed
 from goniec.flow.explain import known_to
@@ -99,8 +100,7 @@ async def send_test(
         return Conflict("secretsUnreadable", detail)
     known = await known_to(queries)
     hints = (*doubts(rule, known, bench.clock.now()), *_endpoint_doubts(endpoint))
-    delivery = _delivery(bench, rule, contact, endpoint_id, place)
-    await bench.store.transact(partial(_begin, delivery))
+    delivery = await bench.store.transact(partial(_begin, bench, rule, contact, endpoint_id, place))
     attempt = await bench.try_out(endpoint, delivery)
     work = partial(_end, Trial(_after(delivery, attempt), attempt, endpoint, rule, can_occur(rule, known), hints))
     return await (finishing or bench.store).transact(work)
@@ -133,10 +133,17 @@ def _endpoint_doubts(endpoint: Endpoint) -> Iterator[str]:
         yield f"the endpoint is paused ({endpoint.paused.value}): real deliveries wait until it is resumed"
 
 
-def _delivery(bench: Workbench, rule: Rule, contact: Contact, endpoint_id: str, place: str) -> Delivery:
-    """The delivery that a real run would make here; its event's id is one that no event has."""
-    now = bench.clock.now()
-    event_id = prefixed(EVENT, now, bench.dice.bits(80))
+async def _begin(bench: Workbench, rule: Rule, contact: Contact, endpoint_id: str, place: str, tx: Tx) -> Delivery:
+    """Write the delivery that a real run would make here; its event's id is one that no event has."""
+    await tx.contacts([contact.id])  # what is recorded about it stands in one order
+    moment = await tx.moment(bench.clock.now(), 0)
+    event_id = prefixed(EVENT, moment.floor, bench.dice.bits(80))
+    delivery = _delivery(event_id, rule, contact, endpoint_id, place, moment.at)
+    await tx.save(Changes(deliveries=[delivery]))
+    return delivery
+
+
+def _delivery(event_id: str, rule: Rule, contact: Contact, endpoint_id: str, place: str, now: Millis) -> Delivery:
     return Delivery(
         id=delivery_id(event_id, 0, rule.id, place),
         endpoint_id=endpoint_id,
@@ -162,10 +169,6 @@ def _after(delivery: Delivery, attempt: Attempt) -> Delivery:
         last_at=attempt.at,
         delivered_at=attempt.at + attempt.millis if delivered else None,
     )
-
-
-async def _begin(delivery: Delivery, tx: Tx) -> None:
-    await tx.save(Changes(deliveries=[delivery]))
 
 
 async def _end(trial: Trial, tx: Tx) -> Trial:

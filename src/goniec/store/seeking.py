@@ -87,6 +87,16 @@ def bounded(prefix: str, since: Millis | None, until: Millis | None, ahead: Mill
     return found if page.after is None else found.beyond(page.after)
 
 
+def before(within: Bounds, high: str | None) -> Bounds:
+    """What of it lies before an id, if one is given."""
+    return within if high is None else within._replace(high=min(within.high, high))
+
+
+def held_back(prefix: str, horizon: Millis | None) -> str | None:
+    """What no id sorts before that is not to be told yet; None: all may be told."""
+    return None if horizon is None else lowest(prefix, horizon)
+
+
 async def seek(ways: Sequence[Way], within: Bounds, page: Page) -> Found:
     """A page, and where the search stopped if it has neither filled it nor come to the end."""
     walks = [_Walk(way, within) for way in ways]

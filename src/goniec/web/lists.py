@@ -37,7 +37,8 @@ class PageQuery(Struct, frozen=True, kw_only=True, rename="camel"):
 
     def page(self) -> Page:
         """What to ask the store for: a row more than wanted, to see whether there are more."""
-        return Page(self.limit + 1, None if self.cursor is None else opened(self.cursor), self.order == "desc")
+        after = None if self.cursor is None else opened(self.cursor)
+        return Page(self.limit + 1, after, self.order == "desc", steady=True)
 
 
 class Listed(Struct, Generic[T], rename="camel"):

@@ -14,7 +14,7 @@ from goniec.store import rows
 from goniec.store.postgres.seeking import indexed, merged, windows
 from goniec.store.postgres.sql import Db, fetch
 from goniec.store.rows import Row
-from goniec.store.seeking import Bounds, Way, Where, seek
+from goniec.store.seeking import Bounds, Way, Where, before, seek
 
 UNKNOWN: Final[State] = "UNKNOWN"
 
@@ -30,9 +30,10 @@ _CREATED: Final = "substring(convert_from(c.doc, 'UTF8') FROM '\"created_at\":([
 _TEXT: Final = "EXISTS (SELECT 1 FROM contact_texts o WHERE o.contact_id = c.id AND strpos(o.folded, ?) > 0)"
 
 
-async def contacts(db: Db, wanted: ContactFilter, page: Page) -> Rows[Contact]:
+async def contacts(db: Db, wanted: ContactFilter, page: Page, horizon: Millis | None = None) -> Rows[Contact]:
     """Contacts that match."""
     within = Bounds(_earliest(wanted.since), "~" if wanted.until is None else _earliest(wanted.until), page.newest)
+    within = before(within, None if horizon is None else _earliest(horizon))
     if page.after is not None:
         within = within.beyond(page.after)
     found, stopped = await seek(list(_Search(db, wanted, page).ways()), within, page)

@@ -10,6 +10,7 @@ from typing import Final
 
 from goniec.core.ids import DELIVERY, EVENT, RUN
 from goniec.core.model import Delivery, Failure, Run, Status
+from goniec.core.times import Millis
 from goniec.ports import FIRED, DeliveryFilter, Page, Rows
 from goniec.store import rows
 from goniec.store.places import CODE, FEW, LAST, RARE, of_events, statuses
@@ -18,7 +19,7 @@ from goniec.store.postgres.chain import codes, with_merged
 from goniec.store.postgres.seeking import Stream, bounds, indexed, listed, merged, windows
 from goniec.store.postgres.sql import Db, fetch
 from goniec.store.rows import Row
-from goniec.store.seeking import Bounds, Found, Way, Where, seek
+from goniec.store.seeking import Bounds, Found, Way, Where, before, held_back, seek
 
 _RARE: Final = "d.status IN ('held', 'failed', 'cancelled')"
 _FAILURE: Final = "d.failure IS NOT NULL"
@@ -33,12 +34,12 @@ _OF_CODES: Final = (
 )
 
 
-async def deliveries(db: Db, wanted: DeliveryFilter, page: Page) -> Rows[Delivery]:
+async def deliveries(db: Db, wanted: DeliveryFilter, page: Page, horizon: Millis | None = None) -> Rows[Delivery]:
     """Deliveries that match."""
     sought = statuses(wanted)
     if not sought:
         return Rows()
-    within = await bounds(db, DELIVERY, wanted.since, wanted.until, page)
+    within = before(await bounds(db, DELIVERY, wanted.since, wanted.until, page), held_back(DELIVERY, horizon))
     whose = () if wanted.contact_id is None else await with_merged(db, wanted.contact_id)
     search = _Search(db, wanted, sought, whose, page)
     found, stopped = await seek(list(search.ways()), within, page)

@@ -9,13 +9,14 @@ from typing import Final
 
 from goniec.core.ids import EVENT, RUN
 from goniec.core.model import ROWS, Event, Outcome, Run
+from goniec.core.times import Millis
 from goniec.ports import EventFilter, Page, Rows, RunFilter
 from goniec.store import rows
 from goniec.store.postgres import chain
 from goniec.store.postgres.seeking import bounds, indexed, merged, windows
 from goniec.store.postgres.sql import Db, fetch
 from goniec.store.rows import Row
-from goniec.store.seeking import Bounds, Found, Way, Where, seek
+from goniec.store.seeking import Bounds, Found, Way, Where, before, held_back, seek
 
 EVERYWHERE: Final = "page.visited"
 """The type that events mostly have: the index of types leaves it out."""
@@ -29,7 +30,7 @@ _LAST_RUNS: Final = (
 # --- events ---------------------------------------------------------------------------------------------------------
 
 
-async def events(db: Db, wanted: EventFilter, page: Page) -> Rows[Event]:
+async def events(db: Db, wanted: EventFilter, page: Page, horizon: Millis | None = None) -> Rows[Event]:
     """Events that match."""
     where = Where()
     for condition, value in (
@@ -39,7 +40,7 @@ async def events(db: Db, wanted: EventFilter, page: Page) -> Rows[Event]:
     ):
         if value is not None:
             where.add(condition, value)
-    within = await bounds(db, EVENT, wanted.since, wanted.until, page)
+    within = before(await bounds(db, EVENT, wanted.since, wanted.until, page), held_back(EVENT, horizon))
     select = f"SELECT {rows.EVENT} FROM events e"
     if wanted.contact_id is not None:
         way = _of_contact(db, wanted.contact_id, _loading(db, select, "e.id", where, page), page)
@@ -70,7 +71,7 @@ def _of_contact(db: Db, contact_id: str, load: Callable[[list[str]], Awaitable[l
 # --- runs -----------------------------------------------------------------------------------------------------------
 
 
-async def runs(db: Db, wanted: RunFilter, page: Page) -> Rows[Run]:
+async def runs(db: Db, wanted: RunFilter, page: Page, horizon: Millis | None = None) -> Rows[Run]:
     """Runs that match."""
     where = Where()
     for condition, value in (
@@ -93,7 +94,8 @@ async def runs(db: Db, wanted: RunFilter, page: Page) -> Rows[Run]:
             for outcome in sorted(set(wanted.outcomes) or ROWS)
         ]
         way = merged(streams, _loading(db, select, "r.id", where, page))
-    found, stopped = await seek([way], await bounds(db, RUN, wanted.since, wanted.until, page), page)
+    within = before(await bounds(db, RUN, wanted.since, wanted.until, page), held_back(RUN, horizon))
+    found, stopped = await seek([way], within, page)
     return Rows(map(rows.run_of_row, found), stopped)
 
 

@@ -58,6 +58,7 @@ from goniec.store.postgres import (
 from goniec.store.postgres.chain import heads, resolved, walk
 from goniec.store.postgres.readers import Readers
 from goniec.store.postgres.sql import Db
+from goniec.store.postgres.times import horizon
 
 _DUE: Final = (
     f"SELECT {rows.DELIVERY} FROM queue q JOIN deliveries d ON d.id = q.delivery_id"
@@ -100,13 +101,13 @@ class PostgresQueries:
         return await self._read(_contact, contact_id)
 
     async def contacts(self, wanted: ContactFilter, page: Page) -> Rows[Contact]:
-        return await self._read(contact_lists.contacts, wanted, page)
+        return await self._read(contact_lists.contacts, wanted, page, await self._horizon(page, _named(wanted)))
 
     async def event(self, event_id: str) -> tuple[Event, tuple[Miss, ...]] | None:
         return await self._ask(_event, event_id)
 
     async def events(self, wanted: EventFilter, page: Page) -> Rows[Event]:
-        return await self._read(lists.events, wanted, page)
+        return await self._read(lists.events, wanted, page, await self._horizon(page, wanted.contact_id))
 
     async def timeline(
         self, contact_id: str
@@ -131,7 +132,7 @@ class PostgresQueries:
         return list(self._rules[1])
 
     async def runs(self, wanted: RunFilter, page: Page) -> Rows[Run]:
-        return await self._read(lists.runs, wanted, page)
+        return await self._read(lists.runs, wanted, page, await self._horizon(page))
 
     async def last_runs(self, rule_ids: Sequence[str], outcomes: Sequence[Outcome] = FIRED) -> dict[str, Run]:
         return await self._read(lists.last_runs, rule_ids, outcomes)
@@ -173,7 +174,7 @@ class PostgresQueries:
         return await self._ask(users.session, digest)
 
     async def deliveries(self, wanted: DeliveryFilter, page: Page) -> Rows[Delivery]:
-        return await self._read(delivery_lists.deliveries, wanted, page)
+        return await self._read(delivery_lists.deliveries, wanted, page, await self._horizon(page, wanted.contact_id))
 
     async def delivery(self, delivery_id: str) -> tuple[Delivery, list[Attempt]] | None:
         return await self._read(_delivery, delivery_id)
@@ -227,6 +228,13 @@ class PostgresQueries:
 
     async def recount(self) -> dict[str, int]:
         return await self._read(ledger.recount)
+
+    async def _horizon(self, page: Page, contact: str | None = None) -> Millis | None:
+        """How far a steady list may be read on: asked before the snapshot is taken in which it is read.
+
+        What is about one `contact` is recorded one after the other, by whichever process.
+        """
+        return await self._ask(horizon) if page.steady and not page.newest and contact is None else None
 
     async def health(self) -> str | None:
         return await self._health()
@@ -287,3 +295,8 @@ async def _due(db: Db, endpoint_id: str, now: Millis, limit: int) -> list[Delive
 
 async def _queues(db: Db, now: Millis) -> list[Queue]:
     return [Queue(*row) for row in await db.fetch(_QUEUES, now)]
+
+
+def _named(wanted: ContactFilter) -> str | None:
+    """A key that few contacts have."""
+    return wanted.email or wanted.external_id or wanted.phone

@@ -12,12 +12,13 @@ import asyncpg
 from goniec.core.ids import event_of, time_of
 from goniec.core.model import Ancestor, Contact, Delivery, Event, Run, Status
 from goniec.core.times import Millis
-from goniec.ports import Changes, Dedup, Remembered
+from goniec.ports import Changes, Dedup, Moment, Remembered
 from goniec.store import rows
 from goniec.store.guards import dedup_key
 from goniec.store.ledger import BY_STATUS
 from goniec.store.postgres.failures import Overtaken
 from goniec.store.postgres.sql import BYTES, FLAG, NUMBER, TEXT, ManyRows, fetch, insert
+from goniec.store.postgres.times import moment
 from goniec.store.postgres.transaction import Transaction
 from goniec.store.seeking import AHEAD
 
@@ -74,6 +75,13 @@ ADD_QUEUE: Final = insert(
     "queue", "delivery_id, endpoint_id, contact_id, lane, due_at", *(TEXT, TEXT, TEXT, FLAG, NUMBER)
 )
 
+_NOTE_AHEAD: Final = (
+    "INSERT INTO counters (name, value) SELECT $1, $2"
+    " WHERE NOT EXISTS (SELECT 1 FROM counters WHERE name = $1 AND value >= $2)"
+    " ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE counters.value < excluded.value"
+)
+"""Nothing is locked where nothing is to be changed."""
+
 _OWNERS: Final = "SELECT key, contact_id FROM identity_keys WHERE key = ANY($1)"
 _LOAD_CONTACTS: Final = "SELECT id, doc FROM contacts WHERE id = ANY($1) ORDER BY id FOR UPDATE"
 
@@ -93,6 +101,9 @@ class RecordTx(Transaction):
     async def last_event_id(self) -> str | None:
         found: str | None = await self.db.fetchval("SELECT id FROM events ORDER BY id DESC LIMIT 1")
         return found
+
+    async def moment(self, now: Millis, known: Millis) -> Moment:  # noqa: ARG002 - the server has a clock
+        return await moment(self.db, known)
 
     # guards
 
@@ -223,12 +234,7 @@ class RecordTx(Transaction):
         """Ids only rise, so they run ahead of a clock that was set back; lists by time want to know by how much."""
         ahead = time_of(newest.id) - newest.received_at
         if ahead > 0:
-            await self.db.execute(
-                "INSERT INTO counters (name, value) VALUES ($1, $2)"
-                " ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE counters.value < excluded.value",
-                AHEAD,
-                ahead,
-            )
+            await self.db.execute(_NOTE_AHEAD, AHEAD, ahead)
 
     async def _save_contacts(self, contacts: Sequence[Contact]) -> None:
         contacts = sorted(contacts, key=_by_id)

@@ -1,8 +1,9 @@
 """The composition root: builds the parts of one process from the settings, joins them, runs and stops them in order.
 
 Called by the commands. Two loops: this one has the web, record and upkeep; the sender has one of its own in a thread,
-which is quicker by a quarter than sharing one. Between them go lists, one wake-up each. Roles will choose which of
-these parts a process runs.
+which is quicker by a quarter than sharing one. Between them go lists, one wake-up each. Where several processes share a
+PostgreSQL, its role says whether a process owns endpoints and keeps the house (`worker`), or records and answers
+(`web`).
 """
 
 import asyncio
@@ -32,23 +33,25 @@ from goniec.core.times import Millis
 from goniec.flow.deliver import Deliverer
 from goniec.flow.gate import Gate
 from goniec.flow.jobs import Jobs
+from goniec.flow.leases import LEASE_SECONDS, Alone, Leased, Leases
 from goniec.flow.owners import Owners
 from goniec.flow.record import Locale, Recorder
 from goniec.flow.upkeep import Upkeep
 from goniec.observe import log
-from goniec.ports import Finished, Forbidden, Identified, Store, Vault
+from goniec.ports import Finished, Forbidden, Identified, Vault
 from goniec.send.guard import Own, Refused, check_header, check_resolved
 from goniec.send.http import HttpSender
 from goniec.send.mail import SmtpMailer
 from goniec.send.resolve import DnsResolver
 from goniec.send.spans import open_exporter
 from goniec.settings import Settings, SettingsError, local_url
-from goniec.store.opening import open_store
+from goniec.store.address import Postgres
+from goniec.store.opening import Database, open_store
 from goniec.store.passwords import Argon2
 from goniec.store.vault import open_vault
 from goniec.tracing import tracing
 from goniec.web.context import ApiContext
-from goniec.web.dispatch import create_app
+from goniec.web.dispatch import create_app, create_worker_app
 from goniec.web.protocol import protocol
 
 AGENT: Final = f"Goniec/{__version__}"
@@ -94,8 +97,9 @@ class SystemDice:
 class Running:
     """A process's parts while they run; `url` is where its web answers."""
 
-    def __init__(self, settings: Settings, url: str, own: Own, store: Store, vault: Vault) -> None:
+    def __init__(self, settings: Settings, url: str, own: Own, store: Database, vault: Vault) -> None:
         clock, dice = SystemClock(), SystemDice()
+        self.owner = secrets.token_hex(8)
         self.settings = settings
         self.url = url
         self.own = own
@@ -106,11 +110,18 @@ class Running:
         self.dice = dice
         self._loop = asyncio.get_running_loop()
         self.recorder = Recorder(store, clock, dice, self, Locale(settings.timezone, settings.country))
-        self.upkeep = Upkeep(store, clock, settings.retention_days, settings.dedup_days)
+        self.duties = self.leases()
+        self.upkeep = Upkeep(store, clock, settings.retention_days, settings.dedup_days, self.duties)
         manner = Manner(settings.language, settings.timezone, settings.public_url)
         self.owners = Owners(store, clock, _mailer(settings), manner)
-        self.jobs = Jobs(store, clock, self)
+        self.jobs = Jobs(store, clock, self, self.duties)
         self.sender_thread = _SenderThread(self)
+
+    def leases(self) -> Leases:
+        """What one loop of this process owns: all, where the database is its alone."""
+        if not isinstance(self.settings.database, Postgres):
+            return Alone()
+        return Leased(self.store, self.clock, self.owner, LEASE_SECONDS, delivers=self.settings.role != "web")
 
     def take(self, deliveries: Sequence[Delivery], busy: set[tuple[str, str]]) -> None:
         """Hand over to the sender (the `Handover` port)."""
@@ -178,7 +189,7 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     async with running(settings) as parts:
         _spare_collector()
-        log.info("ready", url=parts.url, database=str(settings.database), version=__version__)
+        log.info("ready", role=settings.role, url=parts.url, database=str(settings.database), version=__version__)
         await stop.wait()
         log.info("stopping")
     log.info("stopped")
@@ -194,9 +205,8 @@ async def _going(parts: Running, listening: socket.socket) -> AsyncIterator[None
         recording = group.create_task(parts.recorder.run())
         sending = group.create_task(parts.sender_thread.run())
         await parts.sender_thread.ready.wait()
-        keeping = group.create_task(parts.upkeep.run())
-        telling = group.create_task(parts.owners.run())
-        working = group.create_task(parts.jobs.run())
+        house = () if parts.settings.role == "web" else (parts.upkeep.run(), parts.owners.run(), parts.jobs.run())
+        keeping = [group.create_task(part) for part in house]
         server = _Server(_web(parts))
         serving = group.create_task(server.serve(sockets=[listening]))
         try:
@@ -208,9 +218,10 @@ async def _going(parts: Running, listening: socket.socket) -> AsyncIterator[None
             parts.stopping = True
             server.should_exit = True
             await serving
-            keeping.cancel()
-            telling.cancel()
-            working.cancel()
+            for part in keeping:
+                part.cancel()
+            await asyncio.gather(*keeping, return_exceptions=True)
+            await parts.duties.let_go(parts.duties.names)
         parts.deliverer.stop()
         await sending
         parts.recorder.stop()
@@ -239,7 +250,7 @@ def _web(parts: Running) -> uvicorn.Config:
         ready=parts.why_not_ready,
     )
     return uvicorn.Config(
-        create_app(context),
+        create_app(context) if settings.role != "worker" else create_worker_app(context),
         loop="none",
         http=protocol(parts.dice),
         lifespan="off",
@@ -352,7 +363,17 @@ class _SenderThread:
         )
         finish = partial(parts.finish, asyncio.get_running_loop())
         try:
-            self.deliverer = Deliverer(parts.store, sender, parts.vault, parts.clock, parts.dice, finish, AGENT)
+            self.deliverer = Deliverer(
+                parts.store,
+                sender,
+                parts.vault,
+                parts.clock,
+                parts.dice,
+                finish,
+                AGENT,
+                parts.leases(),
+                parts.store.signals,
+            )
             _call_soon(self._loop, self.ready.set)
             await self.deliverer.run()
         finally:

@@ -30,8 +30,8 @@ PORT_MAX: Final = 65_535
 DAYS_MAX: Final = 36_500
 SECRET_KEY_MIN: Final = 32
 
-Role = Literal["all"]
-"""What this process does. `web` and `worker` come with PostgreSQL: on one file there is one process."""
+Role = Literal["all", "web", "worker"]
+"""What this process does: `web` records, answers the API and shows the panel, `worker` delivers and keeps the house."""
 
 Language = Literal["en", "pl"]
 LogFormat = Literal["console", "json"]
@@ -158,6 +158,11 @@ def read_settings(
         )
     if "smtp_url" in given and "mail_from" not in given:
         faults.append("GONIEC_MAIL_FROM is wanted beside GONIEC_SMTP_URL: the address that mail is from")
+    role, database = given.get("role"), values.get("database")
+    if role is not None and values.get("role") in {"web", "worker"} and not isinstance(database, Postgres | None):
+        faults.append(
+            f"{role.place} is {role.value!r}: roles of their own need PostgreSQL; a file has one process, all"
+        )
     if faults:
         raise SettingsError(faults, usage=any(fault.startswith(_OPTION) for fault in faults))
     return _settle(values, terminal=terminal)
@@ -293,12 +298,6 @@ def _database(text: str, _folder: Path) -> Path | Postgres:
     return Path(name)
 
 
-def _role(text: str, _folder: Path) -> str:
-    if text in {"web", "worker"}:
-        raise ValueError("roles of their own need PostgreSQL, which comes with a later release; leave it at all")
-    return _one_of("all")(text, _folder)
-
-
 def _host(text: str, _folder: Path) -> str:
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
@@ -416,7 +415,12 @@ SETTINGS: Final[dict[str, Setting]] = {
             "the database: a file, a relative one in the data folder; or a PostgreSQL server",
             _database,
         ),
-        Setting("role", "all", "what this process does", _role),
+        Setting(
+            "role",
+            "all",
+            "what this process does: all; on PostgreSQL also web (API and panel) or worker (deliveries)",
+            _one_of("all", "web", "worker"),
+        ),
         Setting("host", "127.0.0.1", "address to listen on", _host),
         Setting("port", "8000", "port to listen on; 0 takes any free one", _port),
         Setting("public_url", None, "how others reach this Goniec; from host and port unless given", _public_url),

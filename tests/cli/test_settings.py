@@ -176,9 +176,9 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
     ("name", "value", "said"),
     [
         ("data_dir", "nowhere", "there is no such folder; make it first"),
-        ("role", "web", "need PostgreSQL, which comes with a later release"),
-        ("role", "worker", "need PostgreSQL, which comes with a later release"),
-        ("role", "both", "all is expected"),
+        ("role", "web", "roles of their own need PostgreSQL; a file has one process"),
+        ("role", "worker", "roles of their own need PostgreSQL; a file has one process"),
+        ("role", "both", "all or web or worker is expected"),
         ("host", "localhost:80", "without a port"),
         ("host", "http://localhost", "without a port"),
         ("host", "300.1.1.1", "an address or name"),

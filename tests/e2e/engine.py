@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -176,6 +176,11 @@ class Engine:
         return False
 
     # its commands
+
+    def share_keys(self, others: "Sequence[Engine]") -> None:
+        """Use the keys of others, which work on the same database."""
+        for other in others:
+            self._keys = other._keys
 
     async def key(self, scope: Scope = "admin") -> str:
         """A key of this scope, made on first use: as `goniec key create` does it, but without a process for it."""

@@ -20,14 +20,14 @@ Heard = Callable[[Signal, str], None]
 class Worker:
     """One of them, with a sender of its own."""
 
-    def __init__(self, crew: "Crew", name: str) -> None:
+    def __init__(self, crew: "Crew", name: str, *, delivers: bool = True) -> None:
         shop = crew.shop
         self.crew = crew
         self.name = name
         self.sender = Sender()
         self.told: list[tuple[Signal, tuple[str, ...]]] = []
         self.heard: list[Heard] = []
-        self.leases = Leased(crew.store, shop.clock, name)
+        self.leases = Leased(crew.store, shop.clock, name, delivers=delivers)
         self.deliverer = Deliverer(
             shop.store, self.sender, shop.vault, shop.clock, shop.dice, shop.recorder.finish, "Goniec/test",
             self.leases, self,
@@ -76,9 +76,9 @@ class Crew:
         self.talking = True
         self.workers: dict[str, Worker] = {}
 
-    async def join(self, name: str) -> Worker:
+    async def join(self, name: str, *, delivers: bool = True) -> Worker:
         """One more."""
-        worker = self.workers[name] = Worker(self, name)
+        worker = self.workers[name] = Worker(self, name, delivers=delivers)
         await asyncio.sleep(0)
         return worker
 

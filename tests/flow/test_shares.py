@@ -194,6 +194,21 @@ async def test_what_is_recorded_elsewhere_is_its_owner_s(team: Crew, *, talking:
     assert len(two.sender.sent) == 2
 
 
+async def test_who_does_not_deliver_tells_those_who_do(team: Crew) -> None:
+    web = await team.join("web", delivers=False)
+    await visit(team, 0, by=web)
+    await team.later(10)
+    assert web.owned == []
+    assert await team.leases() == {}
+    one = await team.join("one")
+    await delivered(team)
+    await visit(team, 0, by=web)
+    await delivered(team)
+    assert web.sender.sent == []
+    assert len(one.sender.sent) == 2
+    assert web.told == [(Signal.DUE, ("end_0",))] * 2
+
+
 async def test_a_kick_and_a_change_reach_the_owner(team: Crew) -> None:
     one, two = await team.join("one"), await team.join("two")
     await visit(team, 0)

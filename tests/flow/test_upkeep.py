@@ -7,6 +7,7 @@ import pytest
 from goniec.core.endpoint import Pause
 from goniec.core.times import DAY
 from goniec.flow import upkeep
+from goniec.flow.leases import DUTY, Leased
 from goniec.flow.upkeep import Upkeep
 from goniec.ports import EventFilter, Page, Unavailable
 from tests.core.build import happened
@@ -71,3 +72,21 @@ async def test_a_store_that_is_away_is_asked_again(
         await shop.until(lambda: asked > 2)
         work.cancel()
     assert (await shop.record(email("a@x.pl")))[0]
+
+
+async def test_of_several_processes_one_keeps_the_house(shop: Workshop, keeping: Upkeep) -> None:
+    other = Leased(shop.store, shop.clock, "other")
+    assert await other.have(DUTY + "upkeep")
+    ours = Upkeep(shop.store, shop.clock, 90, 30, Leased(shop.store, shop.clock, "ours"))
+    await shop.record(email("a@x.pl"))
+    shop.clock.at += 91 * DAY - 30_000
+    assert await other.renew()
+    work = asyncio.create_task(ours.run())
+    await asyncio.sleep(0.05)
+    assert await kept(shop) == 1
+    await other.let_go(other.names)
+    async with asyncio.timeout(10):
+        while await kept(shop):
+            shop.clock.at += 1
+            await asyncio.sleep(0.005)
+    work.cancel()

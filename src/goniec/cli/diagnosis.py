@@ -8,6 +8,7 @@ import asyncio
 import http.client
 import shutil
 import stat
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
@@ -24,7 +25,8 @@ from goniec.core.rules import RuleSet
 from goniec.core.times import MINUTE, Millis, format_instant
 from goniec.flow.credentials import unsealed
 from goniec.flow.instance import INSTANCE
-from goniec.ports import EventFilter, Page, Queries, Unavailable
+from goniec.flow.leases import DUTY
+from goniec.ports import WORKER, EventFilter, Lease, Page, Queries, Unavailable
 from goniec.send.guard import Refused as RefusedUrl
 from goniec.send.guard import check_resolved
 from goniec.send.resolve import DnsResolver
@@ -80,6 +82,8 @@ async def _all(settings: Settings, store: Database) -> AsyncIterator[Finding]:
         yield finding
     yield await counting.ledger(queries)
     yield await _server(settings, store)
+    if isinstance(settings.database, Postgres):
+        yield _workers(await queries.leases(now))
     for finding in await counting.queue(queries, now):
         yield finding
     yield await _clock(queries, now)
@@ -135,6 +139,17 @@ async def _server(settings: Settings, store: Database) -> Finding:
         advice = "set GONIEC_DATA_DIR and GONIEC_DATABASE here as they are set there, or GONIEC_PORT to this one's"
         return Finding("server", told, problem=True, advice=advice)
     return Finding("server", f"answers at {place}, and is ready")
+
+
+def _workers(known: list[Lease]) -> Finding:
+    """Who delivers, of the processes that share the database."""
+    living = {lease.owner for lease in known if lease.left > 0 and lease.name.startswith(WORKER)}
+    if not living:
+        advice = "start goniec serve with the role worker or all, if something is to be delivered"
+        return Finding("workers", "no worker is running, so nothing is delivered", advice=advice)
+    owned = Counter(lease.owner for lease in known if lease.left > 0 and not lease.name.startswith((WORKER, DUTY)))
+    shares = ", ".join(str(owned[owner]) for owner in sorted(living))
+    return Finding("workers", f"{len(living)} running; endpoints that each delivers to just now: {shares}")
 
 
 def _answer(settings: Settings) -> Finding | str:

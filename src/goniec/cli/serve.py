@@ -17,7 +17,9 @@ def serve(
     host: Annotated[str | None, Parameter(help="address to listen on, before GONIEC_HOST")] = None,
     port: Annotated[int | None, Parameter(help="port to listen on, before GONIEC_PORT; 0 takes any free one")] = None,
     database: Annotated[str | None, Parameter(help="such as sqlite:///goniec.db, before GONIEC_DATABASE")] = None,
-    role: Annotated[str | None, Parameter(help="what this process does, before GONIEC_ROLE; only all as yet")] = None,
+    role: Annotated[
+        str | None, Parameter(help="what this process does: all, web or worker; before GONIEC_ROLE")
+    ] = None,
 ) -> int:
     """Run the engine until SIGTERM or Ctrl-C."""
     settings = settings_in_force({"host": host, "port": port, "database": database, "role": role})

@@ -135,7 +135,8 @@ class Deliverer:
         renewing = self._loop.create_task(self._renew())
         try:
             while not self._stopping:
-                await self._claim_all()
+                if self._leases.delivers:
+                    await self._claim_all()
                 self.rounds += 1
                 await self._rest()
             while self._tasks:

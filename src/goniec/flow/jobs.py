@@ -19,6 +19,7 @@ from goniec.core.model import Delivery, Status
 from goniec.core.problems import Invalid, Problem
 from goniec.core.times import Millis
 from goniec.flow.configure import Conflict, Missing, Outside, Refusal
+from goniec.flow.leases import DUTY, Alone, Leases
 from goniec.observe import log
 from goniec.ports import Clock, DeliveryFilter, Notice, Page, Store, Tx, Unavailable
 
@@ -113,9 +114,10 @@ async def stop_job(outside: Outside, job_id: str) -> Job | Refusal:
 
 
 class Jobs:
-    """Does what jobs ask for; `run` is its loop, ended by cancelling it."""
+    """Does what jobs ask for; `run` is its loop, ended by cancelling it. Of several processes one does."""
 
-    def __init__(self, store: Store, clock: Clock, notice: Notice) -> None:
+    def __init__(self, store: Store, clock: Clock, notice: Notice, leases: Leases | None = None) -> None:
+        self._leases = leases or Alone()
         self._store = store
         self._clock = clock
         self._notice = notice
@@ -123,7 +125,7 @@ class Jobs:
     async def run(self) -> None:
         """Go on with all jobs, again and again."""
         while True:
-            rest = await self.round()
+            rest = await self.round() if await self._leases.have(DUTY + "jobs") else LOOK_SECONDS
             await asyncio.sleep(rest)
 
     async def round(self) -> float:

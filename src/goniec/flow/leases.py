@@ -32,6 +32,8 @@ class Leases(Protocol):
 
     shared: bool
     """Whether others may own something too."""
+    delivers: bool
+    """Whether it may ever own an endpoint."""
     renewal: float
     """After how many seconds leases are to be renewed."""
 
@@ -86,6 +88,7 @@ class Alone:
     """Owns everything, for ever: nobody else is there. It costs nothing and writes nothing."""
 
     shared = False
+    delivers = True
     renewal = RENEW_SECONDS
     owner = ""
     names: Collection[str] = ()
@@ -137,7 +140,10 @@ class Leased:
 
     shared = True
 
-    def __init__(self, store: Store, clock: Clock, owner: str, seconds: float = LEASE_SECONDS) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, owner: str, seconds: float = LEASE_SECONDS, *, delivers: bool = True
+    ) -> None:
+        self.delivers = delivers
         self._store = store
         self._clock = clock
         self._owner = owner

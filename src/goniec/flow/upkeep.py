@@ -11,6 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from goniec.core.times import DAY, HOUR, Millis
+from goniec.flow.leases import DUTY, Alone, Leases
 from goniec.observe import log
 from goniec.ports import Clock, Pruned, Store, Tx, Unavailable
 
@@ -34,9 +35,12 @@ ANSWERS_KEPT: Final[Millis] = 24 * HOUR
 
 
 class Upkeep:
-    """Keeps the house; `run` is its loop, ended by cancelling it."""
+    """Keeps the house; `run` is its loop, ended by cancelling it. Of several processes one does, as `leases` says."""
 
-    def __init__(self, store: Store, clock: Clock, retention_days: int, dedup_days: int) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, retention_days: int, dedup_days: int, leases: Leases | None = None
+    ) -> None:
+        self._leases = leases or Alone()
         self._store = store
         self._clock = clock
         self._retention = retention_days * DAY
@@ -46,7 +50,7 @@ class Upkeep:
         """Let go what is too old, again and again."""
         bite = BITE
         while True:
-            more = await self._prune(bite)
+            more = await self._leases.have(DUTY + "upkeep") and await self._prune(bite)
             bite = min(2 * bite, BITE_MOST) if more else BITE
             await asyncio.sleep(REST_SECONDS if more else LOOK_SECONDS)
 

@@ -22,13 +22,16 @@ from goniec.web.operation import Operation, Parts
 from goniec.web.pages import page_handlers
 from goniec.web.panel.routes import panel_handlers
 from goniec.web.panel.serve import lost
-from goniec.web.problems import problem
+from goniec.web.problems import missing, problem
 from goniec.web.reply import ASGIApp, Receive, Reply, Scope, Send, send_reply
 from goniec.web.traced import traced
 
 BASE: Final = "/api/v1"
 HOT: Final = frozenset({("POST", "/events")})
 """Calls that do without Litestar."""
+
+ABOUT_ITSELF: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+"""What every process answers, whatever its role."""
 
 
 def create_app(context: ApiContext) -> ASGIApp:
@@ -53,6 +56,19 @@ def create_app(context: ApiContext) -> ASGIApp:
             await litestar(scope, receive, send)  # type: ignore[arg-type] # its types are narrower than ASGI
 
     return traced(dispatch, context.clock, frozenset(hot)) if tracing.on else dispatch
+
+
+def create_worker_app(context: ApiContext) -> ASGIApp:
+    """Build what a process answers that only delivers: whether it lives and is ready, and its figures."""
+    whole = create_app(context)
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in ABOUT_ITSELF:
+            await send_reply(problem(missing("page"), context.dice, scope["method"], scope["path"]), send)
+        else:
+            await whole(scope, receive, send)
+
+    return dispatch
 
 
 def _handler(path: str, operations: Sequence[Operation], parts: Parts) -> HTTPRouteHandler:

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from goniec.store import Refused
 from goniec.store.address import Postgres
 from goniec.store.migrations import HEAD, SCRIPTS
-from goniec.store.postgres import open_store
+from goniec.store.postgres import open_store, writer
+from goniec.store.postgres.locks import SERVING
 from goniec.store.postgres.migrate import migrate
 from goniec.store.postgres.opening import schema_of
 from goniec.store.postgres.sql import Db
@@ -86,15 +87,31 @@ async def test_several_that_start_at_once_make_one_schema(url: str) -> None:
         await store.close()
 
 
-async def test_one_process_serves(url: str) -> None:
-    store = open_store(Postgres(url), server=True)
-    with pytest.raises(Refused, match="served by another process"):
+async def test_several_serve(url: str) -> None:
+    stores = [open_store(Postgres(url), server=server) for server in (True, True, False)]
+    for n, store in enumerate(stores):
+        await store.transact(lambda tx, n=n: tx.put_mark(f"m{n}", b"1"))  # type: ignore[misc] # bound at once
+        assert await store.queries.health() is None
+    for store in stores:
+        assert await store.mark("m2") == b"1"
+        await store.close()
+
+
+async def test_a_release_that_has_to_be_alone_is_not_served_beside(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", 0.2)
+    old = await asyncpg.connect(url)
+    assert await old.fetchval(f"SELECT pg_try_advisory_lock({SERVING})")
+    with pytest.raises(Refused, match="an older Goniec serves the database"):
         open_store(Postgres(url), server=True)
     beside = open_store(Postgres(url), server=False)
     assert await beside.queries.health() is None
     await beside.close()
+    await old.close()
+    store = open_store(Postgres(url), server=True)
+    old = await asyncpg.connect(url)
+    assert not await old.fetchval(f"SELECT pg_try_advisory_lock({SERVING})")
+    await old.close()
     await store.close()
-    await open_store(Postgres(url), server=True).close()
 
 
 async def test_an_older_schema_is_migrated_by_a_server_and_by_nobody_else(url: str, scripts: Path) -> None:

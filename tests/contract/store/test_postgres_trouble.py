@@ -9,9 +9,8 @@ import pytest
 
 from goniec.core.model import Contact
 from goniec.ports import Changes, ContactFilter, EventFilter, Page, Tx, Unavailable
-from goniec.store import Refused
 from goniec.store.address import Postgres
-from goniec.store.postgres import PostgresStore, open_store
+from goniec.store.postgres import PostgresStore, open_store, writer
 from goniec.store.postgres.locks import SERVING
 from tests.contract.store.scribe import ENDPOINT, NOW, Scribe, endpoint, failed, ids, put, succeeded
 from tests.pooler import pooler
@@ -44,10 +43,6 @@ def server() -> Iterator[PostgresServer]:
         yield made
     finally:
         made.close()
-
-
-HOLDS = f"locktype = 'advisory' AND granted AND classid = {SERVING >> 32} AND objid = {SERVING & 0xFFFF_FFFF}"
-"""Who has the lock of the process that serves."""
 
 
 async def cut(url: str) -> None:
@@ -128,49 +123,19 @@ async def test_connections_that_were_cut_are_made_anew(url: str) -> None:
         await store.close()
 
 
-async def test_who_loses_its_connection_serves_no_longer_where_another_has_come(url: str) -> None:
-    """Else two would send the same deliveries."""
-    first = open_store(Postgres(url), server=True)
-    await cut(url)
-    second = open_store(Postgres(url), server=True)
-    with pytest.raises(Unavailable, match="served by another process"):
-        await first.queries.due_endpoints(NOW)
-    with pytest.raises(Unavailable, match="served by another process"):
-        await first.transact(lambda tx: tx.put_mark("who", b"first"))
-    await second.transact(lambda tx: tx.put_mark("who", b"second"))
-    assert await first.queries.health() is not None
-    await second.close()
-    await until_it_works(first)
-    assert await first.mark("who") == b"second"
-    await first.close()
-
-
-async def test_who_gets_its_connection_back_still_serves_alone(url: str) -> None:
-    first = open_store(Postgres(url), server=True)
-    await cut(url)
-    asking = await asyncpg.connect(url)
-    async with asyncio.timeout(60):
-        while not await asking.fetchval(f"SELECT count(*) FROM pg_locks WHERE {HOLDS}"):
-            await until_it_works(first)
-    await asking.close()
-    with pytest.raises(Refused, match="served by another process"):
-        open_store(Postgres(url), server=True)
-    await first.close()
-
-
-async def test_a_connection_of_ours_that_the_server_still_believes_in_is_in_nobody_s_way(url: str) -> None:
-    """As after a network that was gone: the server hears for hours that nobody is there."""
+async def test_who_gets_its_connection_back_waits_for_a_release_that_has_to_be_alone(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", 0.2)
     store = open_store(Postgres(url), server=True)
-    asking = await asyncpg.connect(url)
-    name = await asking.fetchval("SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'goniec %'")
-    ghost = await asyncpg.connect(url, server_settings={"application_name": name or ""})
-    await asking.execute(f"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE {HOLDS}")
-    await ghost.execute(f"SELECT pg_advisory_lock({SERVING})")
-    await until_it_works(store)
-    await store.transact(lambda tx: tx.put_mark("who", b"it"))
-    assert await asking.fetchval(f"SELECT count(*) FROM pg_locks WHERE {HOLDS}") == 1
-    ghost.terminate()
-    await asking.close()
+    await cut(url)
+    old = await asyncpg.connect(url)
+    await old.fetchval(f"SELECT pg_advisory_lock({SERVING})")
+    with pytest.raises(Unavailable, match="an older Goniec serves the database"):
+        await store.transact(lambda tx: tx.put_mark("who", b"first"))
+    await old.close()
+    await store.transact(lambda tx: tx.put_mark("who", b"first"))
+    assert await store.mark("who") == b"first"
     await store.close()
 
 

@@ -15,17 +15,9 @@ SETUP: Final = _OURS + 2
 RETENTION: Final = _OURS + 3
 """Shared by what moves deliveries on, and retention's alone: it must not take away what is just asked for again."""
 SERVING: Final = _OURS + 4
-"""Held by the process that serves, for as long as its connection lasts, and taken anew with the next one."""
+"""Shared by all that serve, for as long as their connections last. A release that knew no leases has it alone."""
 _SLOT: Final = _OURS + 0x100
 """The first of `slots.SLOTS` numbers."""
-
-_GHOSTS: Final = (
-    "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
-    " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND a.datname = current_database()"
-    f" AND l.classid = {SERVING >> 32} AND l.objid = {SERVING & 0xFFFF_FFFF}"
-    " AND a.application_name = $1 AND l.pid <> pg_backend_pid()"
-)
-"""A connection that was lost on the way may be alive for the server for hours yet, and hold what was ours."""
 
 
 async def alone(db: Db, lock: int) -> None:
@@ -33,12 +25,10 @@ async def alone(db: Db, lock: int) -> None:
     await db.execute(f"SELECT pg_advisory_xact_lock({lock})")
 
 
-async def serve(db: Db, name: str) -> bool:
-    """Take the lock of the process that serves, if nobody has it; earlier connections of that name count for nobody."""
-    if await db.fetchval(f"SELECT pg_try_advisory_lock({SERVING})"):
-        return True
-    await db.fetch(_GHOSTS, name)
-    return False
+async def serve(db: Db) -> bool:
+    """Share the lock of those that serve, unless somebody has it alone."""
+    found: bool = await db.fetchval(f"SELECT pg_try_advisory_lock_shared({SERVING})")
+    return found
 
 
 async def try_slot(db: Db, slot: int) -> bool:

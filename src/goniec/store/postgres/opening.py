@@ -7,6 +7,7 @@ import asyncpg
 from goniec.ports import Unavailable
 from goniec.store import Refused
 from goniec.store.address import Postgres
+from goniec.store.postgres import times
 from goniec.store.postgres.connect import Server, close
 from goniec.store.postgres.failures import EXPECTED, unavailable
 from goniec.store.postgres.loop import Loop
@@ -25,7 +26,7 @@ _CONNECTING: Final[tuple[type[Exception], ...]] = (*EXPECTED, ValueError, asyncp
 def open_store(address: Postgres, *, server: bool) -> PostgresStore:
     """Open the database, making or migrating its tables where needed. It waits: call it before the loop runs.
 
-    A `server` migrates, and has the database to itself; other commands make tables where there are none, and leave
+    A `server` migrates, and serves beside others; other commands make tables where there are none, and leave
     older ones to it.
 
     Raises:
@@ -41,7 +42,7 @@ def open_store(address: Postgres, *, server: bool) -> PostgresStore:
     store = PostgresStore(address, loop, place)
     if server:
         try:
-            store.claim()
+            store.serve()
         except Unavailable as error:
             store.end()
             raise Refused(f"{address}: {error}") from None
@@ -68,12 +69,13 @@ async def _prepare(address: Postgres, place: Server, *, server: bool) -> None:
     db = Db(raw)
     try:
         await _check_server(db)
-        if not await check(db):
-            return
-        found = await version(db)
-        if found is not None and not server:
-            raise Refused(f"{address} has schema {found}, which is behind this Goniec: run goniec migrate first")
-        await migrate(db)
+        if await check(db):
+            found = await version(db)
+            if found is not None and not server:
+                raise Refused(f"{address} has schema {found}, which is behind this Goniec: run goniec migrate first")
+            await migrate(db)
+        if server:
+            await times.begin(db)
     except EXPECTED as error:
         raise Refused(f"{address}: {unavailable(error)}") from None
     except asyncpg.InsufficientPrivilegeError as error:

@@ -26,15 +26,11 @@ IDLE_SECONDS: Final = 300.0
 
 
 class Readers:
-    """Runs reading functions, from any loop; `ours` says before each of them that nobody else serves the database.
+    """Runs reading functions, from any loop."""
 
-    What is read may be sent, and two processes would send the same.
-    """
-
-    def __init__(self, loop: Loop, server: Server, ours: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, loop: Loop, server: Server) -> None:
         self._loop = loop
         self._server = server
-        self._ours = ours
         self._making = asyncio.Lock()
         self._pool: Pool[Record] | None = None
 
@@ -69,7 +65,6 @@ class Readers:
 
     async def _patiently(self, read: Callable[[Db], Awaitable[T]]) -> T:
         """A connection that was lost while nobody looked is noticed only now, so it is tried once more."""
-        await self._ours()
         try:
             return await self._lent(read)
         except _Lost:

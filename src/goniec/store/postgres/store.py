@@ -14,7 +14,7 @@ from goniec.store.postgres.queries import PostgresQueries
 from goniec.store.postgres.readers import Readers
 from goniec.store.postgres.signals import PostgresSignals
 from goniec.store.postgres.sql import Db
-from goniec.store.postgres.writer import Writer
+from goniec.store.postgres.writer import OLDER, Writer
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class PostgresStore:
         self._server = server
         self._loop = loop
         self._writer = Writer(server)
-        self._readers = Readers(loop, server, self._writer.ours)
+        self._readers = Readers(loop, server)
         self._queries = PostgresQueries(self._readers, self.health)
         self.signals = PostgresSignals(loop, server)
 
@@ -55,16 +55,16 @@ class PostgresStore:
             " database's URL, or what your provider offers; pg_restore brings it back. Keep GONIEC_SECRET_KEY too"
         )
 
-    def claim(self) -> None:
-        """Have the database to ourselves. Waits: call it before the loop runs.
+    def serve(self) -> None:
+        """Serve the database from now on. Waits: call it before the loop runs.
 
         Raises:
-            Refused: another process serves it.
+            Refused: an older release does, which has to be alone.
             Unavailable: the server does not answer.
 
         """
-        if not self._loop.wait(self._writer.alone()):
-            raise Refused(f"{self.address} is served by another process, and only one may do that: stop it first")
+        if not self._loop.wait(self._writer.serve()):
+            raise Refused(f"{self.address}: {OLDER}")
 
     async def quarantined(self, limit: int = 100) -> list[tuple[int, int, str, bytes]]:
         """What could not be recorded, the newest first: number, time, reason, content."""

@@ -36,6 +36,7 @@ PATIENCE_SECONDS: Final = 3.0
 """How long a process that ended is waited for."""
 
 PROBE: Final = "health"
+OLDER: Final = "an older Goniec serves the database, which works with no other beside it: stop it first"
 
 _UNREACHED: Final[tuple[type[Exception], ...]] = (*EXPECTED, asyncpg.InterfaceError)
 """What keeps us from a connection that can be used; the driver refuses one that was cut as soon as it was made."""
@@ -52,7 +53,6 @@ class Writer:
         self._failure: str | None = None
         self._last = 0.0
         self._serving = False
-        self._tries = 0
         self._slot = slots.by_chance()
 
     async def submit(self, work: Callable[[Tx], Awaitable[T]]) -> T:
@@ -82,39 +82,14 @@ class Writer:
             return str(error)
         return None
 
-    async def alone(self) -> bool:
-        """Have the database to ourselves, as long as the connection lasts; tell whether another process has it.
+    async def serve(self) -> bool:
+        """Serve the database from now on; False: a release that has to be alone does.
 
-        Behind a proxy that lends connections nobody can tell, so it is taken to be so.
+        Behind a proxy that lends connections nobody can tell, so it is taken not to be so.
         """
         db = await self._connected()
-        if self._server.pooling:
-            return True
-        self._serving = await self._served(db)
+        self._serving = self._server.pooling or await self._served(db)
         return self._serving
-
-    async def ours(self) -> None:
-        """Return when nobody else serves the database, whose connection may have been lost meanwhile.
-
-        A process that does not serve has nothing to lose, and this costs it nothing.
-
-        Raises:
-            Unavailable: another process does, or nobody can tell just now.
-
-        """
-        if not self._serving or not self._lost():
-            return
-        tries = self._tries
-        async with self._turn:
-            if tries != self._tries and self._failure is not None:
-                # somebody has tried while this one waited for its turn: each after the other would take too long
-                raise Unavailable(self._failure)
-            try:
-                await self._connected()
-            except Unavailable as error:
-                self._tries += 1
-                self._failure = str(error)
-                raise
 
     async def close(self) -> None:
         """Close the connection."""
@@ -156,17 +131,14 @@ class Writer:
             raise RuntimeError("the transaction's work has gone on after a statement had failed")
         return result
 
-    def _lost(self) -> bool:
-        return self._db is None or self._db.is_closed()
-
     async def _connected(self) -> "Connection[Record]":
         if self._db is not None and not self._db.is_closed():
             return self._db
         try:
             db = await self._server.connect()
-            if self._serving and not await self._served(db):
+            if self._serving and not self._server.pooling and not await self._served(db):
                 await close(db)
-                raise Unavailable("the database is served by another process")
+                raise Unavailable(OLDER)
             await self._choose_slot(db)
         except _UNREACHED as error:
             raise unavailable(error) from None
@@ -186,7 +158,7 @@ class Writer:
     async def _served(self, db: "Connection[Record]") -> bool:
         until = time.monotonic() + PATIENCE_SECONDS
         # who has just ended may not be gone yet
-        while not await locks.serve(Db(db), self._server.name):
+        while not await locks.serve(Db(db)):
             if time.monotonic() > until:
                 return False
             await asyncio.sleep(PATIENCE_SECONDS / 20)

@@ -1,0 +1,189 @@
+"""Several Goniecs on one PostgreSQL, as on several machines: roles, taking over from one that died, rolling restarts."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from tests.contract.send.receivers import Receiver, answer
+from tests.e2e.engine import Engine, eventually
+from tests.postgres import database
+
+KEY: Final = "k" * 32
+QUICK: Final = """
+from goniec.flow import leases
+leases.LEASE_SECONDS = 12.0
+"""
+"""A machine on which leases are so short that a test can wait for their end."""
+
+ENDPOINTS: Final = 6
+CONTACTS: Final = 5
+
+
+@pytest.fixture
+async def url() -> AsyncIterator[str]:
+    async with database(empty=True) as made:
+        yield made
+
+
+@asynccontextmanager
+async def machines(folder: Path, url: str, *roles: str) -> AsyncIterator[list[Engine]]:
+    """A Goniec for each of these roles, on one database. What still runs at the end has to stop as it should."""
+    async with AsyncExitStack() as stack:
+        made: list[Engine] = []
+        for n, role in enumerate(roles):
+            (folder / f"{n}").mkdir()
+            one = Engine(folder / f"{n}", database=url, secret_key=KEY, role=role)
+            one.machine = QUICK
+            one.share_keys(made)
+            stack.push_async_callback(one.close)
+            await one.start()
+            made.append(one)
+        yield made
+        for one in made:
+            if one.alive:
+                assert await one.stop() == 0
+
+
+class Traffic:
+    """Events of a few contacts, sent to whichever machine answers, until each is answered."""
+
+    def __init__(self, engines: list[Engine]) -> None:
+        self.engines = engines
+        self.sent: list[str] = []
+        self.ending = False
+
+    async def run(self) -> None:
+        """Send one after the other until told to end."""
+        n = 0
+        while not self.ending:
+            await self.send(n)
+            n += 1
+
+    async def send(self, n: int) -> None:
+        """Send one, to the next machine if one is away; under its key it is recorded once."""
+        event = {
+            "type": "page.visited", "contact": {"email": f"c{n % CONTACTS}@example.pl"}, "dedupKey": f"k{n}",
+            "data": {"url": f"https://shop.example/{n % ENDPOINTS}"},
+        }  # fmt: skip
+        tries = 0
+        while True:
+            one = self.engines[(n + tries) % len(self.engines)]
+            tries += 1
+            try:
+                answered = await one.http.post("/events", json=event)
+            except (httpx.HTTPError, RuntimeError):
+                await asyncio.sleep(0.05)
+                continue
+            if answered.status_code in {200, 202}:
+                self.sent.append(answered.json()["ids"][0])
+                return
+            assert answered.status_code in {429, 503}, answered.text
+            await asyncio.sleep(0.05)
+
+
+async def furnish(one: Engine, receiver: Receiver) -> None:
+    """A rule and an endpoint for each page."""
+    for n in range(ENDPOINTS):
+        trigger = {"type": "page.visited", "urls": [f"**/{n}"]}
+        rule = await one.rule(trigger, receiver.url(f"/{n}"), name=f"Rule {n}")
+        await one.endpoint(rule, timeout=2, schedule=[1] * 20)
+
+
+async def at_rest(one: Engine, traffic: Traffic) -> list[dict[str, Any]]:
+    """Wait until all is delivered; gives the deliveries."""
+    await one.quiet()
+    found = await one.everything("/deliveries")
+    assert Counter(row["status"] for row in found) == {"delivered": len(set(traffic.sent))}
+    assert await one.doctor() == []
+    return found
+
+
+def arrived(receiver: Receiver) -> list[str]:
+    """The ids of what arrived, in the order in which it did."""
+    return [request.header("webhook-id") or "" for request in receiver.requests]
+
+
+def in_order(found: list[dict[str, Any]], ids: list[str]) -> None:
+    """To each endpoint each contact's deliveries came in the order in which they were recorded."""
+    first = {id: at for at, id in reversed(list(enumerate(ids)))}
+    lanes: dict[tuple[str, str], list[str]] = {}
+    for row in sorted(found, key=lambda row: str(row["id"])):
+        lanes.setdefault((row["endpointId"], row["contactId"]), []).append(row["id"])
+    for lane in lanes.values():
+        for one, another in pairwise(lane):
+            assert first[one] < first[another], (one, another)
+
+
+async def test_one_takes_calls_and_others_deliver(tmp_path: Path, url: str) -> None:
+    async with Receiver(answer(200)) as receiver, machines(tmp_path, url, "web", "worker", "worker") as all_of_them:
+        web, *workers = all_of_them
+        await furnish(web, receiver)
+        traffic = Traffic([web])
+        await asyncio.gather(*(traffic.send(n) for n in range(60)))
+        found = await at_rest(web, traffic)
+        assert sorted(arrived(receiver)) == sorted(row["id"] for row in found)
+        for worker in workers:
+            async with httpx.AsyncClient(base_url=worker.url) as plain:
+                assert (await plain.get("/metrics")).status_code == 200
+                assert (await plain.get("/healthz")).json() == {"status": "alive"}
+                for path in ("/", "/api/v1/contacts", "/docs"):
+                    assert (await plain.get(path)).status_code == 404
+        both = [sum(line.get("event") == "attempt" for line in one.log()) for one in workers]
+        assert sum(both) == 60
+        assert min(both) > 0, "each has its share"
+        assert not [line for line in web.log() if line.get("event") == "attempt"]
+
+
+async def test_another_takes_over_from_one_that_was_killed_and_all_are_restarted_in_turn(
+    tmp_path: Path, url: str
+) -> None:
+    async with Receiver(answer(200)) as receiver, machines(tmp_path, url, "all", "all", "all") as three:
+        await furnish(three[0], receiver)
+        traffic = Traffic(three)
+        sending = asyncio.create_task(traffic.run())
+        await eventually(lambda: _so_many(receiver, 60), "the first have arrived")
+        three[1].kill()
+        await three[1].gone()
+        await eventually(lambda: _so_many(receiver, 200), "some more have arrived")
+        await three[1].start()
+        traffic.ending = True
+        await sending
+        found = await at_rest(three[0], traffic)
+        ids = arrived(receiver)
+        in_order(found, ids)
+        assert set(ids) == {row["id"] for row in found}
+        twice = [id for id, n in Counter(ids).items() if n > 1]
+        assert len(twice) <= ENDPOINTS * CONTACTS, "only what was under way when it was killed"
+
+        receiver.requests.clear()
+        traffic = Traffic(three)
+        sending = asyncio.create_task(_from(traffic, len(ids) + 10_000))
+        for one in three:
+            before = len(receiver.requests)
+            assert await one.stop() == 0
+            await eventually(lambda before=before: _so_many(receiver, before + 30), "others go on")  # type: ignore[misc] # bound at once
+            await one.start()
+        traffic.ending = True
+        await sending
+        await three[0].quiet()
+        ids = arrived(receiver)
+        assert Counter(Counter(ids).values()) == {1: len(set(traffic.sent))}
+        in_order([row for row in await three[0].everything("/deliveries") if row["id"] in set(ids)], ids)
+        assert await three[0].doctor() == []
+
+
+async def _from(traffic: Traffic, n: int) -> None:
+    while not traffic.ending:
+        await traffic.send(n)
+        n += 1
+
+
+async def _so_many(receiver: Receiver, n: int) -> bool:
+    return len(receiver.requests) >= n

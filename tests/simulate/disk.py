@@ -6,13 +6,15 @@ full for a while, and an answer may have been overtaken when it arrives.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import cache
 from typing import Any, TypeVar, cast
 
 import apsw
+from typing_extensions import override
 
-from goniec.ports import Queries, Tx, Unavailable
+from goniec.core.times import Millis
+from goniec.ports import Moment, Queries, Taken, Tx, Unavailable
 from goniec.store.pruning import Reach
 from goniec.store.sqlite.driving import drive
 from goniec.store.sqlite.migrate import FRESH
@@ -30,11 +32,33 @@ def _connection() -> apsw.Connection:
     return db
 
 
-class Disk:
-    """What is committed, which is a savepoint inside the one transaction that a history is."""
+class SharedTx(SqliteTx):
+    """A transaction of a database that has a clock of its own, whatever the processes think how late it is."""
 
-    def __init__(self, rng: random.Random) -> None:
+    disk: "Disk"
+
+    @override
+    async def take_leases(self, owner: str, names: Iterable[str], now: Millis, millis: Millis) -> dict[str, Taken]:
+        return await super().take_leases(owner, names, self.disk.clock() or now, millis)
+
+    @override
+    async def renew_leases(self, owner: str, names: Iterable[str], now: Millis, millis: Millis) -> set[str]:
+        return await super().renew_leases(owner, names, self.disk.clock() or now, millis)
+
+    @override
+    async def moment(self, now: Millis, known: Millis) -> Moment:
+        at = self.disk.clock() or now
+        self.disk.recorded_at = max(at, self.disk.recorded_at + 1, known + 1)
+        return Moment(at, self.disk.recorded_at)
+
+
+class Disk:
+    """What is committed, which is a savepoint inside the one transaction that a history is. `clock` is its own."""
+
+    def __init__(self, rng: random.Random, clock: Callable[[], Millis]) -> None:
         self.rng = rng
+        self.recorded_at: Millis = 0
+        self.clock = clock
         self.db = _connection()
         self.db.execute("BEGIN")
         self.full = False
@@ -50,7 +74,8 @@ class Disk:
         """Run a transaction, at once."""
         self.db.execute("SAVEPOINT work")
         try:
-            tx = SqliteTx(self.db, self._reach)
+            tx = SharedTx(self.db, self._reach)
+            tx.disk = self
             result = drive(work(tx))
             tx.settle()
             self._fit()
@@ -80,6 +105,7 @@ class Attached:
     def __init__(self, disk: Disk) -> None:
         self.disk = disk
         self.alive = True
+        self.cut_off = False
         self.queries = cast("Queries", _Reading(self))
         self._turn = asyncio.Lock()
 
@@ -89,12 +115,20 @@ class Attached:
             if self.disk.full and self.disk.rng.random() < 0.5:
                 raise Unavailable("the disk is full")
             done = self.disk.commit(work)
-        await self.passes()
+        await self.comes_back()
         return done
 
-    async def passes(self) -> None:
-        """Let time pass; the dead stay here."""
+    async def comes_back(self) -> None:
+        """Let time pass until an answer is there; the dead stay here."""
         await asyncio.sleep(self.disk.delay())
+        if not self.alive:
+            await asyncio.get_running_loop().create_future()
+
+    async def passes(self) -> None:
+        """Let time pass; the dead stay here, and those that are cut off hear of it at last."""
+        await asyncio.sleep(self.disk.delay())
+        if self.cut_off:
+            raise Unavailable("there is no way to the disk")
         if not self.alive:
             await asyncio.get_running_loop().create_future()
 
@@ -118,8 +152,10 @@ class _Reading:
             await self._store.passes()
             if self._store.disk.full and self._store.disk.rng.random() < 0.3:
                 raise Unavailable("the file cannot be read")
+            if name == "leases":
+                args = (self._store.disk.clock(),)
             found = await ask(*args, **kwargs)
-            await self._store.passes()
+            await self._store.comes_back()
             return found
 
         return asked

@@ -27,6 +27,7 @@ def broken(world: World) -> Iterator[str]:
     yield from _once(world, rows, arrivals)
     yield from _order(world, rows, arrivals)
     yield from _limits(world)
+    yield from _one_owner(world)
     yield from _ledger(world, rows)
 
 
@@ -77,7 +78,7 @@ def _once(world: World, rows: dict[str, Any], arrivals: dict[str, list[Arrival]]
     for id in rows.keys() - world.resent:
         took = [one for one in arrivals[id] if one.ok]
         for one, another in pairwise(took):
-            if one.heard and not world.lives[one.life].killed and not _lost(world, one):
+            if one.heard and not world.lives[one.life].cut_off and not _lost(world, one):
                 yield f"{id} arrived at {one.at:.3f} and again at {another.at:.3f}"
     for id in world.network.twice:
         yield f"{id} was sent twice at the same time"
@@ -106,6 +107,12 @@ def _order(world: World, rows: dict[str, Any], arrivals: dict[str, list[Arrival]
                 yield f"{behind} arrived at {later:.3f}, before {id} at {at:.3f}"
 
 
+def _one_owner(world: World) -> Iterator[str]:
+    """No process sends to an endpoint while a request of another one's is under way to it."""
+    for at, endpoint, one, another in world.network.two_owners:
+        yield f"{endpoint} was sent to by life {another} at {at:.3f}, while life {one} was at it"
+
+
 def _limits(world: World) -> Iterator[str]:
     for id, policy in world.policies.items():
         if world.network.most[id] > policy.concurrency:
@@ -116,7 +123,7 @@ def _limits(world: World) -> Iterator[str]:
                 if life == other and later - at < 1 / policy.rate - BURST_SECONDS - 1e-6:
                     yield f"{id} got requests at {at:.3f} and {later:.3f}, at {policy.rate} a second"
         for paused, since, until in world.paused:
-            if paused == id and any(since < at < until for _, at in starts):
+            if paused == id and any(since + world.lag < at < until for _, at in starts):
                 yield f"{id} got a request between {since:.3f} and {until:.3f}, while it was paused"
 
 

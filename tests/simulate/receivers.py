@@ -47,6 +47,7 @@ class Network:
         self.flying: Counter[tuple[int, str]] = Counter()
         self.most: Counter[str] = Counter()
         self.twice: list[str] = []
+        self.two_owners: list[tuple[float, str, int, int]] = []
         self._under_way: set[tuple[int, str]] = set()
 
     async def send(self, life: int, request: Outgoing) -> Answer:
@@ -59,6 +60,9 @@ class Network:
         if (life, delivery) in self._under_way:
             self.twice.append(delivery)
         self._under_way.add((life, delivery))
+        for (other, where), n in self.flying.items():
+            if n and where == endpoint and other != life:
+                self.two_owners.append((loop.time(), endpoint, other, life))
         self.flying[life, endpoint] += 1
         self.most[endpoint] = max(self.most[endpoint], self.flying[life, endpoint])
         try:

@@ -177,7 +177,7 @@ class OneEndpoint(RuleBasedStateMachine):
         deliver.POLL_SECONDS = POLL_SECONDS  # type: ignore[misc] # given back at the end
         self.rng = random.Random(1)
         self.loop = VirtualLoop()
-        self.disk = Disk(self.rng)
+        self.disk = Disk(self.rng, self.now)
         self.mode: Mode = "up"
         self.shut_at = 0.0
         secret = encode_secret(b"s" * 32)

@@ -88,6 +88,16 @@ def forgets_that_it_was_saved(self: Deliverer, endpoint_id: str) -> None:
     self._look(endpoint_id)
 
 
+def starts_what_its_lease_may_not_outlast(self: Deliverer, box: Outbox) -> bool:
+    """A request may still be under way when the next owner begins."""
+    return self._leases.owns(box.id)
+
+
+def overtakes_what_others_recorded(_: Deliverer, box: Outbox, delivery: Delivery) -> bool:
+    """What another process has recorded meanwhile is in the table alone, and what comes later goes before it."""
+    return delivery.contact_id not in box.lanes
+
+
 WRITE = Recorder._write
 
 
@@ -106,6 +116,8 @@ async def answers_too_early(self: Recorder, jobs: Any, riders: Any, tx: Tx) -> A
         (Deliverer, "_release", forgets_what_is_written),
         (Deliverer, "_advance", overtakes_who_failed),
         (Deliverer, "_forget", forgets_that_it_was_saved),
+        (Deliverer, "_lasts", starts_what_its_lease_may_not_outlast),
+        (Deliverer, "_may_overtake", overtakes_what_others_recorded),
         (Recorder, "_write", answers_too_early),
     ],
 )

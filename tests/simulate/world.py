@@ -3,8 +3,9 @@
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import Context
 from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -19,19 +20,21 @@ from goniec.core.model import Delivery
 from goniec.core.retry import Policy
 from goniec.core.signing import encode_secret
 from goniec.core.times import SECOND, Millis
-from goniec.flow import deliver, outbox
+from goniec.flow import deliver, outbox, shares
 from goniec.flow.batch import Duplicate, Recorded
 from goniec.flow.configure import Outside
 from goniec.flow.deliver import Deliverer
 from goniec.flow.deliveries import cancel_delivery, resend_delivery
 from goniec.flow.endpoints import pause_endpoint, resume_endpoint
+from goniec.flow.leases import Alone, Leased
 from goniec.flow.record import Locale, Recorder
-from goniec.ports import Answer, Outgoing, Remembered, Tx, Unavailable
+from goniec.ports import Answer, Outgoing, Remembered, Signal, Tx, Unavailable
+from goniec.store.sqlite.driving import drive
 from tests.core.build import NOW, happened, rule
 from tests.flow.workshop import Vault, email
 from tests.simulate.disk import Attached, Disk
 from tests.simulate.guard import Lenient
-from tests.simulate.loop import Asleep, VirtualLoop
+from tests.simulate.loop import Asleep, Process, VirtualLoop
 from tests.simulate.receivers import MODES, WEIGHTS, Network
 
 BUSY_SECONDS: Final = 30
@@ -47,6 +50,8 @@ _SCALE: Final = (
     (deliver, "HURRY", 3),
     (deliver, "MEMORY", 12),
     (deliver, "FLYING", 6),
+    (deliver, "MARGIN_SECONDS", 1.0),
+    (shares, "IDLE_SECONDS", 8.0),
     (outbox, "HELD_SURE", 3),
     (breaker, "PROBE_FIRST", 3),
     (breaker, "PROBE_LAST", 12),
@@ -54,20 +59,35 @@ _SCALE: Final = (
 """Hours become seconds and thousands a handful, so that what happens at the edges happens all the time."""
 
 
+LEASE_SECONDS: Final = 9.0
+"""A request takes 5 s at most, and all that is ours is renewed every 2.25 s."""
+LAG_SECONDS: Final = 8.0
+"""By when a process has looked what others have changed, if nobody tells it."""
+
+
 class Plan(Struct, frozen=True):
-    """How much of what is to happen."""
+    """How much of what is to happen. Where there is no number of `workers`, one process has the disk to itself."""
 
     endpoints: int
     contacts: int
     calls: int
     deaths: int
     jumps: int
+    workers: int | None
+    stalls: int
+    signals: bool
 
 
 class Died(Struct):
-    """A life of the process: from when to when, and whether it was killed."""
+    """A life of a process, and whether it was killed, or may have lost a lease because it stood still."""
 
     killed: bool = False
+    stalled: bool = False
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether what it had in hand may have been sent by another one too."""
+        return self.killed or self.stalled
 
 
 class World:
@@ -77,7 +97,7 @@ class World:
         self.rng = rng = random.Random(seed)
         self.seed = seed
         self.loop = VirtualLoop()
-        self.disk = Disk(rng)
+        self.disk = Disk(rng, self.true_time)
         self.network = Network(rng)
         self.plan = Plan(
             rng.randint(1, 3),
@@ -85,10 +105,14 @@ class World:
             rng.randint(2, 12),
             rng.choice((0, 1, 1, 2, 4)),
             rng.choice((0, 0, 1, 2)),
+            rng.choice((None, None, 1, 2, 2, 3)),
+            rng.choice((0, 1, 1, 2)),
+            rng.random() < 0.7,
         )
         self.offset: Millis = 0
         self.lives: list[Died] = []
-        self.life: Life | None = None
+        self.living: list[Life | None] = [None] * (self.plan.workers or 1)
+        self.lag = 0.0 if self.plan.workers is None else LAG_SECONDS
         self.policies: dict[str, Policy] = {}
         self.accepted: list[str] = []
         self.resent: set[str] = set()
@@ -112,6 +136,17 @@ class World:
 
     def flush(self) -> None:
         """All is heard at once."""
+
+    def true_time(self) -> Millis:
+        """How late it really is."""
+        return NOW + int(self.loop.time() * SECOND)
+
+    def tell(self, by: "Life", signal: Signal, endpoint_ids: Iterable[str]) -> None:
+        """Bring to the others what a process tells, later or never."""
+        for life in self.living:
+            if life is not None and life is not by and self.plan.signals and self.rng.random() < 0.9:
+                for id in sorted(endpoint_ids) or [""]:
+                    self.loop.call_later(self.rng.random() * 0.1, life.context.run, life.heard, signal, id)
 
     # the ports that are the same in every life
 
@@ -160,12 +195,15 @@ class World:
 
     async def _history(self) -> None:
         self._furnish()
-        self.start()
+        for place in range(len(self.living)):
+            self.start(place)
         rng = self.rng
         events = [self._call(n) for n in range(self.plan.calls)]
         events += [self._weather(id) for id in self.policies]
         events += [self._death() for _ in range(self.plan.deaths)]
         events += [self._jump() for _ in range(self.plan.jumps)]
+        if self.plan.workers is not None:
+            events += [self._stall() for _ in range(self.plan.stalls)]
         events += [self._operate() for _ in range(rng.choice((0, 0, 1, 3)))]
         events += [self._trouble() for _ in range(rng.choice((0, 0, 1)))]
         await asyncio.gather(*events)
@@ -181,10 +219,14 @@ class World:
                 break
             await asyncio.sleep(3)
             await self._resume_the_gone()
-        life = self.life
-        assert life is not None
-        await life.end()
-        self.wrong += life.faults()
+        for life in self.living:
+            assert life is not None
+            await life.end()
+            self.wrong += life.faults()
+        ended = {life.name for life in self.living if life is not None}
+        for lease in drive(self.disk.queries.leases(self.true_time())):
+            if lease.owner in ended and lease.left > 0:
+                self.wrong.append(f"{lease.owner} has ended, and owns {lease.name}")
 
     async def _resume_the_gone(self) -> None:
         """A 410 that was under way may come in when all is well already."""
@@ -226,10 +268,15 @@ class World:
 
         self.disk.commit(work)
 
-    def start(self) -> None:
+    def start(self, place: int) -> None:
         """Begin the next life."""
         self.lives.append(Died())
-        self.life = Life(self, len(self.lives) - 1)
+        self.living[place] = Life(self, len(self.lives) - 1)
+
+    def anybody(self) -> "Life | None":
+        """A process that takes calls."""
+        living = [life for life in self.living if life is not None and not life.stalled]
+        return self.rng.choice(living) if living else None
 
     async def _call(self, n: int) -> None:
         await asyncio.sleep(self.rng.random() * BUSY_SECONDS * self.rng.random())
@@ -237,7 +284,7 @@ class World:
         visit = msgspec.structs.replace(visit, dedup_key=f"k{n}", digest=b"d%d" % n)
         call = email(f"c{self.rng.randrange(self.plan.contacts)}@x.pl", happenings=(visit,))
         while True:
-            if (life := self.life) is not None:
+            if (life := self.anybody()) is not None:
                 try:
                     async with asyncio.timeout(20):
                         ids = await life.record(call)
@@ -259,21 +306,40 @@ class World:
 
     async def _death(self) -> None:
         await asyncio.sleep(self.rng.random() * BUSY_SECONDS)
-        life, self.life = self.life, None
+        place = self.rng.randrange(len(self.living))
+        life, self.living[place] = self.living[place], None
         if life is None:
             return
         if self.rng.random() < 0.7:
-            self.say("killed")
+            self.say(f"life {life.n} is killed")
             life.kill()
             self.lives[life.n].killed = True
         else:
-            self.say("asked to stop")
+            self.say(f"life {life.n} is asked to stop")
             await life.end()
-            self.say("stopped")
+            self.say(f"life {life.n} has stopped")
         self.wrong += life.faults()
         await asyncio.sleep(self.rng.random() * 5)
-        self.start()
-        self.say("started")
+        self.start(place)
+        self.say(f"life {len(self.lives) - 1} has started")
+
+    async def _stall(self) -> None:
+        """A machine stands still, or cannot reach the disk, for longer than a lease lasts or not so long."""
+        await asyncio.sleep(self.rng.random() * BUSY_SECONDS)
+        life = self.anybody()
+        if life is None:
+            return
+        self.lives[life.n].stalled = True
+        if self.rng.random() < 0.5:
+            self.say(f"life {life.n} is cut off from the disk")
+            life.store.cut_off = True
+        else:
+            self.say(f"life {life.n} stands still")
+            life.stalled = True
+        await asyncio.sleep(self.rng.random() * 2 * LEASE_SECONDS)
+        self.say(f"life {life.n} goes on")
+        life.store.cut_off = False
+        life.wake()
 
     async def _jump(self) -> None:
         await asyncio.sleep(self.rng.random() * BUSY_SECONDS)
@@ -323,7 +389,7 @@ class World:
     async def _insist(self, act: Callable[[Outside], Awaitable[object]]) -> None:
         """Do something as a person does: again, until it is done."""
         while True:
-            if (life := self.life) is not None:
+            if (life := self.anybody()) is not None:
                 try:
                     async with asyncio.timeout(20):
                         await act(life.outside)
@@ -334,23 +400,31 @@ class World:
 
     def _at_rest(self) -> bool:
         pending = self.disk.db.execute("SELECT count(*) FROM queue").get
-        life = self.life
-        return life is not None and not pending and life.idle
+        return not pending and all(life is not None and life.idle for life in self.living)
 
 
-class Life:
+class Life(Process):
     """One process, from its start to its end."""
 
     def __init__(self, world: World, n: int) -> None:
+        super().__init__(world.loop)
         self.world = world
         self.n = n
+        self.name = f"life {n}"
         self.alive = True
         self.store = Attached(world.disk)
-        self.recorder = Recorder(self.store, world, world, self, LOCALE)
-        self.deliverer = Deliverer(self.store, self, Vault(), world, world, self.recorder.finish, "Goniec/sim")
-        self.outside = Outside(self.store, Vault(), world, world, Lenient(), self.deliverer)
-        loop = world.loop
-        self._parts = [loop.create_task(self.recorder.run()), loop.create_task(self.deliverer.run())]
+        shared = world.plan.workers is not None
+        self.skew: Millis = world.rng.choice((0, 0, -300, 300)) * SECOND if shared else 0
+        self.recorder = Recorder(self.store, self, world, self, LOCALE)
+        leases = Leased(self.store, self, self.name, LEASE_SECONDS) if shared else Alone()
+        self.deliverer = Deliverer(
+            self.store, self, Vault(), self, world, self.recorder.finish, "Goniec/sim", leases, self
+        )
+        self.outside = Outside(self.store, Vault(), self, world, Lenient(), self)
+        self.heard: Callable[[Signal, str], None] = lambda _, __: None
+        self._parts = [
+            world.loop.create_task(part, context=self.context) for part in (self.recorder.run(), self.deliverer.run())
+        ]
 
     @property
     def idle(self) -> bool:
@@ -370,13 +444,14 @@ class Life:
     def kill(self) -> None:
         """End it here: nothing of it reaches the outside any more."""
         self.alive = self.store.alive = False
+        self.wake()
         self.deliverer._stopping = True  # a timer that still rings is to start nothing
         for task in (*self._parts, *self.deliverer._tasks):
             task.cancel()
 
     async def end(self) -> None:
         """End it as SIGTERM does."""
-        self.deliverer.stop()
+        self.context.run(self.deliverer.stop)
         await asyncio.wait([self._parts[1]])
         self.recorder.stop()
         await asyncio.wait([self._parts[0]])
@@ -389,16 +464,42 @@ class Life:
 
     # ports
 
+    def now(self) -> Millis:
+        """Wall time, as it is set here."""
+        return self.world.now() + self.skew
+
+    def monotonic(self) -> float:
+        """The clock that never jumps."""
+        return self.world.loop.time()
+
     def take(self, deliveries: Sequence[Delivery], busy: set[tuple[str, str]]) -> None:
         """Hand over."""
         if self.alive:
             self.deliverer.take(deliveries, busy)
 
+    def changed(self, endpoint_id: str) -> None:
+        """Notice."""
+        self.context.run(self.deliverer.changed, endpoint_id)
+
+    def kick(self, endpoint_id: str) -> None:
+        """Notice."""
+        self.context.run(self.deliverer.kick, endpoint_id)
+
+    def tell(self, signal: Signal, endpoint_ids: Iterable[str] = ()) -> None:
+        """Tell the others."""
+        self.world.tell(self, signal, endpoint_ids)
+
+    def hear(self, heard: Callable[[Signal, str], None]) -> None:
+        """Hear the others."""
+        self.heard = heard
+
     async def send(self, request: Outgoing) -> Answer:
         """Send."""
         if not self.alive:
             await self.world.loop.create_future()
-        answer = await self.world.network.send(self.n, request)
+        # what is on its way arrives, whether or not the machine stands still that has sent it
+        on_its_way = self.world.loop.create_task(self.world.network.send(self.n, request), context=Context())
+        answer = await on_its_way
         if not self.alive:
             await self.world.loop.create_future()
         return answer

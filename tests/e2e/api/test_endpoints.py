@@ -45,6 +45,7 @@ async def test_an_endpoint_is_read_with_its_policy_and_its_rules(rules: Configur
         "headers": [],
         "caBundle": None,
         "clientCertificate": None,
+        "oauth2": None,
         "schedule": [5, 60, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400],
         "timeout": 15.0,
         "connectTimeout": 5.0,

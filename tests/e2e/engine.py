@@ -52,8 +52,9 @@ SETTINGS: Mapping[str, str] = {"allow_networks": "127.0.0.0/8", "port": "0", "lo
 
 Scope = Literal["ingest", "read", "admin"]
 
-PATIENCE = 60.0
-"""Seconds that something may take which is bound to happen; more means that it never does."""
+PATIENCE = 150.0
+"""Seconds that something may take which is bound to happen; more means that it never does. The leases of a process that
+was killed rest for a minute."""
 
 
 class Process(Protocol):

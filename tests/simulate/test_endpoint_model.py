@@ -6,6 +6,7 @@ and compared with what is stored whenever everybody rests.
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import Any, Literal
 
 from hypothesis import HealthCheck, settings
@@ -15,7 +16,7 @@ from msgspec import Struct
 from typing_extensions import override
 
 from goniec.core.endpoint import Endpoint, Pause
-from goniec.core.model import Failure, Status
+from goniec.core.model import Delivery, Failure, Status
 from goniec.core.retry import Policy
 from goniec.core.signing import decode_secret, encode_secret, verify
 from goniec.core.times import DAY, MINUTE, SECOND, Millis
@@ -208,9 +209,10 @@ class OneEndpoint(RuleBasedStateMachine):
         for part in self.parts:
             assert not part.done()
 
-    def act(self, work: Any) -> Any:
-        """Do something, and let what follows from it happen."""
+    def act(self, work: Any, answered: Callable[[], None] = lambda: None) -> Any:
+        """Do something, and let what follows from it happen. Until it is answered, the sender has not heard of it."""
         found = self.loop.run_until_complete(work)
+        answered()
         self.learn()
         self.wait(2.5)
         return found
@@ -283,10 +285,11 @@ class OneEndpoint(RuleBasedStateMachine):
 
     @rule()
     def pause(self) -> None:
-        if self.model.paused is None:
-            self.model.paused = Pause.BY_HAND
-        self.model.saved()
-        self.act(pause_endpoint(self.outside, "end_1"))
+        def answered() -> None:
+            self.model.paused = self.model.paused or Pause.BY_HAND
+            self.model.saved()
+
+        self.act(pause_endpoint(self.outside, "end_1"), answered)
 
     @rule()
     def resume(self) -> None:
@@ -308,19 +311,25 @@ class OneEndpoint(RuleBasedStateMachine):
     @rule(concurrency=st.sampled_from([1, 2, 16]), rate=st.sampled_from([None, 0.5, 4.0]), breaker=st.booleans())
     def limits(self, concurrency: int, rate: float | None, breaker: bool) -> None:  # noqa: FBT001 - drawn by name
         model = self.model
-        model.concurrency, model.rate, model.breaker = concurrency, rate, breaker
-        model.saved(closing=not breaker)
+
+        def answered() -> None:
+            model.concurrency, model.rate, model.breaker = concurrency, rate, breaker
+            model.saved(closing=not breaker)
+
         draft = EndpointDraft(concurrency=concurrency, rate=rate, breaker=breaker)
-        self.act(change_endpoint(self.outside, "end_1", draft, None))
+        self.act(change_endpoint(self.outside, "end_1", draft, None), answered)
 
     @precondition(lambda self: self.pending())
     @rule(n=st.integers(0, 50))
     def cancel(self, n: int) -> None:
         pending = self.pending()
         id = pending[n % len(pending)]
-        self.model.deliveries[id].ends(Status.CANCELLED)
+        found = self.loop.run_until_complete(cancel_delivery(self.outside, id))
+        assert isinstance(found, Delivery)
+        self.model.deliveries[id].ends(found.status)
         self.model.saved()
-        self.act(cancel_delivery(self.outside, id))
+        self.learn()
+        self.wait(2.5)
 
     @precondition(lambda self: self.model.deliveries)
     @rule(n=st.integers(0, 50))

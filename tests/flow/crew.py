@@ -109,7 +109,9 @@ class Crew:
 @asynccontextmanager
 async def crew(folder: Path) -> AsyncIterator[Crew]:
     """A crew of nobody yet, on a fresh file."""
-    deliver.CLAIM_SECONDS = 0.001  # type: ignore[misc] # tests do not wait
+    usual = deliver.CLAIM_SECONDS, deliver.POLL_SECONDS
+    # tests do not wait, and nobody looks before the test lets him, however slow the machine is
+    deliver.CLAIM_SECONDS, deliver.POLL_SECONDS = 0.001, 60.0  # type: ignore[misc] # given back at the end
     store = open_store(folder / "goniec.db", server=True, durable=False)
     shop = Workshop(store, Locale(ZoneInfo("Europe/Warsaw"), "PL"))
     recording = asyncio.create_task(shop.recorder.run())
@@ -124,3 +126,4 @@ async def crew(folder: Path) -> AsyncIterator[Crew]:
         shop.recorder.stop()
         await asyncio.wait_for(recording, 10)
         await store.close()
+        deliver.CLAIM_SECONDS, deliver.POLL_SECONDS = usual  # type: ignore[misc] # as it was

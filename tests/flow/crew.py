@@ -77,9 +77,12 @@ class Crew:
         self.workers: dict[str, Worker] = {}
 
     async def join(self, name: str, *, delivers: bool = True) -> Worker:
-        """One more."""
+        """One more, which has looked once."""
         worker = self.workers[name] = Worker(self, name, delivers=delivers)
-        await asyncio.sleep(0)
+        for _ in range(10_000):
+            if worker.deliverer.rounds or worker.running.done():
+                break
+            await asyncio.sleep(0.001)
         return worker
 
     async def later(self, seconds: float) -> None:

@@ -25,6 +25,14 @@ breaker.PROBE_FIRST, breaker.PROBE_LAST, breaker.SECOND = 1, 2, 150
 """
 """An engine that soon asks whether an endpoint is back."""
 
+BRIEF: Final = """
+from goniec import app
+from goniec.flow import deliver
+app.LEASE_SECONDS, deliver.MARGIN_SECONDS = 4.0, 1.0
+"""
+"""A process whose leases are so short that a test can wait for their end; see `hasty`."""
+HASTY_SECONDS: Final = 1
+
 REST_SECONDS: Final = 0.02
 """Between two requests of a client: what it leaves to be checked is what a series costs."""
 
@@ -216,6 +224,12 @@ async def lives(
                 await load.cancel()
         finally:
             await engine.close()
+
+
+async def hasty(engine: Engine, town: Town) -> None:
+    """Let every request end well within a lease that is brief, for none starts that might outlast it."""
+    for endpoint in town.endpoints.values():
+        await engine.patch(f"/endpoints/{endpoint}", {"timeout": HASTY_SECONDS, "connectTimeout": HASTY_SECONDS})
 
 
 async def survived(one: Lives, town: Town, least: int = 100, *, killed: bool = True) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from tests.faults.check import Town
-from tests.faults.lives import DEATHS, OUTAGES, Lives, lives, survived
+from tests.faults.lives import BRIEF, DEATHS, EAGER, OUTAGES, Lives, hasty, lives, survived
 from tests.faults.trap import Step
 from tests.faults.wire import Wire
 from tests.postgres import PostgresServer, database
@@ -53,7 +53,11 @@ async def test_goniec_is_killed_for_hours(tmp_path: Path, seed: int) -> None:
 
 async def series(folder: Path, seed: int) -> None:
     """Die in some of the ways."""
-    async with database() as url, lives(folder, seed, database=url, secret_key=KEY) as (one, town):
+    async with (
+        database() as url,
+        lives(folder, seed, machine=EAGER + BRIEF, database=url, secret_key=KEY) as (one, town),
+    ):
+        await hasty(one.engine, town)
         deaths = [death for name, death in (DEATHS | OUTAGES).items() if "log" not in name]
         for death in one.chance.sample(deaths, DEATHS_EACH):
             await one.live(death)
@@ -67,7 +71,9 @@ async def series(folder: Path, seed: int) -> None:
 async def test_postgresql_is_killed_in_the_middle_of_transactions(
     tmp_path: Path, server: PostgresServer, seed: int
 ) -> None:
-    async with lives(tmp_path, seed, database=await server.make(), secret_key=KEY) as (one, town):
+    machine = EAGER + BRIEF
+    async with lives(tmp_path, seed, machine=machine, database=await server.make(), secret_key=KEY) as (one, town):
+        await hasty(one.engine, town)
         await one.load.go()
         for step in STEPS * 2:
             await away(one, town, server, step)
@@ -92,7 +98,8 @@ async def test_the_way_to_postgresql_is_cut(tmp_path: Path, server: PostgresServ
     direct = await server.make()
     async with Wire(server.port) as wire:
         url = direct.replace(f":{server.port}/", f":{wire.port}/")
-        async with lives(tmp_path, seed, database=url, secret_key=KEY) as (one, town):
+        async with lives(tmp_path, seed, machine=EAGER + BRIEF, database=url, secret_key=KEY) as (one, town):
+            await hasty(one.engine, town)
             await one.load.go()
             for number in range(CUTS):
                 await one.some_time(0.5, 0.2)

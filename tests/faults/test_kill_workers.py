@@ -13,22 +13,14 @@ import pytest
 
 from tests.e2e.engine import Engine, eventually
 from tests.faults.check import Town
-from tests.faults.lives import EAGER, Lives, lives, survived
+from tests.faults.lives import BRIEF, EAGER, Lives, hasty, lives, survived
 from tests.faults.nursery import nursery
 from tests.postgres import database
 
 KEY: Final = "k" * 32
 WORKERS: Final = 3
 KILLS: Final = 5
-LEASE_SECONDS: Final = 4.0
-TIMEOUT: Final = 1
 REST_SECONDS: Final = 0.1
-
-QUICK: Final = f"""
-from goniec import app
-from goniec.flow import deliver
-app.LEASE_SECONDS, deliver.MARGIN_SECONDS = {LEASE_SECONDS}, 1.0
-"""
 
 
 @asynccontextmanager
@@ -56,12 +48,11 @@ async def test_one_of_three_workers_is_killed(tmp_path: Path, seed: int) -> None
     """Whatever it had under way, the others bring to an end: nothing is lost, and order holds."""
     async with (
         database() as url,
-        lives(tmp_path, seed, machine=EAGER + QUICK, role="web", database=url, secret_key=KEY) as (one, town),
+        lives(tmp_path, seed, machine=EAGER + BRIEF, role="web", database=url, secret_key=KEY) as (one, town),
         crew(one.engine) as workers,
     ):
         one.load.rest = REST_SECONDS
-        for endpoint in town.endpoints.values():
-            await one.engine.patch(f"/endpoints/{endpoint}", {"timeout": TIMEOUT, "connectTimeout": TIMEOUT})
+        await hasty(one.engine, town)
         await one.load.go()
         for number in range(KILLS):
             await bereave(one, town, workers, taken_over=number % 2 == 0)

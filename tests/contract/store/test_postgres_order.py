@@ -23,7 +23,7 @@ from goniec.core.decide import Call, Happening
 from goniec.core.identity import Who
 from goniec.core.ids import time_of
 from goniec.core.model import Contact, Delivery, Event
-from goniec.core.text import email_key
+from goniec.core.text import email_key, phone_key
 from goniec.flow.batch import Recorded
 from goniec.flow.record import Locale, Recorder
 from goniec.ports import ContactFilter, EventFilter, Page, Store, Tx
@@ -277,3 +277,17 @@ async def test_a_statement_that_is_cancelled_leaves_the_gate_open(sessions: Sess
     await other.execute("ALTER SEQUENCE away RENAME TO floors")
     assert (await moment(Db(reader), 0)).floor > 0
     assert await reader.fetchval("SELECT count(*) FROM pg_locks WHERE objid = $1", v0008_floors.GATE & 0xFFFF_FFFF) == 0
+
+
+async def test_two_that_meet_the_same_unknown_phone_make_one_contact() -> None:
+    def call(n: int) -> Call:
+        phone = f"+48 600 100 {n:03}"
+        who = Who(phone=phone, phone_key=phone_key(phone, "PL"))
+        visit = Happening("page.visited", {"url": "https://x.example/"})
+        return Call(who=who, fields={"phone": phone}, happenings=(visit,))
+
+    async with database() as url, recording(url, 0, 1) as one, recording(url, 0, 2) as other:
+        for n in range(20):
+            found = await asyncio.gather(one.record([call(n)]), other.record([call(n)]))
+            (first,), (second,) = cast("list[list[Recorded]]", found)
+            assert first.contact.id == second.contact.id

@@ -4,6 +4,7 @@ They are numbers that mean nothing to the server, in the one space that each dat
 `Goni`. Behind a proxy that lends connections by the transaction they hold all the same.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from goniec.store.postgres.sql import Db
@@ -16,8 +17,23 @@ RETENTION: Final = _OURS + 3
 """Shared by what moves deliveries on, and retention's alone: it must not take away what is just asked for again."""
 SERVING: Final = _OURS + 4
 """Shared by all that serve, for as long as their connections last. A release that knew no leases has it alone."""
+_PHONES: Final = _OURS >> 32
+_BUCKETS: Final = 256
+"""Numbers share locks: the server has room for some thousand of them, and a batch may bring as many numbers."""
 _SLOT: Final = _OURS + 0x100
 """The first of `slots.SLOTS` numbers."""
+
+
+_LOCK_PHONES: Final = (
+    f"SELECT pg_advisory_xact_lock({_PHONES}, bucket) FROM"
+    f" (SELECT DISTINCT abs(hashtext(number) % {_BUCKETS}) AS bucket FROM unnest($1::text[]) number ORDER BY bucket) b"
+)
+"""In a space of locks of its own, in an order, so that nobody waits in a circle."""
+
+
+async def phones(db: Db, numbers: Sequence[str]) -> None:
+    """Wait until nobody else looks for the owner of one of these numbers, in order to make one where there is none."""
+    await db.fetch(_LOCK_PHONES, list(numbers))
 
 
 async def alone(db: Db, lock: int) -> None:

@@ -17,6 +17,7 @@ from goniec.store import rows
 from goniec.store.guards import dedup_key
 from goniec.store.ledger import BY_STATUS
 from goniec.store.postgres.failures import Overtaken
+from goniec.store.postgres.locks import phones
 from goniec.store.postgres.sql import BYTES, FLAG, NUMBER, TEXT, ManyRows, fetch, insert
 from goniec.store.postgres.times import moment
 from goniec.store.postgres.transaction import Transaction
@@ -150,6 +151,8 @@ class RecordTx(Transaction):
     async def phone_owners(self, numbers: Sequence[str]) -> dict[str, list[str]]:
         owners: dict[str, list[str]] = {}
         if numbers:
+            # a number is no key, for several contacts may have it: nothing else keeps two processes from making two
+            await phones(self.db, numbers)
             sql = "SELECT number, contact_id FROM phones WHERE number = ANY(?) ORDER BY number, contact_id"
             for number, contact_id in await fetch(self.db, sql, (list(numbers),)):
                 owners.setdefault(number, []).append(contact_id)

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from typing import Any, Literal
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -400,4 +401,4 @@ OneEndpoint.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-TestOneEndpoint = OneEndpoint.TestCase
+TestOneEndpoint = pytest.mark.timeout(1_800)(OneEndpoint.TestCase)  # a failure takes minutes to be made small

@@ -123,7 +123,7 @@ def _limits(world: World) -> Iterator[str]:
                 if life == other and later - at < 1 / policy.rate - BURST_SECONDS - 1e-6:
                     yield f"{id} got requests at {at:.3f} and {later:.3f}, at {policy.rate} a second"
         for paused, since, until in world.paused:
-            if paused == id and any(since + world.lag < at < until for _, at in starts):
+            if paused == id and any(world.heard(since) < at < until for _, at in starts):
                 yield f"{id} got a request between {since:.3f} and {until:.3f}, while it was paused"
 
 

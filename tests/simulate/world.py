@@ -118,6 +118,7 @@ class World:
         self.resent: set[str] = set()
         self.cancelled: set[str] = set()
         self.paused: list[tuple[str, float, float]] = []
+        self.troubles: list[tuple[float, float]] = []
         self._hands: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.wrong: list[str] = []
         self.story: list[str] = []
@@ -354,9 +355,17 @@ class World:
         else:
             self.say("the disk is slow")
             self.disk.slow = 4
+        since = self.loop.time()
         await asyncio.sleep(self.rng.random() * 15)
         self.disk.full, self.disk.slow = False, 0
+        self.troubles.append((since, self.loop.time()))
         self.say("the disk is well")
+
+    def heard(self, at: float) -> float:
+        """By when all processes have heard of what was changed then: a disk in trouble keeps it from them."""
+        if self.lag:
+            at = max([at, *(until for since, until in self.troubles if since - self.lag <= at < until)])
+        return at + self.lag
 
     async def _operate(self) -> None:
         rng = self.rng

@@ -7,7 +7,7 @@ import asyncio
 from functools import reduce
 from itertools import chain
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
@@ -57,10 +57,24 @@ class Compared(Struct, frozen=True):
         """By how much longer the slowest took."""
         return self.p99s[1] / self.p99s[0]
 
-    def detail(self, other: str) -> dict[str, Any]:
-        """Both, for the JSON."""
+    def row(self, name: str, what: str, ratio_to: str, loop: float, peak: int | None) -> Row:
+        """Give the row."""
         ratio = round(self.p50s[1] / self.p50s[0], 2)
-        return detail_of(self.beside) | self.told | {"p50Ratio": ratio, other: detail_of(self.alone) | self.before}
+        detail = detail_of(self.beside) | self.told | {"p50Ratio": ratio}
+        return Row(
+            row=name,
+            what=what,
+            figure=self.p99s[1],
+            unit="ms",
+            goal=f"≤ {ISOLATION_GOAL} ×",
+            met=self.ratio <= ISOLATION_GOAL,
+            loop_nanos=loop,
+            ratio=self.ratio,
+            ratio_to=ratio_to,
+            cpu_micros=self.beside.micros,
+            peak_mib=peak,
+            detail=detail | {"without": detail_of(self.alone) | self.before},
+        )
 
 
 async def isolation(plan: Plan) -> list[Row]:
@@ -75,22 +89,8 @@ async def isolation(plan: Plan) -> list[Row]:
             found = await _compared(plan, well, ill)
             peak = ill.engine.peak()
             hang_up()
-    return [
-        Row(
-            row="isolation",
-            what=f"the others' p99 with {DEAD} of {ENDPOINTS} endpoints dead, at {RATE} events/s",
-            figure=found.p99s[1],
-            unit="ms",
-            goal=f"≤ {ISOLATION_GOAL} ×",
-            met=found.ratio <= ISOLATION_GOAL,
-            loop_nanos=loop,
-            ratio=found.ratio,
-            ratio_to="none dead",
-            cpu_micros=found.beside.micros,
-            peak_mib=peak,
-            detail=found.detail("noneDead"),
-        )
-    ]
+    what = f"the others' p99 with {DEAD} of {ENDPOINTS} endpoints dead, at {RATE} events/s"
+    return [found.row("isolation", what, "none dead", loop, peak)]
 
 
 async def backlog(plan: Plan) -> list[Row]:
@@ -106,20 +106,7 @@ async def backlog(plan: Plan) -> list[Row]:
             drained = await _drained(plan, full, free, capped)
     waiting = f"{plan.waiting:,} deliveries pending for a dead endpoint"
     return [
-        Row(
-            row="backlog",
-            what=f"the others' p99 with {waiting}, at {RATE} events/s",
-            figure=found.p99s[1],
-            unit="ms",
-            goal=f"≤ {ISOLATION_GOAL} ×",
-            met=found.ratio <= ISOLATION_GOAL,
-            loop_nanos=loop,
-            ratio=found.ratio,
-            ratio_to="none pending",
-            cpu_micros=found.beside.micros,
-            peak_mib=peak,
-            detail=found.detail("nonePending"),
-        ),
+        found.row("backlog", f"the others' p99 with {waiting}, at {RATE} events/s", "none pending", loop, peak),
         Row(
             row="memory",
             what=f"the most resident memory with {waiting} and {plan.rules:,} rules, at {RATE} events/s",

@@ -76,7 +76,7 @@ class PostgresSignals:
 
     def _gather(self, signal: Signal, endpoint_ids: Iterable[str]) -> None:
         self._waiting.setdefault(signal, set()).update(endpoint_ids)
-        if self._telling is None and not self._server.pooling:
+        if (self._telling is None or self._telling.done()) and not self._server.pooling:
             self._telling = asyncio.create_task(self._tell())
 
     def _begin(self, heard: Heard) -> None:
@@ -92,7 +92,6 @@ class PostgresSignals:
             with contextlib.suppress(*_FAILURES):
                 await self._ask(_TELL, told)
             await asyncio.sleep(GATHER_SECONDS)
-        self._telling = None
 
     async def _listen(self) -> None:
         """Listen, on one connection after the other."""

@@ -25,7 +25,7 @@ from goniec.flow.credentials import unsealed
 from goniec.flow.leases import MARGIN_SECONDS, Alone, Leases
 from goniec.flow.outbox import Outbox
 from goniec.flow.owners import note_paused
-from goniec.flow.shares import Shares, Silence
+from goniec.flow.shares import Nobody, Shares
 from goniec.observe import counters, log
 from goniec.ports import Answer, Clock, Dice, Finished, Outgoing, Sender, Signal, Signals, Store, Tx, Unavailable, Vault
 from goniec.tracing import tracing
@@ -83,7 +83,7 @@ class Deliverer:
         self.rounds = 0
         """How often the table was asked for what is due."""
         self._leases = leases or Alone()
-        self._signals = signals or Silence()
+        self._signals = signals or Nobody()
         self._boxes: dict[str, Outbox] = {}
         self._shares = Shares(self._leases, self._signals, store.queries, clock, self._boxes, self._drop, self._forget)
         self._known: dict[str, int] = {}

@@ -32,7 +32,7 @@ SLACK: Final = 8
 """By one in so many we may have more than our share: evening out costs more than it gives."""
 
 
-class Silence:
+class Nobody:
     """Nobody else is there: nothing to tell, nothing to hear."""
 
     def tell(self, signal: Signal, endpoint_ids: Iterable[str] = ()) -> None:

@@ -15,8 +15,8 @@ class Database(Store, Protocol):
     """An open store, with what only commands ask of it."""
 
     @property
-    def signals(self) -> Signals:
-        """How processes that share it tell each other."""
+    def signals(self) -> Signals | None:
+        """How processes that share it tell each other; None: there is only one."""
         ...
 
     async def quarantined(self, limit: int = 100) -> list[tuple[int, int, str, bytes]]:

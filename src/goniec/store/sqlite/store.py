@@ -1,13 +1,13 @@
 """The `Store` port on SQLite: one writer, a few readers, one file."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
 
-from goniec.ports import Signal, Tx
+from goniec.ports import Tx
 from goniec.store.sqlite import connect, setup
 from goniec.store.sqlite.failures import EXPECTED, unavailable
 from goniec.store.sqlite.files import Lock
@@ -24,13 +24,14 @@ T = TypeVar("T")
 class SqliteStore:
     """An open database file. `open_store` makes one; it is used from any loop of the process that opened it."""
 
+    signals = None
+
     def __init__(self, path: Path, db: apsw.Connection, lock: Lock | None, busy_seconds: float) -> None:
         self.path = path
         self._lock = lock
         self._writer = Writer(path, db, Keeper(path, db, busy_seconds, wipes=lock is not None))
         self._readers = Readers(path)
         self._queries = SqliteQueries(self._readers, self._writer)
-        self.signals = _Nobody()
 
     @property
     def queries(self) -> SqliteQueries:
@@ -87,16 +88,6 @@ class SqliteStore:
         self._writer.close()
         if self._lock is not None:
             self._lock.release()
-
-
-class _Nobody:
-    """No other process serves a file (the `Signals` port)."""
-
-    def tell(self, signal: Signal, endpoint_ids: Iterable[str] = ()) -> None:
-        """There is nobody to tell."""
-
-    def hear(self, heard: Callable[[Signal, str], None]) -> None:
-        """There is nobody to hear."""
 
 
 def _quarantined(db: apsw.Connection, limit: int) -> list[tuple[Any, ...]]:

@@ -198,6 +198,21 @@ async def test_what_cannot_be_let_go_runs_out(desk: Desk) -> None:
     assert two.owns("end_1")
 
 
+async def test_what_could_not_be_let_go_is_with_the_next(desk: Desk) -> None:
+    one, two = desk.owner("one"), desk.owner("two")
+    await one.take(("end_1", "end_2", "end_3"))
+    desk.store.away = True
+    await one.let_go(("end_1", "end_2"))
+    desk.store.away = False
+    await two.take(("end_1", "end_2"))
+    assert not two.names
+    await one.take(("end_2",))
+    await one.let_go(("end_3",))
+    await two.take(("end_1", "end_2", "end_3"))
+    assert sorted(two.names) == ["end_1", "end_3"]
+    assert one.names == ["end_2"]
+
+
 async def test_what_was_let_go_and_taken_anew_while_it_was_renewed(desk: Desk) -> None:
     one = desk.owner("one")
     await one.take(("end_1", "end_2"))

@@ -150,6 +150,8 @@ class Leased:
         self._seconds = seconds
         self.renewal = min(RENEW_SECONDS, seconds / 4)
         self._held: dict[str, _Held] = {}
+        self._owed: set[str] = set()
+        """What was let go here, and the store could not be told."""
 
     @property
     def owner(self) -> str:
@@ -189,6 +191,7 @@ class Leased:
         until = self._clock.monotonic() + self._seconds
         wanted = [name for name in names if name not in self._held]
         if wanted:
+            self._owed.difference_update(wanted)  # now, or what is ours again in a moment might be let go
             taken = await self._store.transact(partial(_take, self._owner, wanted, *self._times()))
             self._held.update((name, _Held(one, until)) for name, one in taken.items())
 
@@ -214,12 +217,14 @@ class Leased:
 
     async def let_go(self, names: Iterable[str], breakers: Mapping[str, Breaker] | None = None) -> None:
         """See `Leases`."""
-        going = [name for name in names if self._held.pop(name, None) is not None]
-        if going:
+        self._owed.update(name for name in names if self._held.pop(name, None) is not None)
+        if self._owed:
+            going = sorted(self._owed)
             try:
                 await self._store.transact(partial(_let_go, self._owner, going, breakers or {}))
             except Unavailable:
-                return  # they run out by themselves
+                return  # they run out by themselves, if there is no next time
+            self._owed.difference_update(going)
 
     async def have(self, name: str) -> bool:
         """See `Leases`."""

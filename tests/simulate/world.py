@@ -46,6 +46,7 @@ SCHEDULES: Final = ((1, 2, 4), (1, 5, 10, 20), (3,) * 8)
 LOCALE: Final = Locale(ZoneInfo("Europe/Warsaw"), "PL")
 
 _SCALE: Final = (
+    (deliver, "CLAIM_SECONDS", 0.02),
     (deliver, "POLL_SECONDS", 6.0),
     (deliver, "HURRY", 3),
     (deliver, "MEMORY", 12),
@@ -56,7 +57,10 @@ _SCALE: Final = (
     (breaker, "PROBE_FIRST", 3),
     (breaker, "PROBE_LAST", 12),
 )
-"""Hours become seconds and thousands a handful, so that what happens at the edges happens all the time."""
+"""Hours become seconds and thousands a handful, so that what happens at the edges happens all the time.
+
+What other tests set too stands here though it is as usual: a number has to be the same history after whichever tests.
+"""
 
 
 LEASE_SECONDS: Final = 9.0

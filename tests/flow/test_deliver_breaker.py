@@ -1,6 +1,10 @@
 """An endpoint that is down: probes that count for nothing, the return, the pause after days, and what a restart remembers."""
 
 import asyncio
+from functools import partial
+from typing import Any
+
+import pytest
 
 from goniec.core.breaker import FAILURES, PROBE_FIRST
 from goniec.core.decide import Call
@@ -9,7 +13,7 @@ from goniec.core.model import Failure, Status
 from goniec.core.times import DAY, HOUR, MINUTE, SECOND
 from goniec.ports import Answer, Outgoing
 from tests.core.build import NOW, happened
-from tests.flow.workshop import Workshop, email, failing, held, ok
+from tests.flow.workshop import Workshop, deliver, email, failing, held, ok
 
 PROBE = PROBE_FIRST * SECOND
 
@@ -160,6 +164,35 @@ class TestTheReturn:
         await shop.endpoint(url="https://new.example/hook", version=known.version + 1)
         await shop.later(10 * SECOND)
         assert {one.status for one in await shop.deliveries()} == {Status.DELIVERED}
+
+    async def test_it_stays_open_while_it_is_still_being_written_down_and_the_settings_are_read_anew(
+        self, shop: Workshop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gate = asyncio.Event()
+        transact = shop.store.transact
+        keeping = 0
+
+        async def slow_to_keep(work: Any) -> Any:
+            nonlocal keeping
+            if isinstance(work, partial) and work.func is deliver._kept:
+                keeping += 1
+                await gate.wait()
+            return await transact(work)
+
+        monkeypatch.setattr(shop.store, "transact", slow_to_keep)
+        shop.sender.script = lambda _: failing()
+        await shop.poll()
+        await shop.rule()
+        await shop.record(*visits(FAILURES))
+        await shop.until(lambda: keeping == 1)
+        known = await endpoint(shop)
+        assert known.breaker.opened_at is None
+        await shop.endpoint(version=known.version + 1, policy={"concurrency": 2})
+        await shop.later(10 * SECOND)
+        assert len(shop.sender.sent) == FAILURES
+        gate.set()
+        await shop.later(PROBE)
+        assert len(shop.sender.sent) == FAILURES + 1
 
 
 class TestARestart:

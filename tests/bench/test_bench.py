@@ -5,16 +5,21 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
-from goniec.cli.bench import mix
+from goniec.cli.bench import NEEDS, mix
 from goniec.cli.bench.backlog import Place, wait
+from goniec.cli.bench.dead import refusing
 from goniec.cli.bench.history import Past, contact_id, fill
 from goniec.cli.bench.rows import NAMES
 from goniec.core.times import DAY, Millis
 from goniec.ports import ContactFilter, DeliveryFilter, Page
+from goniec.store.address import Postgres
+from goniec.store.opening import schema_of
 from goniec.store.sqlite import open_store
 from tests.cli.commands import GONIEC, environment, goniec
+from tests.postgres import database
 
 START: Millis = 1_800_000_000_000
 
@@ -22,20 +27,13 @@ START: Millis = 1_800_000_000_000
 @pytest.mark.slow
 def test_every_row_is_measured(tmp_path: Path) -> None:
     report = tmp_path / "figures.json"
-    ran = subprocess.run(
-        [*GONIEC, "bench", "--quick", "--folder", str(tmp_path), "--json", str(report)],
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    assert (ran.returncode, "Traceback" in ran.stderr) == (0, False), ran.stderr
+    ran = measured(tmp_path, "--json", str(report))
+    assert f"The row workers is left out: it {NEEDS}\n" in ran.stderr
     told = json.loads(report.read_text())
     assert told["machine"]["cores"] >= 1
     assert told["command"].startswith("goniec bench --quick")
     rows: dict[str, dict[str, Any]] = {row["row"]: row for row in told["rows"]}
-    assert tuple(rows) == NAMES
+    assert tuple(rows) == tuple(name for name in NAMES if name != "workers")
     for name, row in rows.items():
         assert row["figure"] > 0
         assert name == "lists" or row["cpuMicros"] > 0
@@ -61,10 +59,97 @@ def test_every_row_is_measured(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [report.name]
 
 
+@pytest.mark.slow
+async def test_several_workers_are_measured(tmp_path: Path) -> None:
+    report = tmp_path / "figures.json"
+    async with database(empty=True) as address:
+        # a server that asks for no password is not told it
+        lent = address.replace("//postgres@", "//postgres:hunter2@")
+        ran = measured(tmp_path, "--rows", "workers", "--database", lent, "--json", str(report))
+        assert schema_of(Postgres(address)) == (True, None), "it is as empty as it was"
+    assert "hunter2" not in report.read_text() + ran.stdout + ran.stderr
+    told = json.loads(report.read_text())
+    assert f"--database {address}" in told["command"]
+    (row,) = told["rows"]
+    assert min(row["figure"], row["ratio"], row["cpuMicros"], row["peakMib"], row["loopNanos"]) > 0
+    assert (row["met"], row["detail"]["disorder"], row["detail"]["twice"]) == (True, 0, 0)
+    assert list(row["detail"]["workers"]) == ["1", "2"]
+    for turn in row["detail"]["workers"].values():
+        assert list(turn) == ["backlog", "requests"]
+        for one in turn.values():
+            assert min(one["events"], one["ratio"], one["cpuRatio"], one["workerMicros"], one["postgresMicros"]) > 0
+    assert [turn["ratio"] for turn in row["detail"]["workers"]["1"].values()] == [1, 1]
+    assert row["detail"]["bare"]["oneWorkerRatio"] > 0
+    assert ran.stdout.count("workers: ") == 5
+    assert [path.name for path in tmp_path.iterdir()] == [report.name]
+
+
+def measured(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    ran = subprocess.run(
+        [*GONIEC, "bench", "--quick", "--folder", str(folder), *arguments],
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert (ran.returncode, "Traceback" in ran.stderr) == (0, False), ran.stderr
+    return ran
+
+
 def test_a_row_that_there_is_not(tmp_path: Path) -> None:
     ran = goniec(tmp_path, "bench", "--rows", "batches,speed")
     assert ran.returncode == 2
     assert ran.stderr == f"goniec: speed: no such row; there are {', '.join(NAMES)}\n"
+
+
+def test_the_row_of_workers_needs_a_database(tmp_path: Path) -> None:
+    ran = goniec(tmp_path, "bench", "--rows", "workers")
+    assert (ran.returncode, ran.stderr) == (2, f"goniec: the row workers {NEEDS}\n")
+
+
+def test_a_database_that_no_row_needs(tmp_path: Path) -> None:
+    ran = goniec(tmp_path, "bench", "--rows", "lists", "--database", "postgresql://bench@127.0.0.1:9/b")
+    assert (ran.returncode, ran.stderr) == (
+        2,
+        "goniec: --database is for the row workers, which --rows leaves out\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("sqlite:///goniec.db", "a URL that begins with postgresql:// is expected"),
+        ("postgresql://u:hunter2@h/", "the database's name is missing at the end"),
+    ],
+)
+def test_what_is_no_database_on_postgresql(tmp_path: Path, url: str, reason: str) -> None:
+    ran = goniec(tmp_path, "bench", "--rows", "workers", "--database", url)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith(f"goniec: --database: {reason}")
+    assert "hunter2" not in ran.stderr
+
+
+def test_a_server_that_is_not_there(tmp_path: Path) -> None:
+    with refusing() as nobody:
+        url = f"postgresql://bench:hunter2@127.0.0.1:{nobody.port}/b"
+        ran = goniec(tmp_path, "bench", "--rows", "workers", "--database", url)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"goniec: postgresql://bench@127.0.0.1:{nobody.port}/b: ")
+
+
+async def test_a_database_that_has_something_in_it_is_left_alone(tmp_path: Path) -> None:
+    async with database() as ours, database(empty=True) as theirs:
+        db = await asyncpg.connect(theirs)
+        await db.execute("CREATE TABLE orders (id int); INSERT INTO orders VALUES (7)")
+        for url, what in ((ours, "the tables of a Goniec"), (theirs, "orders")):
+            ran = goniec(tmp_path, "bench", "--quick", "--rows", "workers", "--database", url)
+            assert ran.returncode == 1
+            assert f"{url} is not empty, it has {what}: " in ran.stderr
+            assert "workers" in ran.stderr
+        assert await db.fetchval("SELECT id FROM orders") == 7
+        await db.close()
+        assert schema_of(Postgres(ours)) != (True, None)
 
 
 async def test_a_past_is_one_that_an_engine_could_have_written(tmp_path: Path) -> None:

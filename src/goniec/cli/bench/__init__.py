@@ -18,10 +18,18 @@ from goniec.cli.bench import rows
 from goniec.cli.bench.lists import lists
 from goniec.cli.bench.machine import machine
 from goniec.cli.bench.outage import backlog, isolation
+from goniec.cli.bench.postgres import refuse_unless_empty
 from goniec.cli.bench.processes import sink
 from goniec.cli.bench.report import Report, save, shown
 from goniec.cli.bench.rows import Plan, Rates, Row
+from goniec.cli.bench.workers import workers
 from goniec.cli.terminal import USAGE, CommandError, say
+from goniec.store.address import Postgres
+
+WORKERS: Final = "workers"
+NEEDS: Final = (
+    "needs an empty database on PostgreSQL: --database postgresql://user@host/name, the password in PGPASSWORD"
+)
 
 SECONDS: Final = 20.0
 SMALL: Final = 20_000
@@ -31,10 +39,14 @@ FULL_LIST_CONTACTS, FULL_LIST_EVENTS = 1_000_000, 5_000_000
 RULES: Final = 10_000
 WAITING: Final = 1_000_000
 
+FLEETS: Final = (1, 2, 4, 4, 2, 1)
+"""Up and down again: what rises or falls steadily hits all alike."""
+
 QUICK_SECONDS: Final = 0.5
 QUICK_CONTACTS, QUICK_EVENTS = 2_000, 4_000
 QUICK_RULES: Final = 200
 QUICK_WAITING: Final = 2_000
+QUICK_FLEETS: Final = (1, 2)
 
 
 def bench(  # noqa: PLR0913 - its options
@@ -59,10 +71,16 @@ def bench(  # noqa: PLR0913 - its options
         bool, Parameter(name="--quick", negative=(), help="half a second each: shows that it works, measures nothing")
     ] = False,
     folder: Annotated[Path | None, Parameter(help="where the databases are made and removed again")] = None,
+    database: Annotated[
+        str | None, Parameter(help="an empty one on PostgreSQL for the row workers, which is left empty again")
+    ] = None,
     json: Annotated[Path | None, Parameter(name="--json", help="write all figures to this file")] = None,
 ) -> int:
     """Measure how fast the engine is on this machine."""
     wanted = _wanted(only)
+    lent = _lent(wanted, database, asked=only is not None)
+    if lent is None:
+        wanted -= {WORKERS}
     where = Path(tempfile.gettempdir() if folder is None else folder).absolute()
     if not where.is_dir():
         raise CommandError(f"there is no folder {where}", USAGE)
@@ -72,8 +90,8 @@ def bench(  # noqa: PLR0913 - its options
         people, past = listed = QUICK_CONTACTS, QUICK_EVENTS
     lasting = seconds or (QUICK_SECONDS if quick else SECONDS)
     sizes = (contacts or people, events or past), (contacts or listed[0], events or listed[1])
-    measured = uvloop.run(_measure(wanted, where, lasting, sizes, quick=quick))
-    command = shlex.join(["goniec", *sys.argv[1:]])
+    measured = uvloop.run(_measure(wanted, where, lasting, sizes, lent, quick=quick))
+    command = shlex.join(["goniec", *(_shown(word, database, lent) for word in sys.argv[1:])])
     at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     report = Report(command, at, machine(where), measured)
     print(shown(report))
@@ -89,16 +107,39 @@ def _wanted(only: str | None) -> frozenset[str]:
     return wanted
 
 
+def _lent(wanted: frozenset[str], database: str | None, *, asked: bool) -> Postgres | None:
+    """Give the database for the row workers; None: that row is left out."""
+    if database is None:
+        if asked and WORKERS in wanted:
+            raise CommandError(f"the row {WORKERS} {NEEDS}", USAGE)
+        if WORKERS in wanted:
+            say(f"The row {WORKERS} is left out: it {NEEDS}")
+        return None
+    if WORKERS not in wanted:
+        raise CommandError(f"--database is for the row {WORKERS}, which --rows leaves out", USAGE)
+    try:
+        address = Postgres(database)
+    except ValueError as error:
+        raise CommandError(f"--database: {error}", USAGE) from None
+    refuse_unless_empty(address)
+    return address
+
+
+def _shown(word: str, database: str | None, lent: Postgres | None) -> str:
+    """Give a word of the command line without a password."""
+    return word if database is None else word.replace(database, str(lent))
+
+
 async def _measure(
     wanted: frozenset[str],
     folder: Path,
     seconds: float,
     sizes: tuple[tuple[int, int], tuple[int, int]],
+    lent: Postgres | None,
     *,
     quick: bool,
 ) -> list[Row]:
     """Measure the wanted rows, one after the other."""
-    measured: list[Row] = []
     async with sink() as receiver:
         plan = Plan(
             folder=folder,
@@ -111,33 +152,44 @@ async def _measure(
             list_events=sizes[1][1],
             rules=QUICK_RULES if quick else RULES,
             waiting=QUICK_WAITING if quick else WAITING,
+            fleets=QUICK_FLEETS if quick else FLEETS,
         )
-        speed = Rates(0, 0)
-        if wanted - {"lists", "isolation", "backlog", "memory", "drain"}:
-            say("finding out how fast this machine is …")
-            speed = await rows.rates(plan)
-        if wanted & {"batches", "sustained"}:
-            say("batches, sustained …")
-            measured += [row for row in await rows.batches(plan, speed) if row.row in wanted]
-        if "single" in wanted:
-            say("single …")
-            measured += await rows.single(plan, speed)
-        if "latency" in wanted:
-            say("latency …")
-            measured += await rows.latency(plan)
-        if "rules" in wanted:
-            say("rules …")
-            measured += await rows.rules(plan, speed)
-        if "contacts" in wanted:
-            say("contacts …")
-            measured += await rows.contacts(plan, speed)
-        if "lists" in wanted:
-            say("lists …")
-            measured += await lists(plan)
-        if "isolation" in wanted:
-            say("isolation …")
-            measured += await isolation(plan)
-        if wanted & {"backlog", "memory", "drain"}:
-            say("backlog, memory, drain …")
-            measured += [row for row in await backlog(plan) if row.row in wanted]
+        measured = await _alone(plan, wanted)
+        if lent is not None:
+            say("workers …")
+            measured += await workers(plan, lent)
     return sorted(measured, key=lambda row: rows.NAMES.index(row.row))
+
+
+async def _alone(plan: Plan, wanted: frozenset[str]) -> list[Row]:
+    """The rows of engines that have a file to themselves."""
+    measured: list[Row] = []
+    speed = Rates(0, 0)
+    if wanted - {"lists", "isolation", "backlog", "memory", "drain", WORKERS}:
+        say("finding out how fast this machine is …")
+        speed = await rows.rates(plan)
+    if wanted & {"batches", "sustained"}:
+        say("batches, sustained …")
+        measured += [row for row in await rows.batches(plan, speed) if row.row in wanted]
+    if "single" in wanted:
+        say("single …")
+        measured += await rows.single(plan, speed)
+    if "latency" in wanted:
+        say("latency …")
+        measured += await rows.latency(plan)
+    if "rules" in wanted:
+        say("rules …")
+        measured += await rows.rules(plan, speed)
+    if "contacts" in wanted:
+        say("contacts …")
+        measured += await rows.contacts(plan, speed)
+    if "lists" in wanted:
+        say("lists …")
+        measured += await lists(plan)
+    if "isolation" in wanted:
+        say("isolation …")
+        measured += await isolation(plan)
+    if wanted & {"backlog", "memory", "drain"}:
+        say("backlog, memory, drain …")
+        measured += [row for row in await backlog(plan) if row.row in wanted]
+    return measured

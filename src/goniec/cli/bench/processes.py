@@ -9,7 +9,7 @@ import os
 import sys
 from array import array
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -38,6 +38,8 @@ PATIENCE_SECONDS: Final = 120.0
 """How long the engine may take to start and to stop: it may have a large log to move."""
 
 LOOK_SECONDS: Final = 0.02
+
+_NONE: Final[Mapping[str, str]] = {}
 
 _DISORDER: Final = """
 SELECT count(*) FROM (
@@ -73,23 +75,33 @@ class Used(Struct, frozen=True):
     deleted: int
 
 
-class Engine:
-    """An engine that runs, seen from outside."""
+class Serving:
+    """A `goniec serve` that runs, seen from outside."""
 
-    def __init__(self, pid: int, folder: Path, port: int) -> None:
+    def __init__(self, pid: int, port: int) -> None:
         self.pid = pid
         self.port = port
-        self._db = reader(folder / DATABASE)
 
-    def used(self) -> Used:
-        """Take the figures that a measurement is the difference of."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        return Used((int(fields[11]) + int(fields[12])) / _TICKS, self.totals().get("pruned.events", 0))
+    def cpu(self) -> float:
+        """Seconds of CPU that it has used so far, in user and system mode."""
+        return cpu_seconds(self.pid)
 
     def peak(self) -> int:
         """The most memory that it has had resident, in MiB."""
         lines = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8").splitlines()
         return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))
+
+
+class Engine(Serving):
+    """One that has a file to itself, which may be looked into."""
+
+    def __init__(self, pid: int, port: int, folder: Path) -> None:
+        super().__init__(pid, port)
+        self._db = reader(folder / DATABASE)
+
+    def used(self) -> Used:
+        """Take the figures that a measurement is the difference of."""
+        return Used(self.cpu(), self.totals().get("pruned.events", 0))
 
     def totals(self) -> dict[str, int]:
         """The ledger as it stands on disk, with what retention took away; asking costs the engine nothing."""
@@ -118,18 +130,25 @@ async def sink(port: int = 0) -> AsyncIterator[Sink]:
 
 @asynccontextmanager
 async def engine(folder: Path) -> AsyncIterator[Engine]:
-    """Run `goniec serve` in a folder that holds its database; what it logs goes to a file there."""
-    with (folder / LOG).open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "goniec", "serve", cwd=folder, env=_environment(), stdin=DEVNULL, stderr=log
-        )
-    running: Engine | None = None
-    try:
-        running = Engine(process.pid, folder, await _port(process, folder / LOG))
-        yield running
-    finally:
-        if running is not None:
+    """Run an engine in a folder that holds its database."""
+    async with serving(folder) as process:
+        running = Engine(process.pid, process.port, folder)
+        try:
+            yield running
+        finally:
             running.close()
+
+
+@asynccontextmanager
+async def serving(folder: Path, settings: Mapping[str, str] = _NONE, log: str = LOG) -> AsyncIterator[Serving]:
+    """Run `goniec serve` in a folder, with these settings beside the usual ones; what it logs goes to a file there."""
+    with (folder / log).open("wb") as file:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "goniec", "serve", cwd=folder, env=_environment(settings), stdin=DEVNULL, stderr=file
+        )
+    try:
+        yield Serving(process.pid, await _port(process, folder / log))
+    finally:
         await _stop(process)
 
 
@@ -147,10 +166,16 @@ def _python(room: str) -> tuple[str, ...]:
     return sys.executable, "-c", f"from goniec.cli.bench.{room} import main; main()"
 
 
-def _environment() -> dict[str, str]:
+def cpu_seconds(pid: int, *, children: bool = False) -> float:
+    """Give the CPU that a process has used, with that of its children that have ended if wanted."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return sum(map(int, fields[11 : 15 if children else 13])) / _TICKS
+
+
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     """Nothing of the user's own settings: a figure is of what is measured."""
     others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return others | {PREFIX + name.upper(): value for name, value in SETTINGS.items()}
+    return others | {PREFIX + name.upper(): value for name, value in {**SETTINGS, **settings}.items()}
 
 
 async def _port(process: Process, log: Path) -> int:

@@ -1,7 +1,8 @@
 """The table and the JSON of a run: every row with its goal, and the machine that it was measured on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -59,9 +60,31 @@ def _extras(rows: Sequence[Row]) -> Sequence[str]:
         for row in rows
         for name, one in row.detail.get("lists", {}).items()
     ]
-    return of_lists + [
+    of_waits = [
         f"{row.row}: p50 {row.detail['p50']:g} ms, p99 {row.detail['p99']:g} ms, p99.9 {row.detail['p999']:g} ms, "
         f"slowest {row.detail['max']:g} ms"
         for row in rows
         if "p50" in row.detail
     ]
+    return [*of_lists, *(line for row in rows if "workers" in row.detail for line in _of_workers(row)), *of_waits]
+
+
+def _of_workers(row: Row) -> Iterator[str]:
+    for count, turn in row.detail["workers"].items():
+        for whence, one in turn.items():
+            yield (
+                f"{row.row}: {count} from {whence} {one['perSecond']:,}/s, {one['ratio']:g} × one; CPU"
+                f" {one['cpuMicros']:,.0f} µs, {one['cpuRatio']:g} × one, {one['webMicros']:,.0f} of it the web's;"
+                f" {_beside(one)}"
+            )
+    bare = row.detail["bare"]
+    yield (
+        f"{row.row}: the bare client {bare['perSecond']:,}/s, {bare['cpuMicros']:,.0f} µs; one worker from backlog"
+        f" {bare['oneWorkerRatio']:g} × and {bare['oneWorkerCpuRatio']:g} × that; PostgreSQL {row.detail['postgres']}"
+    )
+
+
+def _beside(one: Mapping[str, Any]) -> str:
+    """What the server took beside it."""
+    server = one.get("postgresMicros")
+    return "PostgreSQL is elsewhere" if server is None else f"PostgreSQL's beside it {server:,.0f} µs"

@@ -31,6 +31,7 @@ NAMES: Final = (
     "backlog",
     "memory",
     "drain",
+    "workers",
 )
 
 BATCH: Final = 100
@@ -59,7 +60,8 @@ class Plan(Struct, frozen=True):
     """What the user wants: seconds of load for each figure, and how large the files are.
 
     `small` are the contacts of the usual file, `contacts` and `events` those of the large one, `list_contacts` and
-    `list_events` those of the one whose lists are read, `waiting` how many deliveries wait for dead endpoints.
+    `list_events` those of the one whose lists are read, `waiting` how many deliveries wait for dead endpoints, `fleets`
+    how many workers share a database, in turn.
     """
 
     folder: Path
@@ -72,6 +74,7 @@ class Plan(Struct, frozen=True):
     list_events: int
     rules: int
     waiting: int
+    fleets: Sequence[int]
 
     @property
     def warm_up(self) -> float:

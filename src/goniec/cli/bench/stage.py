@@ -25,6 +25,7 @@ from goniec.core.ids import RULE, prefixed
 from goniec.core.triggers import ExternalAdded, PageVisited, Tagged, Trigger
 from goniec.flow.keys import KeyMade, create_key
 from goniec.ports import Tx
+from goniec.store.opening import Database
 from goniec.store.sqlite import open_store
 
 PAGES: Final = 16
@@ -149,36 +150,41 @@ async def stage(  # noqa: PLR0913 - what an engine may differ in
     """
     key = await database(folder, past)
     ports = [sink.port] * (pages - len(dead)) + list(dead)
-    places: list[Place] = []
+    made: list[Place] = []
     if waiting:
         async with engine(folder) as first:
-            places = await _places(first.port, key, ports)
-        wait(folder / DATABASE, past, waiting, [places[-len(dead)]] * 9 + [places[-1]])
+            made = await places(first.port, key, ports)
+        wait(folder / DATABASE, past, waiting, [made[-len(dead)]] * 9 + [made[-1]])
     async with engine(folder) as running:
-        places = places or await _places(running.port, key, ports)
-        await _copies(folder / DATABASE, rules - len(places))
+        made = made or await places(running.port, key, ports)
+        await _copies(folder / DATABASE, rules - len(made))
         load = Load(running.port, key, past.contacts, pages, len(dead))
         try:
-            yield Stage(running, sink, load, key, places, waiting)
+            yield Stage(running, sink, load, key, made, waiting)
         finally:
             load.close()
 
 
 async def database(folder: Path, past: Past) -> str:
     """Make the file; give an API key to it."""
+    key = await api_key(open_store(folder / DATABASE, server=False))
+    fill(folder / DATABASE, past)
+    return key
+
+
+async def api_key(store: Database) -> str:
+    """Make an API key in a store, and close that."""
     machine = Machine()
-    store = open_store(folder / DATABASE, server=False)
     try:
         made = await create_key(store, machine, machine, "bench", "admin")
     finally:
         await store.close()
     if not isinstance(made, KeyMade):
         raise CommandError(made.detail)
-    fill(folder / DATABASE, past)
     return made.text
 
 
-async def _places(port: int, key: str, ports: Sequence[int]) -> list[Place]:
+async def places(port: int, key: str, ports: Sequence[int]) -> list[Place]:
     """Make the rule of each page; gives where they lead."""
     made = [
         _decode_rule(await order(port, key, "/rules", _rule(receiver, page))) for page, receiver in enumerate(ports)

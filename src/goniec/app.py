@@ -2,8 +2,8 @@
 
 Called by the commands. Two loops: this one has the web, record and upkeep; the sender has one of its own in a thread,
 which is quicker by a quarter than sharing one. Between them go lists, one wake-up each. Where several processes share a
-PostgreSQL, its role says whether a process owns endpoints and keeps the house (`worker`), or records and answers
-(`web`).
+PostgreSQL, all go by its clock, and its role says whether a process owns endpoints and keeps the house (`worker`), or
+records and answers (`web`).
 """
 
 import asyncio
@@ -36,9 +36,10 @@ from goniec.flow.jobs import Jobs
 from goniec.flow.leases import LEASE_SECONDS, Alone, Leased, Leases
 from goniec.flow.owners import Owners
 from goniec.flow.record import Locale, Recorder
+from goniec.flow.timekeeping import SharedClock
 from goniec.flow.upkeep import Upkeep
 from goniec.observe import log
-from goniec.ports import Finished, Forbidden, Identified, Vault
+from goniec.ports import Clock, Finished, Forbidden, Identified, Vault
 from goniec.send.guard import Own, Refused, check_header, check_resolved
 from goniec.send.http import HttpSender
 from goniec.send.mail import SmtpMailer
@@ -70,6 +71,10 @@ FILES: Final = 65_536
 """Open files that we ask the system for: every request under way is one."""
 
 
+STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""The clock that never jumps; where there is one that goes on while the machine sleeps, that one."""
+
+
 class SystemClock:
     """The machine's clocks (the `Clock` port)."""
 
@@ -79,7 +84,7 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """See `Clock`."""
-        return time.monotonic()
+        return time.clock_gettime(STEADY)
 
 
 class SystemDice:
@@ -97,8 +102,8 @@ class SystemDice:
 class Running:
     """A process's parts while they run; `url` is where its web answers."""
 
-    def __init__(self, settings: Settings, url: str, own: Own, store: Database, vault: Vault) -> None:
-        clock, dice = SystemClock(), SystemDice()
+    def __init__(self, settings: Settings, url: str, own: Own, store: Database, vault: Vault, clock: Clock) -> None:
+        dice = SystemDice()
         self.owner = secrets.token_hex(8)
         self.settings = settings
         self.url = url
@@ -174,7 +179,10 @@ async def _started(settings: Settings) -> AsyncIterator[Running]:
             keys = [key.text for key in settings.secret_key]
             vault = await open_vault(store, settings.key_file, keys)
             url = local_url(settings.host, listening.getsockname()[1])
-            parts = Running(settings, url, [listening.getsockname()[:2]], store, vault)
+            clock: Clock = SystemClock()
+            if store.time is not None:
+                clock = await SharedClock.begin(clock, store.time)
+            parts = Running(settings, url, [listening.getsockname()[:2]], store, vault, clock)
             async with _going(parts, listening):
                 yield parts
         finally:
@@ -206,7 +214,8 @@ async def _going(parts: Running, listening: socket.socket) -> AsyncIterator[None
         sending = group.create_task(parts.sender_thread.run())
         await parts.sender_thread.ready.wait()
         house = () if parts.settings.role == "web" else (parts.upkeep.run(), parts.owners.run(), parts.jobs.run())
-        keeping = [group.create_task(part) for part in house]
+        ruled = (parts.clock.run(),) if isinstance(parts.clock, SharedClock) else ()
+        keeping = [group.create_task(part) for part in (*house, *ruled)]
         server = _Server(_web(parts))
         serving = group.create_task(server.serve(sockets=[listening]))
         try:
@@ -230,7 +239,9 @@ async def _going(parts: Running, listening: socket.socket) -> AsyncIterator[None
 
 def _web(parts: Running) -> uvicorn.Config:
     settings = parts.settings
+    ruled = {"ahead": parts.clock.ahead} if isinstance(parts.clock, SharedClock) else {}
     context = ApiContext(
+        **ruled,
         store=parts.store,
         recorder=parts.recorder,
         clock=parts.clock,

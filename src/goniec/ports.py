@@ -60,6 +60,14 @@ class Clock(Protocol):
         ...
 
 
+class Timed(Struct, frozen=True):
+    """The time of a server, in milliseconds, at some moment between two of our clock that never goes back."""
+
+    at: float
+    asked: float
+    answered: float
+
+
 class Dice(Protocol):
     """Chance, as an argument."""
 

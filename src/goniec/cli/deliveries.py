@@ -142,7 +142,7 @@ async def _export(wanted: DeliveryFilter, form: Literal["csv", "jsonl"], email: 
     async with opened(settings_in_force()) as store:
         wanted = await _about(store.queries, wanted, email)
         await _none(store.queries, wanted)
-        async for piece in pieces(store.queries, wanted, form, Machine().now()):
+        async for piece in pieces(store.queries, wanted, form, (await Machine.beside(store)).now()):
             sys.stdout.buffer.write(piece)
 
 
@@ -181,8 +181,8 @@ async def _show(id: str) -> tuple[Delivery, list[Attempt], str]:
 
 
 async def _resend(ids: Sequence[str]) -> list[Delivery | Refusal]:
-    now = Machine().now()
     async with opened(settings_in_force()) as store:
+        now = (await Machine.beside(store)).now()
         return [await store.transact(partial(requeued, id, now)) for id in ids]
 
 

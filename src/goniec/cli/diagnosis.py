@@ -22,7 +22,7 @@ from goniec.cli.mailing import mail
 from goniec.cli.opened import Machine, no_database
 from goniec.core.endpoint import Endpoint
 from goniec.core.rules import RuleSet
-from goniec.core.times import MINUTE, Millis, format_instant
+from goniec.core.times import MINUTE, SECOND, Millis, format_instant
 from goniec.flow.credentials import unsealed
 from goniec.flow.instance import INSTANCE
 from goniec.flow.leases import DUTY
@@ -41,6 +41,9 @@ FREE_BYTES: Final = 512 * 1024 * 1024
 """With less room than this, or than the database takes, a backup or a migration may not fit."""
 
 CLOCK_SLACK: Final[Millis] = MINUTE
+SERVER_SLACK: Final[Millis] = 5 * SECOND
+"""By so much a machine's clock may differ from the database server's."""
+
 ANSWER_SECONDS: Final = 3.0
 OK: Final = 200
 
@@ -77,7 +80,8 @@ async def diagnose(settings: Settings) -> list[Finding]:
 
 async def _all(settings: Settings, store: Database) -> AsyncIterator[Finding]:
     queries: Queries = store.queries
-    now = Machine().now()
+    machine = await Machine.beside(store)
+    now = machine.now()
     for finding in await _database(store):
         yield finding
     yield await counting.ledger(queries)
@@ -86,7 +90,7 @@ async def _all(settings: Settings, store: Database) -> AsyncIterator[Finding]:
         yield _workers(await queries.leases(now))
     for finding in await counting.queue(queries, now):
         yield finding
-    yield await _clock(queries, now)
+    yield await _clock(queries, now, machine.ahead)
     for finding in await _rules(settings, queries):
         yield finding
     yield await _quarantine(store)
@@ -177,7 +181,15 @@ def _answer(settings: Settings) -> Finding | str:
         return Finding("server", f"what answers at {place} is no Goniec", problem=True, advice=advice)
 
 
-async def _clock(queries: Queries, now: Millis) -> Finding:
+async def _clock(queries: Queries, now: Millis, ahead: Millis) -> Finding:
+    if abs(ahead) > SERVER_SLACK:
+        which = "ahead of" if ahead > 0 else "behind"
+        told = f"this machine's clock is {abs(ahead) / SECOND:,.0f} s {which} the database server's, where it is"
+        advice = (
+            "find out which is wrong, and let NTP keep both right: Goniec goes by the server's, but this machine's logs"
+            " and the certificates that it checks do not"
+        )
+        return Finding("clock", f"{told} {format_instant(now)}", problem=True, advice=advice)
     for event in await queries.events(EventFilter(), Page(1, newest=True)):
         if event.received_at > now + CLOCK_SLACK:
             told = f"it is {format_instant(now)} here, and the latest event is from {format_instant(event.received_at)}"

@@ -42,7 +42,8 @@ async def _explain(rule: str, contact: str) -> Explanation:
     async with opened(settings) as store:
         queries: Queries = store.queries
         rule_id, contact_id = await _rule(queries, rule), await _contact(queries, contact)
-        told = await explain_rule(queries, settings.timezone, rule_id, contact_id, Machine().now())
+        now = (await Machine.beside(store)).now()
+        told = await explain_rule(queries, settings.timezone, rule_id, contact_id, now)
     if isinstance(told, Missing):
         # `_rule` and `_contact` found them: somebody deleted one meanwhile
         raise CommandError(f"the {told.what} is gone")

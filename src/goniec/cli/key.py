@@ -27,8 +27,8 @@ def create(
 
 
 async def _create(settings: Settings, name: str, scope: Scope) -> KeyMade:
-    machine = Machine()
     async with opened(settings) as store:
+        machine = await Machine.beside(store)
         try:
             made = await create_key(store, machine, machine, name, scope)
         except Invalid as invalid:

@@ -11,16 +11,29 @@ from contextlib import asynccontextmanager
 
 from goniec.cli.terminal import CommandError, say
 from goniec.core.times import Millis
+from goniec.flow.timekeeping import SharedClock
 from goniec.settings import Settings
 from goniec.store.opening import Database, is_there, open_store
 
 
 class Machine:
-    """Time and chance (the ports `Clock` and `Dice`), without what a server loads beside them."""
+    """Time and chance (the ports `Clock` and `Dice`), without what a server loads beside them.
+
+    With `ahead`, it is known to be ahead of the clock that rules by so many milliseconds.
+    """
+
+    def __init__(self, ahead: Millis = 0) -> None:
+        self.ahead = ahead
+
+    @classmethod
+    async def beside(cls, store: Database) -> "Machine":
+        """One that goes by the clock that all go by who share this database. Raises `Unavailable`."""
+        machine = cls()
+        return machine if store.time is None else cls((await SharedClock.begin(machine, store.time)).ahead())
 
     def now(self) -> Millis:
         """See `Clock`."""
-        return time.time_ns() // 1_000_000
+        return time.time_ns() // 1_000_000 - self.ahead
 
     def monotonic(self) -> float:
         """See `Clock`."""

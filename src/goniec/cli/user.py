@@ -83,8 +83,8 @@ def _password(*, stdin: bool) -> str:
 
 
 async def _add(settings: Settings, email: str, role: UserRole | None, name: str, password: str) -> User:
-    machine = Machine()
     async with opened(settings, make=True) as store:
+        machine = await Machine.beside(store)
         try:
             made = await add_user(
                 store, machine, machine, Argon2(), email=email, password=password, role=role, name=name
@@ -102,9 +102,9 @@ async def _set(settings: Settings, email: str, password: str) -> User:
     except ValueError as error:
         raise CommandError(str(error), USAGE) from None
     async with opened(settings) as store:
-        user = await store.queries.user_of(key)
+        user, machine = await store.queries.user_of(key), await Machine.beside(store)
         try:
-            found = user and await change_user(store, Machine(), Argon2(), user.id, {"password": password})
+            found = user and await change_user(store, machine, Argon2(), user.id, {"password": password})
         except Invalid as invalid:
             raise _wrong(invalid) from None
     if not isinstance(found, User):

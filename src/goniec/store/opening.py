@@ -3,10 +3,11 @@
 A store's rooms are imported only for a database of its kind.
 """
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from goniec.ports import Signals, Store
+from goniec.ports import Clock, Signals, Store, Timed
 from goniec.store.address import Postgres
 
 
@@ -17,6 +18,11 @@ class Database(Store, Protocol):
     @property
     def signals(self) -> Signals | None:
         """How processes that share it tell each other; None: there is only one."""
+        ...
+
+    @property
+    def time(self) -> Callable[[Clock], Awaitable[Timed]] | None:
+        """Asks for the time that all go by who share it; None: there is only one."""
         ...
 
     async def quarantined(self, limit: int = 100) -> list[tuple[int, int, str, bytes]]:

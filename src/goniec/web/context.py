@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from goniec.core.times import Millis
 from goniec.flow.configure import Outside
 from goniec.flow.gate import Gate
 from goniec.flow.record import Recorder
@@ -16,12 +17,17 @@ def _always() -> str | None:
     return None
 
 
+def _none() -> Millis:
+    return 0
+
+
 class ApiContext(Struct, frozen=True, kw_only=True):
     """The parts that handlers lean on.
 
     `country` is where phone numbers without a prefix are at home, `zone` the IANA name of the zone in which days are
     counted. `ready` says why this process cannot work just now (it is stopping, say), or None; what the store says is
-    asked beside it. `mail` says that owners of endpoints can be told.
+    asked beside it. `mail` says that owners of endpoints can be told. `ahead` says by how much this machine's own clock
+    is ahead of `clock`.
     """
 
     store: Store
@@ -41,6 +47,7 @@ class ApiContext(Struct, frozen=True, kw_only=True):
     mail: bool = False
     trusted_proxies: Networks = ()
     ready: Callable[[], str | None] = _always
+    ahead: Callable[[], Millis] = _none
 
     @property
     def outside(self) -> Outside:

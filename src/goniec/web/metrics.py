@@ -31,7 +31,8 @@ OTHER: Final = "other"
 class Figures(Struct, frozen=True, kw_only=True):
     """How things stand: the ledger's totals, queues and balances of endpoints, these themselves, what waits.
 
-    `broken` is how many rules cannot run, `now` in milliseconds like the times of the queues.
+    `broken` is how many rules cannot run, `now` in milliseconds like the times of the queues, `ahead` how many of them
+    this machine's clock is ahead of the server's.
     """
 
     totals: Mapping[str, int] = {}
@@ -40,6 +41,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     endpoints: Sequence[Endpoint] = ()
     waiting: int = 0
     broken: int = 0
+    ahead: Millis = 0
     now: Millis = 0
     version: str = ""
 
@@ -73,6 +75,12 @@ def exposition(figures: Figures, counted: Counters) -> str:
             "gauge",
             "Rules that cannot run as they are stored; known since something was recorded last.",
             _one(figures.broken),
+        ),
+        _metric(
+            "goniec_clock_ahead_seconds",
+            "gauge",
+            "By how much this machine's clock is ahead of the database server's, which rules; 0 without a server.",
+            [("", {}, figures.ahead / SECOND)],
         ),
         *_by_endpoint(figures),
         _metric(

@@ -82,6 +82,7 @@ def page_handlers(context: ApiContext, operations: Sequence[Operation], base: st
             waiting=context.recorder.waiting,
             broken=context.recorder.broken,
             now=now,
+            ahead=context.ahead(),
             version=context.version,
         )
         return Reply(200, exposition(figures, counters).encode(), media_type=METRICS_TYPE)

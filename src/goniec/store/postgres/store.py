@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from goniec.ports import Tx
+from goniec.ports import Clock, Timed, Tx
 from goniec.store import Refused
 from goniec.store.address import Postgres
-from goniec.store.postgres import setup
+from goniec.store.postgres import setup, times
 from goniec.store.postgres.connect import Server
 from goniec.store.postgres.loop import Loop
 from goniec.store.postgres.queries import PostgresQueries
@@ -73,6 +73,10 @@ class PostgresStore:
     async def mark(self, name: str) -> bytes | None:
         """A mark's value, read without any lock."""
         return await self._readers.ask(setup.mark, name)
+
+    async def time(self, clock: Clock) -> Timed:
+        """The server's time, and when that was on this clock. Raises `Unavailable`."""
+        return await self._readers.ask(times.ask, clock)
 
     @property
     def whole(self) -> str:

@@ -6,10 +6,21 @@ each is noted until its transaction ends. A reader that goes on stops before the
 of the database do the rest (the migration that makes them says how), where nobody is held up for longer than a moment.
 """
 
+from typing import Final
+
 from goniec.core.ids import time_of
 from goniec.core.times import Millis
-from goniec.ports import Moment
+from goniec.ports import Clock, Moment, Timed
 from goniec.store.postgres.sql import Db
+
+_NOW: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8"
+
+
+async def ask(db: Db, clock: Clock) -> Timed:
+    """Ask the server for its time; when it was asked and has answered is taken here, where nothing waits between."""
+    asked = clock.monotonic()
+    at: float = await db.fetchval(_NOW)
+    return Timed(at, asked, clock.monotonic())
 
 
 async def moment(db: Db, known: Millis) -> Moment:

@@ -25,6 +25,7 @@ class SqliteStore:
     """An open database file. `open_store` makes one; it is used from any loop of the process that opened it."""
 
     signals = None
+    time = None
 
     def __init__(self, path: Path, db: apsw.Connection, lock: Lock | None, busy_seconds: float) -> None:
         self.path = path

@@ -256,6 +256,8 @@ def _web(parts: Running) -> uvicorn.Config:
         public_url=settings.public_url,
         language=settings.language,
         mail=settings.smtp_url is not None,
+        role=settings.role,
+        owner=parts.owner if isinstance(settings.database, Postgres) else "",
         gate=Gate(parts.clock, Argon2()),
         trusted_proxies=settings.trusted_proxies,
         ready=parts.why_not_ready,

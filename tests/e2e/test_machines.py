@@ -10,9 +10,11 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.contract.send.receivers import Receiver, answer
 from tests.e2e.engine import Engine, eventually
+from tests.e2e.panel.client import people
 from tests.postgres import database
 
 KEY: Final = "k" * 32
@@ -129,16 +131,47 @@ async def test_one_takes_calls_and_others_deliver(tmp_path: Path, url: str) -> N
         await asyncio.gather(*(traffic.send(n) for n in range(60)))
         found = await at_rest(web, traffic)
         assert sorted(arrived(receiver)) == sorted(row["id"] for row in found)
+        owned = 0
         for worker in workers:
             async with httpx.AsyncClient(base_url=worker.url) as plain:
-                assert (await plain.get("/metrics")).status_code == 200
+                metrics = figures((await plain.get("/metrics")).text)
                 assert (await plain.get("/healthz")).json() == {"status": "alive"}
                 for path in ("/", "/api/v1/contacts", "/docs"):
                     assert (await plain.get(path)).status_code == 404
+                assert metrics["goniec_process_info", "worker"] == 1
+                assert metrics["goniec_workers", None] == 2
+                owned += int(metrics["goniec_process_endpoints", None])
+        assert 0 < owned <= ENDPOINTS, "what has nothing to do may be nobody's by now"
         both = [sum(line.get("event") == "attempt" for line in one.log()) for one in workers]
         assert sum(both) == 60
         assert min(both) > 0, "each has its share"
         assert not [line for line in web.log() if line.get("event") == "attempt"]
+        await told_when_nobody_delivers(web, workers)
+
+
+async def told_when_nobody_delivers(web: Engine, workers: list[Engine]) -> None:
+    """Stop them one after the other, and see it in the panel and on `/metrics`."""
+    async with people(web) as sign_in:
+        ala, ola = await sign_in("viewer", "pl"), await sign_in("viewer", "en")
+        assert "Wysyłkami dzielą się 2 procesy." in (await ala.get("/")).text
+        assert await workers[0].stop() == 0
+        assert "1 process sends the deliveries." in (await ola.get("/overview/now")).text
+        assert await workers[1].stop() == 0
+        assert "Żaden proces nie wysyła. Zdarzenia są zapisywane, wysyłki czekają" in (await ala.get("/")).text
+        assert "No process is sending anything." in (await ola.get("/overview/now")).text
+    async with httpx.AsyncClient(base_url=web.url) as plain:
+        metrics = figures((await plain.get("/metrics")).text)
+    assert metrics["goniec_process_info", "web"] == 1
+    assert metrics["goniec_workers", None] == metrics["goniec_process_endpoints", None] == 0
+
+
+def figures(text: str) -> dict[tuple[str, str | None], float]:
+    """The samples of `/metrics`, by name and role."""
+    return {
+        (sample.name, sample.labels.get("role")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
 
 
 async def test_another_takes_over_from_one_that_was_killed_and_all_are_restarted_in_turn(

@@ -7,8 +7,8 @@ from typing import TypeVar
 import pytest
 
 from goniec.core.breaker import Breaker
-from goniec.flow.leases import DUTY, Alone, Leased
-from goniec.ports import Store, Tx, Unavailable
+from goniec.flow.leases import DUTY, Alone, Leased, workers
+from goniec.ports import Lease, Store, Tx, Unavailable
 from goniec.store.sqlite import open_store
 from tests.core.build import NOW
 from tests.flow.workshop import Clock
@@ -80,6 +80,21 @@ async def test_who_is_alone_owns_everything_and_writes_nothing(desk: Desk) -> No
     assert await alone.known() == []
     assert alone.owns("end_1")
     assert list(alone.names) == []
+
+
+def test_who_lives_and_delivers() -> None:
+    known = [
+        Lease("worker:a", "a", 1, 5_000),
+        Lease("worker:b", "b", 1, 1),
+        Lease("worker:dead", "dead", 1, 0),
+        Lease("end_1", "a", 1, 5_000),
+        Lease("end_2", "a", 2, 1),
+        Lease("end_3", "a", 1, -1),
+        Lease("end_4", "dead", 1, 9),
+        Lease("duty:upkeep", "b", 1, 5_000),
+    ]
+    assert workers(known) == {"a": 2, "b": 0}
+    assert workers([]) == {}
 
 
 async def test_what_is_taken_lasts_a_minute(desk: Desk) -> None:

@@ -8,7 +8,6 @@ import asyncio
 import http.client
 import shutil
 import stat
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
@@ -25,8 +24,8 @@ from goniec.core.rules import RuleSet
 from goniec.core.times import MINUTE, SECOND, Millis, format_instant
 from goniec.flow.credentials import unsealed
 from goniec.flow.instance import INSTANCE
-from goniec.flow.leases import DUTY
-from goniec.ports import WORKER, EventFilter, Lease, Page, Queries, Unavailable
+from goniec.flow.leases import workers
+from goniec.ports import EventFilter, Lease, Page, Queries, Unavailable
 from goniec.send.guard import Refused as RefusedUrl
 from goniec.send.guard import check_resolved
 from goniec.send.resolve import DnsResolver
@@ -147,13 +146,12 @@ async def _server(settings: Settings, store: Database) -> Finding:
 
 def _workers(known: list[Lease]) -> Finding:
     """Who delivers, of the processes that share the database."""
-    living = {lease.owner for lease in known if lease.left > 0 and lease.name.startswith(WORKER)}
-    if not living:
+    found = workers(known)
+    if not found:
         advice = "start goniec serve with the role worker or all, if something is to be delivered"
         return Finding("workers", "no worker is running, so nothing is delivered", advice=advice)
-    owned = Counter(lease.owner for lease in known if lease.left > 0 and not lease.name.startswith((WORKER, DUTY)))
-    shares = ", ".join(str(owned[owner]) for owner in sorted(living))
-    return Finding("workers", f"{len(living)} running; endpoints that each delivers to just now: {shares}")
+    shares = ", ".join(str(owned) for _, owned in sorted(found.items()))
+    return Finding("workers", f"{len(found)} running; endpoints that each delivers to just now: {shares}")
 
 
 def _answer(settings: Settings) -> Finding | str:

@@ -6,6 +6,7 @@ under way when the next owner begins. Where one process has the database to itse
 Called by `deliver`, `shares` and `upkeep`; who gets how many is decided in `shares`.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Final, Protocol
@@ -14,7 +15,7 @@ from msgspec import Struct
 
 from goniec.core.breaker import Breaker
 from goniec.core.times import SECOND, Millis
-from goniec.ports import Clock, Lease, Store, Taken, Tx, Unavailable
+from goniec.ports import WORKER, Clock, Lease, Store, Taken, Tx, Unavailable
 
 LEASE_SECONDS: Final = 60.0
 RENEW_SECONDS: Final = 15.0
@@ -25,6 +26,13 @@ MARGIN_SECONDS: Final = 5.0
 
 DUTY: Final = "duty:"
 """Begins the name of a lease that is for work which one process does for all."""
+
+
+def workers(known: Iterable[Lease]) -> dict[str, int]:
+    """Tell of each process that lives and delivers how many endpoints it has just now, by their names."""
+    living = [lease for lease in known if lease.left > 0]
+    owned = Counter(lease.owner for lease in living if not lease.name.startswith((WORKER, DUTY)))
+    return {lease.owner: owned[lease.owner] for lease in living if lease.name.startswith(WORKER)}
 
 
 class Leases(Protocol):

@@ -7,6 +7,7 @@ from msgspec import Struct
 from goniec.core.times import Millis
 from goniec.flow.configure import Outside
 from goniec.flow.gate import Gate
+from goniec.flow.leases import workers
 from goniec.flow.record import Recorder
 from goniec.flow.testing import TryOut, Workbench
 from goniec.ports import Clock, Dice, Guard, Notice, Store, Vault
@@ -27,7 +28,8 @@ class ApiContext(Struct, frozen=True, kw_only=True):
     `country` is where phone numbers without a prefix are at home, `zone` the IANA name of the zone in which days are
     counted. `ready` says why this process cannot work just now (it is stopping, say), or None; what the store says is
     asked beside it. `mail` says that owners of endpoints can be told. `ahead` says by how much this machine's own clock
-    is ahead of `clock`.
+    is ahead of `clock`. `role` is what this process does, and `owner` how the others know it that share its database;
+    empty: it has that to itself, and delivers to all.
     """
 
     store: Store
@@ -45,9 +47,20 @@ class ApiContext(Struct, frozen=True, kw_only=True):
     language: str
     gate: Gate
     mail: bool = False
+    role: str = "all"
+    owner: str = ""
     trusted_proxies: Networks = ()
     ready: Callable[[], str | None] = _always
     ahead: Callable[[], Millis] = _none
+
+    async def workers(self) -> dict[str, int] | None:
+        """Tell of each process that delivers how many endpoints it has just now; None: there is only this one.
+
+        Raises:
+            Unavailable: the database cannot be read.
+
+        """
+        return workers(await self.store.queries.leases(self.clock.now())) if self.owner else None
 
     @property
     def outside(self) -> Outside:

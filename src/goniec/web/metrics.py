@@ -32,7 +32,8 @@ class Figures(Struct, frozen=True, kw_only=True):
     """How things stand: the ledger's totals, queues and balances of endpoints, these themselves, what waits.
 
     `broken` is how many rules cannot run, `now` in milliseconds like the times of the queues, `ahead` how many of them
-    this machine's clock is ahead of the server's.
+    this machine's clock is ahead of the server's. `role` is what this process does, `workers` how many processes
+    deliver, `owned` to how many endpoints this one does.
     """
 
     totals: Mapping[str, int] = {}
@@ -44,6 +45,9 @@ class Figures(Struct, frozen=True, kw_only=True):
     ahead: Millis = 0
     now: Millis = 0
     version: str = ""
+    role: str = ""
+    workers: int = 0
+    owned: int = 0
 
 
 def exposition(figures: Figures, counted: Counters) -> str:
@@ -51,6 +55,19 @@ def exposition(figures: Figures, counted: Counters) -> str:
     totals = figures.totals
     metrics: list[Iterator[str]] = [
         _metric("goniec_build_info", "gauge", "The version that runs.", [("", {"version": figures.version}, 1)]),
+        _metric("goniec_process_info", "gauge", "What this process does.", [("", {"role": figures.role}, 1)]),
+        _metric(
+            "goniec_workers",
+            "gauge",
+            "Processes that live and deliver, by their leases; a dead one's runs out within a minute.",
+            _one(figures.workers),
+        ),
+        _metric(
+            "goniec_process_endpoints",
+            "gauge",
+            "Endpoints that this process delivers to just now; those with nothing to do are nobody's.",
+            _one(figures.owned),
+        ),
         _metric("goniec_received_total", "counter", "Calls and events received.", _one(totals.get("received", 0))),
         _metric(
             "goniec_calls_total",

@@ -74,16 +74,20 @@ def page_handlers(context: ApiContext, operations: Sequence[Operation], base: st
 
     async def metrics(_request: Request[Any, Any, Any]) -> Reply:
         queries, now = context.store.queries, context.clock.now()
+        endpoints, workers = await queries.endpoints(), await context.workers()
         figures = Figures(
             totals=await queries.totals(),
             queues=await queries.queues(now),
             balances=await queries.balances("endpoint"),
-            endpoints=await queries.endpoints(),
+            endpoints=endpoints,
             waiting=context.recorder.waiting,
             broken=context.recorder.broken,
             now=now,
             ahead=context.ahead(),
             version=context.version,
+            role=context.role,
+            workers=1 if workers is None else len(workers),
+            owned=len(endpoints) if workers is None else workers.get(context.owner, 0),
         )
         return Reply(200, exposition(figures, counters).encode(), media_type=METRICS_TYPE)
 

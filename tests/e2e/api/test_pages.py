@@ -77,6 +77,7 @@ async def test_metrics_are_what_prometheus_reads(api: Api) -> None:
         )
 
     assert value("goniec_build_info", version="0.0.test") == 1
+    assert value("goniec_process_info", role="all") == value("goniec_workers") == value("goniec_process_endpoints") == 1
     assert value("goniec_received_total") == 3
     assert value("goniec_calls_total", outcome="accepted") == 2
     assert value("goniec_calls_total", outcome="refused") == 1

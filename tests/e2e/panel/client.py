@@ -19,8 +19,9 @@ from typing_extensions import override
 from goniec.cli.opened import Machine
 from goniec.core.model import User
 from goniec.flow.users import add_user
+from goniec.store.address import Postgres
+from goniec.store.opening import open_store
 from goniec.store.passwords import Argon2
-from goniec.store.sqlite import open_store
 from tests.e2e.engine import Engine
 
 Role = Literal["admin", "editor", "viewer"]
@@ -131,7 +132,8 @@ async def people(engine: Engine) -> AsyncIterator[SignIn]:
 async def make_user(engine: Engine, email: str, role: Role, name: str = "") -> User | None:
     """Add a user beside the engine; one that is there stays."""
     machine = Machine()
-    store = open_store(engine.folder / "goniec.db", server=False)
+    url = engine.settings.get("database")
+    store = open_store(engine.folder / "goniec.db" if url is None else Postgres(url), server=False)
     try:
         made = await add_user(
             store, machine, machine, Argon2(), email=email, password=PASSWORD, role=role, name=name or role.title()

@@ -1,7 +1,7 @@
 """The first page: what happens just now, whether the figures add up, and what needs somebody."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -112,6 +112,7 @@ async def _now(visit: Visit, period: Period) -> dict[str, Any]:
         queries.totals(),
         queries.deliveries(DeliveryFilter(status=Status.PENDING), Page(1)),
     )
+    team = await visit.context.workers()
     return {
         "period": period,
         "figures": figures,
@@ -119,8 +120,16 @@ async def _now(visit: Visit, period: Period) -> dict[str, Any]:
         # the ledger knows without counting a queue of a million
         "pending": totals[f"deliveries.{Status.PENDING}"],
         "oldest": oldest[0].created_at if oldest else None,
+        "team": _team(visit, team),
         "statuses": {status.value: badge for status, badge in STATUSES.items()},
     }
+
+
+def _team(visit: Visit, workers: Sized | None) -> int | None:
+    """How many processes deliver, where that is not this one alone."""
+    if workers is None or (len(workers) == 1 and visit.context.role != "web"):
+        return None
+    return len(workers)
 
 
 def _period(visit: Visit) -> Period:

@@ -1,7 +1,8 @@
 """A PostgreSQL of the tests' own, from a package: one server for the run, a fresh database for each test.
 
 `server()` is the one that all share and nobody may harm; `PostgresServer` is for those who want to kill one and start
-it again. Databases are copies of a template that has the schema, which is quicker than making it. Nothing waits for the
+it again. Databases are copies of a template that has the schema, which is quicker than making it; quicker still is one
+that was used before and only had rows in it (`used`), whose clock a test may set (`set_clock`). Nothing waits for the
 disk, unless `durable` is asked for.
 """
 
@@ -41,6 +42,61 @@ _SETTINGS: Final[Mapping[str, str]] = {
 }
 _FAST: Final[Mapping[str, str]] = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
+_STANDING: Final = """
+CREATE SCHEMA standing;
+CREATE FUNCTION standing.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN coalesce(
+        to_timestamp(pg_read_file('{folder}/clock-' || current_database(), true)::numeric / 1000),
+        pg_catalog.clock_timestamp()
+    );
+END $$;
+DO $$
+DECLARE
+    name text;
+    filled boolean;
+BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM public.%I)', name) INTO filled;
+        IF filled THEN
+            EXECUTE format('CREATE TABLE standing.%I AS TABLE public.%I', name, name);
+        END IF;
+    END LOOP;
+END $$;
+"""
+"""A clock that can be set, and what is in an empty database, for `_EMPTY`."""
+
+_EMPTY: Final = """
+DO $$
+DECLARE
+    name text;
+BEGIN
+    EXECUTE format('ALTER DATABASE %I SET search_path = public, standing, pg_catalog', current_database());
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        IF pg_total_relation_size(format('public.%I', name)) > 262144 THEN
+            EXECUTE format('TRUNCATE public.%I', name);
+        ELSE
+            EXECUTE format('DELETE FROM public.%I', name);
+        END IF;
+    END LOOP;
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'standing' LOOP
+        EXECUTE format('INSERT INTO public.%I SELECT * FROM standing.%I', name, name);
+    END LOOP;
+    PERFORM setval(format('public.%I', sequencename), 1, false) FROM pg_sequences WHERE schemaname = 'public';
+END $$
+"""
+"""Deleting a few rows is quicker than any other way to an empty table."""
+
+_ALONE: Final = """
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+_SHAPE: Final = """
+SELECT (SELECT max(oid) FROM pg_class), (SELECT max(oid) FROM pg_proc), (SELECT count(*) FROM pg_attribute),
+(SELECT count(*) FROM pg_statistic)
+"""
+"""Another one after a change of tables or functions, and when the planner has learned something."""
+
 
 class PostgresServer:
     """A server in a folder of its own. `start` may be called again after `kill` or `stop`; the port stays."""
@@ -50,6 +106,8 @@ class PostgresServer:
         self._folder = Path(tempfile.mkdtemp(prefix="goniec-pg-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
+        self._used: list[str] = []
+        self._shape: tuple[int, ...] = ()
         self.port = _free_port()
         self._as_whom = _as_whom()
         if self._as_whom:
@@ -146,6 +204,42 @@ class PostgresServer:
         finally:
             await db.close()
 
+    async def borrow(self) -> str:
+        """Give the address of an empty database that was used before, if there is one; it comes back by `give_back`."""
+        url = self._used.pop() if self._used else await self.make()
+        db = await asyncpg.connect(url)
+        try:
+            await db.execute(_EMPTY)
+            self._shape = self._shape or tuple(await db.fetchrow(_SHAPE) or ())
+        finally:
+            await db.close()
+        self.set_clock(url, None)
+        return url
+
+    async def give_back(self, url: str) -> None:
+        """Let others borrow it, unless more than its rows has changed."""
+        db = await asyncpg.connect(url)
+        try:
+            await db.execute(_ALONE)
+            same = self._shape == tuple(await db.fetchrow(_SHAPE) or ())
+        finally:
+            await db.close()
+        if same:
+            self._used.append(url)
+        else:
+            await self.drop(url)
+
+    def set_clock(self, url: str, at: int | None) -> None:
+        """Let the clock of a borrowed database stand still at so many milliseconds, or go right again."""
+        file = self._folder / f"clock-{url.rpartition('/')[2]}"
+        if at is None:
+            file.unlink(missing_ok=True)
+            return
+        fresh = file.with_suffix(".fresh")
+        fresh.write_text(str(at))
+        fresh.chmod(0o644)
+        fresh.rename(file)
+
     async def _need_template(self, db: "asyncpg.Connection[asyncpg.Record]") -> None:
         if await db.fetchval("SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)", TEMPLATE):
             return
@@ -155,6 +249,11 @@ class PostgresServer:
 
         await db.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
         await open_store(Postgres(self.url(TEMPLATE)), server=True).close()
+        made = await asyncpg.connect(self.url(TEMPLATE))
+        try:
+            await made.execute(_STANDING.format(folder=self._folder))
+        finally:
+            await made.close()
 
 
 @cache
@@ -174,6 +273,16 @@ async def database(*, empty: bool = False) -> Any:
         yield url
     finally:
         await server().drop(url)
+
+
+@contextlib.asynccontextmanager
+async def used() -> Any:
+    """An empty database that was used before, for those who change nothing but rows; gives its address."""
+    url = await server().borrow()
+    try:
+        yield url
+    finally:
+        await server().give_back(url)
 
 
 def _answers(pid: int, data: str) -> bool:

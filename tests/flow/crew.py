@@ -11,8 +11,7 @@ from goniec.flow.deliver import Deliverer
 from goniec.flow.leases import Leased
 from goniec.flow.record import Locale
 from goniec.ports import Lease, Signal, Store
-from goniec.store.sqlite import open_store
-from tests.flow.workshop import Sender, Workshop, ok
+from tests.flow.workshop import Opening, Sender, Workshop, ok
 
 Heard = Callable[[Signal, str], None]
 
@@ -110,23 +109,24 @@ class Crew:
 
 
 @asynccontextmanager
-async def crew(folder: Path) -> AsyncIterator[Crew]:
-    """A crew of nobody yet, on a fresh file."""
+async def crew(folder: Path, opening: Opening) -> AsyncIterator[Crew]:
+    """A crew of nobody yet, on an empty store."""
     usual = deliver.CLAIM_SECONDS, deliver.POLL_SECONDS
     # tests do not wait, and nobody looks before the test lets him, however slow the machine is
     deliver.CLAIM_SECONDS, deliver.POLL_SECONDS = 0.001, 60.0  # type: ignore[misc] # given back at the end
-    store = open_store(folder / "goniec.db", server=True, durable=False)
-    shop = Workshop(store, Locale(ZoneInfo("Europe/Warsaw"), "PL"))
-    recording = asyncio.create_task(shop.recorder.run())
-    shop.parts = [recording]
-    made = Crew(shop)
     try:
-        yield made
+        async with opening(folder) as (store, clock):
+            shop = Workshop(store, Locale(ZoneInfo("Europe/Warsaw"), "PL"), clock)
+            recording = asyncio.create_task(shop.recorder.run())
+            shop.parts = [recording]
+            made = Crew(shop)
+            try:
+                yield made
+            finally:
+                for worker in made.workers.values():
+                    worker.sender.script = ok
+                    await worker.stop()
+                shop.recorder.stop()
+                await asyncio.wait_for(recording, 10)
     finally:
-        for worker in made.workers.values():
-            worker.sender.script = ok
-            await worker.stop()
-        shop.recorder.stop()
-        await asyncio.wait_for(recording, 10)
-        await store.close()
         deliver.CLAIM_SECONDS, deliver.POLL_SECONDS = usual  # type: ignore[misc] # as it was

@@ -14,13 +14,13 @@ from goniec.ports import WORKER, DeliveryFilter, Outgoing, Page, Signal
 from tests.core.build import happened
 from tests.flow.crew import Crew, Worker, crew
 from tests.flow.desk import Desk
-from tests.flow.workshop import email, failing, held, ok
+from tests.flow.workshop import Opening, email, failing, held, ok
 
 
 @pytest.fixture
-async def team(tmp_path: Path) -> AsyncIterator[Crew]:
+async def team(opening: Opening, tmp_path: Path) -> AsyncIterator[Crew]:
     """Nobody yet, and six endpoints with a rule for each."""
-    async with crew(tmp_path) as made:
+    async with crew(tmp_path, opening) as made:
         for n in range(6):
             await made.shop.endpoint(f"end_{n}", notice=False, policy={"schedule": [60, 120]})
             await made.shop.rule(

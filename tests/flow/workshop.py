@@ -1,11 +1,12 @@
-"""The flow on one loop for tests: the real SQLite store, a clock that stands still until told, a sender that is scripted."""
+"""The flow on one loop for tests: a real store, a clock that stands still until told, a sender that is scripted."""
 
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -18,31 +19,48 @@ from goniec.core.retry import Policy
 from goniec.core.rules import Rule
 from goniec.core.signing import encode_secret
 from goniec.core.text import email_key
-from goniec.core.times import Millis
+from goniec.core.times import SECOND, Millis
 from goniec.flow import deliver
 from goniec.flow.batch import Result
 from goniec.flow.deliver import Deliverer
 from goniec.flow.record import Locale, Recorder
 from goniec.ports import Answer, DeliveryFilter, Outgoing, Page, Remembered, Store
-from goniec.store.sqlite import open_store
+from goniec.store.address import Postgres
+from goniec.store.postgres import open_store as open_postgres
+from goniec.store.sqlite import open_store as open_sqlite
 from tests.core.build import NOW, rule
+from tests.postgres import server, used
 
 SECRET = b"s" * 32
+
+Opening = Callable[[Path], AbstractAsyncContextManager[tuple[Store, "Clock"]]]
+"""How to open an empty store in a folder of the test's own; its clock, if it has one, goes with the one given here."""
 
 Script = Callable[[Outgoing], Awaitable[Answer] | Answer]
 
 
 class Clock:
-    """Stands still; a test moves it."""
+    """Stands still; a test moves it, and with it that of the database, if it has one."""
 
-    def __init__(self) -> None:
-        self.at: Millis = NOW
+    def __init__(self, others: Callable[[Millis], None] | None = None) -> None:
+        self._others = others
+        self.at = NOW
+
+    @property
+    def at(self) -> Millis:
+        return self._at
+
+    @at.setter
+    def at(self, at: Millis) -> None:
+        self._at = at
+        if self._others:
+            self._others(at)
 
     def now(self) -> Millis:
-        return self.at
+        return self._at
 
     def monotonic(self) -> float:
-        return self.at / 1000
+        return self._at / 1000
 
 
 class Dice:
@@ -109,9 +127,9 @@ class Sender:
 class Workshop:
     """All parts, and short words for what tests do."""
 
-    def __init__(self, store: Store, locale: Locale) -> None:
+    def __init__(self, store: Store, locale: Locale, clock: Clock) -> None:
         self.store = store
-        self.clock = Clock()
+        self.clock = clock
         self.dice = Dice()
         self.vault = Vault()
         self.sender = Sender()
@@ -227,24 +245,50 @@ def email(address: str, **fields: Any) -> Call:
 
 
 @asynccontextmanager
-async def workshop(folder: Path) -> AsyncIterator[Workshop]:
-    """A workshop on a fresh file, at work."""
-    deliver.CLAIM_SECONDS = 0.001  # type: ignore[misc] # tests do not wait
-    store = open_store(folder / "goniec.db", server=True, durable=False)
-    shop = Workshop(store, Locale(ZoneInfo("Europe/Warsaw"), "PL"))
-    recording = asyncio.create_task(shop.recorder.run())
-    delivering = asyncio.create_task(shop.deliverer.run())
-    shop.parts = [recording, delivering]
+async def sqlite(folder: Path) -> AsyncIterator[tuple[Store, Clock]]:
+    """A fresh file, and a clock."""
+    store = open_sqlite(folder / "goniec.db", server=True, durable=False)
     try:
-        await asyncio.sleep(0)
-        yield shop
+        yield store, Clock()
     finally:
-        shop.sender.script = ok
-        shop.deliverer.stop()
-        await asyncio.wait_for(shop.parts[1], 10)
-        shop.recorder.stop()
-        await asyncio.wait_for(recording, 10)
         await store.close()
 
 
-__all__ = ["Workshop", "deliver", "email", "failing", "ok", "workshop"]
+@asynccontextmanager
+async def postgres(_folder: Path) -> AsyncIterator[tuple[Store, Clock]]:
+    """An empty database, and a clock that it shares with us."""
+    async with used() as url:
+        clock = Clock(partial(server().set_clock, url))
+        clock.at -= SECOND  # the times that opening takes are over when the test begins
+        store = open_postgres(Postgres(url), server=True)
+        clock.at += SECOND
+        try:
+            yield store, clock
+        finally:
+            await store.close()
+
+
+STORES: Final[dict[str, Opening]] = {"sqlite": sqlite, "postgres": postgres}
+
+
+@asynccontextmanager
+async def workshop(folder: Path, opening: Opening = sqlite) -> AsyncIterator[Workshop]:
+    """A workshop on an empty store, at work."""
+    deliver.CLAIM_SECONDS = 0.001  # type: ignore[misc] # tests do not wait
+    async with opening(folder) as (store, clock):
+        shop = Workshop(store, Locale(ZoneInfo("Europe/Warsaw"), "PL"), clock)
+        recording = asyncio.create_task(shop.recorder.run())
+        delivering = asyncio.create_task(shop.deliverer.run())
+        shop.parts = [recording, delivering]
+        try:
+            await asyncio.sleep(0)
+            yield shop
+        finally:
+            shop.sender.script = ok
+            shop.deliverer.stop()
+            await asyncio.wait_for(shop.parts[1], 10)
+            shop.recorder.stop()
+            await asyncio.wait_for(recording, 10)
+
+
+__all__ = ["STORES", "Clock", "Opening", "Workshop", "deliver", "email", "failing", "ok", "workshop"]

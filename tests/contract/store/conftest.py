@@ -12,7 +12,7 @@ from goniec.store import postgres as postgres_rooms
 from goniec.store.address import Postgres
 from goniec.store.sqlite import open_store
 from tests.contract.store.scribe import Scribe
-from tests.postgres import database
+from tests.postgres import used
 
 Opening = Callable[[Path], AbstractAsyncContextManager[Store]]
 
@@ -29,8 +29,8 @@ async def sqlite(folder: Path) -> AsyncIterator[Store]:
 
 @asynccontextmanager
 async def postgres(_folder: Path) -> AsyncIterator[Store]:
-    """A fresh database on the tests' server."""
-    async with database() as url:
+    """An empty database on the tests' server."""
+    async with used() as url:
         store = postgres_rooms.open_store(Postgres(url), server=True)
         try:
             yield store

@@ -46,7 +46,6 @@ async def test_a61_a_simulated_year(shop: Workshop, monkeypatch: pytest.MonkeyPa
         if day % WEIGHED == 0:
             sizes[day] = await size(shop.store)
         assert not keeping.done()
-
     await gone(shop)
     keeping.cancel()
     # sums by the hour grow for 400 days, all else must not

@@ -1,7 +1,7 @@
 """Several processes on one database: each endpoint has one owner, all get their share, and nothing is lost on the way."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from goniec.core.model import Failure, Status
 from goniec.core.times import SECOND
 from goniec.flow.endpoints import pause_endpoint
-from goniec.ports import WORKER, DeliveryFilter, Outgoing, Page, Signal
+from goniec.flow.outbox import Outbox
+from goniec.ports import WORKER, DeliveryFilter, Outgoing, Page, Signal, Tx
 from tests.core.build import happened
 from tests.flow.crew import Crew, Worker, crew
 from tests.flow.desk import Desk
@@ -449,9 +450,9 @@ async def test_the_store_is_told_of_a_pause_before_anybody_else_has_the_endpoint
     insist = one.deliverer._insist
     gate = asyncio.Event()
 
-    async def slowly(work: object) -> None:
+    async def slowly(box: Outbox, work: Callable[[Tx], Awaitable[None]]) -> bool:
         await gate.wait()
-        await insist(work)  # type: ignore[arg-type] # what it is told
+        return await insist(box, work)
 
     one.deliverer._insist = slowly  # type: ignore[method-assign] # as if the store were slow
     await visit(team, 0)

@@ -90,6 +90,10 @@ class Deliverer:
         """Deliveries in memory: 1 for the delivery itself and 1 for each result of it that is not on disk yet."""
         self._settled: set[str] | None = None
         self._starved: dict[str, Outbox] = {}
+        self._missed: set[str] = set()
+        """The endpoints about which the store could not be asked in the round before."""
+        self._away = False
+        """Whether the store was away in the round before, be it for one endpoint only."""
         self._flying = 0
         self._results: list[tuple[Finished, bool]] = []
         self._unwritten = 0
@@ -133,8 +137,11 @@ class Deliverer:
         self._loop = asyncio.get_running_loop()
         self._signals.hear(partial(self._hop, self._hear))
         renewing = self._loop.create_task(self._renew())
+        renewing.add_done_callback(lambda _: self._wake.set())
         try:
             while not self._stopping:
+                if renewing.done():
+                    renewing.result()  # a process that cannot renew would lose all that it owns, again and again
                 if self._leases.delivers:
                     await self._claim_all()
                 self.rounds += 1
@@ -290,16 +297,30 @@ class Deliverer:
             self._release(box, delivery)
 
     async def _claim_all(self) -> None:
-        """Fetch what is due from the table, for every endpoint that has room."""
+        """Fetch what is due from the table, for every endpoint that has room.
+
+        One about which the store cannot be asked starves no other, and comes last in the next round.
+        """
+        why: Unavailable | None = None
+        due: set[str] = set()
         try:
-            due = set(await self._store.queries.due_endpoints(self._clock.now()))
+            due.update(await self._store.queries.due_endpoints(self._clock.now()))
             due.update(box.id for box in self._boxes.values() if box.more)
             await self._shares.round(due)
-            for endpoint_id in sorted(due):
-                if self._leases.owns(endpoint_id):
-                    await self._claim(self._box(endpoint_id))
         except Unavailable as error:
-            log.warning("claim.unavailable", reason=str(error))
+            why = error
+            due.clear()
+        missed: set[str] = set()
+        for endpoint_id in sorted(due, key=lambda id: (id in self._missed, id)):
+            if self._leases.owns(endpoint_id):
+                try:
+                    await self._claim(self._box(endpoint_id))
+                except Unavailable as error:
+                    why = error
+                    missed.add(endpoint_id)
+        if why is not None and not self._away:
+            log.warning("claim.unavailable", reason=str(why), endpoints=len(missed) or None)
+        self._away, self._missed = why is not None, missed
 
     async def _claim(self, box: Outbox) -> None:
         if box.endpoint is None:
@@ -525,10 +546,14 @@ class Deliverer:
 
     async def _keep(self, box: Outbox) -> None:
         """Write down how the endpoint is doing, for a later start."""
-        while _noteworthy(box.kept, state := box.breaker):
-            box.kept = kept(state)
-            await self._insist(partial(_kept, box.id, box.kept))
-        box.keeping = False
+        try:
+            while _noteworthy(box.kept, state := box.breaker):
+                told = kept(state)
+                if not await self._insist(box, partial(_kept, box.id, told)):
+                    return
+                box.kept = told
+        finally:
+            box.keeping = False
 
     async def _hurry(self, box: Outbox) -> None:
         """The endpoint is back: what was put off need not wait for its time."""
@@ -539,7 +564,8 @@ class Deliverer:
             more = await tx.hurry(box.id, self._clock.now(), HURRY)
 
         while more and not box.breaker.open and not self._stopping and self._leases.owns(box.id):
-            await self._insist(work)
+            if not await self._insist(box, work):
+                return
             self._look(box.id)
 
     def _note(self, box: Outbox, work: Callable[[Tx], Awaitable[None]]) -> None:
@@ -548,17 +574,25 @@ class Deliverer:
         self._task(self._noted(box, work))
 
     async def _noted(self, box: Outbox, work: Callable[[Tx], Awaitable[None]]) -> None:
-        await self._insist(work)
-        box.notes -= 1
+        try:
+            await self._insist(box, work)
+        finally:
+            box.notes -= 1
 
-    async def _insist(self, work: Callable[[Tx], Awaitable[None]]) -> None:
+    async def _insist(self, box: Outbox, work: Callable[[Tx], Awaitable[None]]) -> bool:
+        """Write something down as soon as the store can be written to; False: it is not written."""
         while True:
             try:
-                return await self._store.transact(work)
+                await self._store.transact(work)
             except Unavailable:
                 if self._stopping:
-                    return None
+                    return False
                 await asyncio.sleep(POLL_SECONDS)
+            except Exception:  # noqa: BLE001 - a fault of ours; what is in memory holds until we end
+                log.exception("endpoint.not_written", endpoint=box.id, host=box.host)
+                return False
+            else:
+                return True
 
     # results
 

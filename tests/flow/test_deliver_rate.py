@@ -3,6 +3,8 @@
 import asyncio
 from functools import partial
 
+import pytest
+
 from goniec.core.model import Status
 from tests.flow.test_deliver_breaker import visits
 from tests.flow.workshop import Workshop
@@ -38,13 +40,35 @@ async def test_what_waited_gives_no_right_to_hurry(shop: Workshop) -> None:
     assert len(shop.sender.sent) == 1
 
 
-async def test_a_change_of_the_rate_counts_at_once(shop: Workshop) -> None:
+@pytest.mark.parametrize("rate", [None, 1_000])
+async def test_a_change_of_the_rate_counts_at_once(shop: Workshop, rate: float | None) -> None:
     made = await shop.endpoint(policy={"rate": 0.001})
     await shop.poll()
     await shop.rule()
     await shop.record(*visits(5))
     await shop.poll()
     assert len(shop.sender.sent) == 1
-    await shop.endpoint(version=made.version + 1)
+    shop.clock.at += 10
+    await shop.endpoint(version=made.version + 1, policy={"rate": rate})
     await shop.later(0)
     assert len(shop.sender.sent) == 5
+
+
+@pytest.mark.parametrize("rate", [None, 1_000, 0.5])
+async def test_a_new_rate_counts_from_the_last_request_on(shop: Workshop, rate: float | None) -> None:
+    """So that no second sees more than it allows, whatever was allowed before."""
+    made = await shop.endpoint(policy={"rate": rate})
+    await shop.poll()
+    await shop.rule()
+    await shop.record(*visits(1))
+    await shop.settle()
+    await shop.endpoint(version=made.version + 1, policy={"rate": 1})
+    await shop.poll()
+    await shop.record(*visits(3, first=10))
+    for n in range(1, 4):
+        shop.clock.at += 940
+        await shop.poll()
+        assert sent(shop, n)
+        shop.clock.at += 60
+        await shop.poll()
+        await shop.until(partial(sent, shop, n + 1))

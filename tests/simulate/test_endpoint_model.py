@@ -309,7 +309,7 @@ class OneEndpoint(RuleBasedStateMachine):
         self.model.secrets = [(saved.secret, float("inf")), *([(current, at + days * DAY / SECOND)] if days else [])]
         self.wait(2.5)
 
-    @rule(concurrency=st.sampled_from([1, 2, 16]), rate=st.sampled_from([None, 0.5, 4.0]), breaker=st.booleans())
+    @rule(concurrency=st.sampled_from([1, 2, 16]), rate=st.sampled_from([None, 0.005, 0.5, 4.0]), breaker=st.booleans())
     def limits(self, concurrency: int, rate: float | None, breaker: bool) -> None:  # noqa: FBT001 - drawn by name
         model = self.model
 

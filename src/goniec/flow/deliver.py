@@ -289,6 +289,7 @@ class Deliverer:
             box = self._box(endpoint_id)
             box.endpoint = None
             box.changes += 1
+            box.hush()
             self._drop(box)
             self._look(endpoint_id)
 
@@ -395,13 +396,12 @@ class Deliverer:
         if wait <= 0:
             box.start(mono)
             return True
-        if not box.alarm:
-            box.alarm = True
-            asyncio.get_running_loop().call_later(wait, self._ring, box)
+        if box.alarm is None:
+            box.alarm = asyncio.get_running_loop().call_later(wait, self._ring, box)
         return False
 
     def _ring(self, box: Outbox) -> None:
-        box.alarm = False
+        box.alarm = None
         self._pump(box)
 
     async def _work(self, box: Outbox) -> None:

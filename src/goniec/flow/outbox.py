@@ -6,6 +6,7 @@ some for us.
 
 from collections import deque
 from collections.abc import Iterator
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from goniec.core.breaker import CLOSED, Breaker
@@ -13,6 +14,8 @@ from goniec.core.model import Delivery
 from goniec.core.times import Millis
 
 if TYPE_CHECKING:
+    import asyncio
+
     from goniec.core.endpoint import Endpoint
     from goniec.core.wire import Credentials
 
@@ -49,16 +52,16 @@ class Outbox:
     """An endpoint with what is held for it.
 
     `flying` counts its requests under way, `held` all its deliveries in memory, `changes` how often its settings were
-    saved. `kept` is what the store knows of the `breaker`, `keeping` says that it is being told more; `alarm` says that
-    a timer waits for the rate to let the next request go. `notes` counts what the store is being told otherwise,
+    saved. `kept` is what the store knows of the `breaker`, `keeping` says that it is being told more; `alarm` is the
+    timer that waits for the rate to let the next request go. `notes` counts what the store is being told otherwise,
     `leaving` says that it is let go to another process, `used_at` when it had something to do (seconds on the clock
     that never jumps).
     """
 
     __slots__ = (
         "_done",
-        "_next_start",
         "_second",
+        "_started",
         "alarm",
         "breaker",
         "changes",
@@ -90,7 +93,7 @@ class Outbox:
         self.breaker: Breaker = CLOSED
         self.kept: Breaker = CLOSED
         self.keeping = False
-        self.alarm = False
+        self.alarm: asyncio.TimerHandle | None = None
         self.more = False
         self.leaving = False
         self.notes = 0
@@ -100,7 +103,7 @@ class Outbox:
         self.held = 0
         self.ready: deque[Delivery] = deque()
         self.lanes: dict[str, Lane] = {}
-        self._next_start = 0.0
+        self._started = -inf
         self._second = 0
         self._done = [0, 0]
 
@@ -151,12 +154,18 @@ class Outbox:
         """For how many seconds its rate lets no request start; 0: one may."""
         if self.endpoint is None or self.endpoint.policy.rate is None:
             return 0
-        return max(0.0, self._next_start - BURST_SECONDS - mono)
+        return max(0.0, self._started + 1 / self.endpoint.policy.rate - BURST_SECONDS - mono)
 
     def start(self, mono: float) -> None:
-        """Note that a request starts."""
-        if self.endpoint is not None and self.endpoint.policy.rate is not None:
-            self._next_start = max(self._next_start, mono) + 1 / self.endpoint.policy.rate
+        """Note that a request starts, and when its time was; with whatever rate is then in force the next one waits."""
+        rate = None if self.endpoint is None else self.endpoint.policy.rate
+        self._started = mono if rate is None else max(self._started + 1 / rate, mono)
+
+    def hush(self) -> None:
+        """Let no timer ring any more: the rate may have been changed."""
+        if self.alarm is not None:
+            self.alarm.cancel()
+            self.alarm = None
 
     def laned(self, delivery: Delivery) -> bool:
         """Whether a delivery goes in a lane."""

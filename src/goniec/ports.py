@@ -570,8 +570,11 @@ class Tx(Protocol):
         """A job as it stands, locked until the end."""
         ...
 
-    async def begin_job(self, job: Job) -> Job:
-        """Write a new job unless one with its `key` is running; gives the one that runs now."""
+    async def begin_job(self, job: Job) -> Job | None:
+        """Write a new job unless one with its `key` is running; gives the one that runs now, locked until the end.
+
+        None: it was begun by a release that can say more of a job, and cannot be read.
+        """
         ...
 
     async def put_job(self, job: Job) -> None:
@@ -903,11 +906,11 @@ class Queries(Protocol):
 
     async def job(self, job_id: str) -> Job | None: ...
     async def jobs(self, limit: int) -> list[Job]:
-        """The newest jobs, the newest first."""
+        """The newest jobs that can be read, the newest first."""
         ...
 
     async def running_jobs(self) -> list[Job]:
-        """The jobs that go on, in the order in which they were begun."""
+        """The jobs that go on and can be read, in the order in which they were begun."""
         ...
 
     async def recount(self) -> dict[str, int]:

@@ -15,6 +15,7 @@ from goniec.core.signing import verify
 from goniec.core.times import DAY, HOUR, MINUTE, SECOND
 from goniec.flow import deliver, outbox
 from goniec.ports import Answer, EventFilter, Finished, Outgoing, Page, RunFilter, Tx, Unavailable
+from tests.contract.store.scribe import by_hand
 from tests.core.build import NOW, happened
 from tests.flow.workshop import SECRET, Workshop, email, failing, held, ok
 
@@ -605,3 +606,16 @@ async def test_an_endpoint_that_is_saved_while_it_is_read_is_read_again(
         await polling
     await shop.until(lambda: bool(shop.sender.sent))
     assert shop.sender.sent[0].url == "https://elsewhere.example/hook"
+
+
+async def test_an_error_code_of_the_next_release_stops_nobody(shop: Workshop) -> None:
+    """Its processes run beside these for a while and write what these have no word for."""
+    await shop.rule()
+    shop.sender.script = lambda _: failing()
+    await shop.record(visit())
+    await shop.settle()
+    await by_hand(shop.store, "UPDATE deliveries SET failure = 'quicBroken'")
+    shop.sender.script = ok
+    await shop.later(HOUR)
+    arrived = one(await shop.deliveries())
+    assert (arrived.status, arrived.attempts, arrived.failure) == (Status.DELIVERED, 2, None)

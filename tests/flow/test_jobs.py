@@ -17,6 +17,7 @@ from goniec.flow.configure import Conflict, Missing, Outside, Refusal
 from goniec.flow.deliveries import resend_delivery
 from goniec.flow.jobs import Begun, Jobs, Range, cancel_range, resend_range, stop_job
 from goniec.ports import Store, Tx, Unavailable
+from tests.contract.store.scribe import by_hand
 from tests.core.build import NOW, happened
 from tests.flow.desk import Guard
 from tests.flow.workshop import Workshop, email, failing, held, ok
@@ -128,7 +129,7 @@ async def test_the_endpoint_s_own_rate_counts_too(
 
 async def test_a34_the_same_range_asked_for_twice_at_once_is_one_job(shop: Workshop, outside: Outside) -> None:
     ids = await outage(shop, 5)
-    first, second = await asyncio.gather(resend(outside), resend(outside, rate=7))
+    first, second = await asyncio.gather(resend(outside), resend(outside))
     assert isinstance(first, Begun)
     assert isinstance(second, Begun)
     assert first.job == second.job
@@ -162,6 +163,20 @@ async def test_two_processes_at_one_job_do_and_count_each_delivery_once(
     job = await through(shop, job)
     assert (job.done, job.skipped) == (5, 0)
     assert shop.sender.ids() == ids
+
+
+async def test_the_same_range_at_another_rate_goes_on_at_that_one(shop: Workshop, outside: Outside) -> None:
+    await outage(shop, 12)
+    job = begun(await resend(outside, rate=2))
+    await jobs_of(shop).round()
+    for rate, kept, done in ((None, 2, 4), (5, 5, 9), (1, 1, 10)):
+        found = begun(await resend(outside, rate=rate), fresh=False)
+        assert (found.id, found.rate) == (job.id, kept)
+        shop.clock.at += SECOND
+        await jobs_of(shop).round()
+        now = await shop.store.queries.job(job.id)
+        assert now is not None
+        assert (now.rate, now.done) == (kept, done)
 
 
 async def test_another_range_waits_its_turn(shop: Workshop, outside: Outside) -> None:
@@ -357,3 +372,14 @@ async def test_its_loop_goes_on_when_the_store_was_away(
     begun(await resend(outside))
     await shop.until(lambda: len(shop.sender.sent) == 2)
     work.cancel()
+
+
+async def test_a_job_of_another_release_has_its_range_to_itself(shop: Workshop, outside: Outside) -> None:
+    await outage(shop, 1)
+    job = begun(await resend(outside))
+    doc = b'{"id":"%s","kind":"replay","created_at":1,"until":2}' % job.id.encode()
+    await by_hand(shop.store, "UPDATE jobs SET doc = {}", doc)
+    assert await jobs_of(shop).round() == jobs.LOOK_SECONDS
+    found = await resend(outside)
+    assert isinstance(found, Conflict)
+    assert found.code == "jobRunning"

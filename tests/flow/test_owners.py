@@ -205,3 +205,23 @@ async def test_a_store_that_is_away_ends_nothing(shop: Workshop, box: Postbox, m
     shop.clock.at += HOUR
     await shop.until(lambda: len(box.letters) == 2)
     running.cancel()
+
+
+async def test_a_pause_of_another_release_is_left_to_it(
+    shop: Workshop, box: Postbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It runs beside this one for a while, and pauses endpoints for reasons that nobody here has words for."""
+    made = await owned(shop)
+    noted = b'{"end_1":{"failed":1,"delivery":"dlv_1","paused":"quota","paused_at":5},"end_9":{"paused":"quota"}}'
+    await shop.store.transact(lambda tx: tx.put_mark(owners.MARK, noted))
+    await shop.store.transact(lambda tx: tx.put_endpoint(replace(made, version=2, paused=Pause.BY_HAND)))
+    telling = teller(shop, box.port)
+    for _ in range(2):
+        await telling.look()
+    assert await kept(shop) == noted
+    assert not box.letters
+    assert capsys.readouterr().err.count("owner.left") == 2
+    # once resumed the pause is no news to anybody, but what failed is
+    await shop.store.transact(lambda tx: tx.put_endpoint(replace(made, version=3)))
+    await telling.look()
+    assert box.letters[0]["Subject"] == "Goniec: 1 delivery to end_1.example has failed"

@@ -45,8 +45,10 @@ JobFailure = Literal["endpointDeleted"]
 """Why a job could not go on."""
 
 
-class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Job(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What is to be done to which deliveries, and how far that has come.
+
+    A field that this release does not know may say that less is to be done, so a job with one is left to who does.
 
     All that is given of endpoint, rule and contact must hold; `since` (included) and `until` (not) compare when a
     delivery was made, and `open_end` says that nobody named an end, so that it is the job's own beginning. `rate` are
@@ -100,7 +102,7 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return min(1.0, max(0.0, 1 - part if self.newest_first else part))
 
     def asks_for(self, other: "Job") -> bool:
-        """Whether it asks for just what another one does."""
+        """Whether it asks for just what another one does, be it at another rate."""
         return self.key == other.key and _asked(self) == _asked(other)
 
 

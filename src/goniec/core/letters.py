@@ -47,7 +47,7 @@ def compose(endpoint: Endpoint, tidings: Tidings, waiting: int, manner: Manner) 
         ]
     if tidings.paused is not None:
         subject = say["subject_paused"].format(host=host)
-        why = say["gone" if tidings.paused is Pause.GONE else "failing"]
+        why = say["gone" if tidings.paused == Pause.GONE else "failing"]
         told = why.format(host=host, at=_time(tidings.paused_at, manner))
         waits = _counted(manner.language, "waiting", waiting) if waiting else say["nothing_waits"]
         parts.insert(0, f"{told} {waits} {say['resume']}\n\n{about}")

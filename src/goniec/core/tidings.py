@@ -20,18 +20,20 @@ _AGAIN_FIRST: Millis = MINUTE
 _AGAIN_LAST: Millis = 16 * MINUTE
 """The wait after a mail server that took nothing, and what it doubles to."""
 
+_PAUSES = frozenset(pause.value for pause in Pause)
+
 
 class Tidings(Struct, frozen=True, omit_defaults=True):
     """What is to be told of one endpoint.
 
     `failed` counts the deliveries that failed for good and were not told of, `delivery` is the newest of them. `paused`
-    and `paused_at` are a pause that was not told of. `told_at` is when the last letter went, `wait_until` when the next
-    may be tried, `tries` how often it was tried in vain.
+    (a `Pause`, or a word of another release) and `paused_at` are a pause that was not told of. `told_at` is when the
+    last letter went, `wait_until` when the next may be tried, `tries` how often it was tried in vain.
     """
 
     failed: int = 0
     delivery: str = ""
-    paused: Pause | None = None
+    paused: str | None = None
     paused_at: Millis = 0
     told_at: Millis | None = None
     wait_until: Millis = 0
@@ -41,6 +43,11 @@ class Tidings(Struct, frozen=True, omit_defaults=True):
     def empty(self) -> bool:
         """Whether there is nothing to tell."""
         return not self.failed and self.paused is None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it is of a pause that this release has no words for."""
+        return self.paused is not None and self.paused not in _PAUSES
 
     def quiet(self, now: Millis) -> bool:
         """Whether the last letter is less than an hour old; one from a time to come says nothing."""

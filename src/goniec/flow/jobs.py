@@ -62,7 +62,8 @@ async def resend_range(
 ) -> Begun | Refusal:
     """Send the deliveries to an endpoint once more that were made in a time and stand so, from the oldest on.
 
-    `rate` are deliveries in a second; the endpoint's own rate counts too. Test sends are left out.
+    `rate` are deliveries in a second; the endpoint's own rate counts too. Test sends are left out. Where a job for just
+    this range is running already, it goes on at the rate that is named now; None: at the one that it has.
 
     Raises:
         Invalid: the range, the statuses or the rate make no sense.
@@ -85,9 +86,8 @@ async def resend_range(
     if problems:
         raise Invalid(*problems)
     job = _job(outside, JobKind.RESEND, wanted, by, now)
-    return await _begin(
-        outside, replace(job, statuses=tuple(sorted(set(statuses))), rate=RATE if rate is None else rate)
-    )
+    job = replace(job, statuses=tuple(sorted(set(statuses))), rate=RATE if rate is None else rate)
+    return await outside.store.transact(partial(_begun, job, rate))
 
 
 async def cancel_range(outside: Outside, wanted: Range, by: str = "") -> Begun | Refusal:
@@ -105,7 +105,8 @@ async def cancel_range(outside: Outside, wanted: Range, by: str = "") -> Begun |
         problems.append(Problem("", f"this would cancel everything that waits: {what}"))
     if problems:
         raise Invalid(*problems)
-    return await _begin(outside, replace(_job(outside, JobKind.CANCEL, wanted, by, now), statuses=(Status.PENDING,)))
+    job = replace(_job(outside, JobKind.CANCEL, wanted, by, now), statuses=(Status.PENDING,))
+    return await outside.store.transact(partial(_begun, job, None))
 
 
 async def stop_job(outside: Outside, job_id: str) -> Job | Refusal:
@@ -195,16 +196,19 @@ def _job(outside: Outside, kind: JobKind, wanted: Range, by: str, now: Millis) -
     )
 
 
-async def _begin(outside: Outside, job: Job) -> Begun | Refusal:
-    return await outside.store.transact(partial(_begun, job))
-
-
-async def _begun(job: Job, tx: Tx) -> Begun | Refusal:
+async def _begun(job: Job, rate: float | None, tx: Tx) -> Begun | Refusal:
     if job.endpoint_id is not None and job.kind is JobKind.RESEND and await tx.endpoint(job.endpoint_id) is None:
         return Missing("endpoint")
     running = await tx.begin_job(job)
-    if running.id == job.id or running.asks_for(job):
-        return Begun(running, fresh=running.id == job.id)
+    if running is None:
+        return Conflict("jobRunning", "a job of another release of Goniec is at it: wait for its end")
+    if running.id == job.id:
+        return Begun(running, fresh=True)
+    if running.asks_for(job):
+        if rate is not None and rate != running.rate:
+            running = replace(running, rate=rate)
+            await tx.put_job(running)
+        return Begun(running, fresh=False)
     detail = f"another range is being sent again to this endpoint ({running.id}): wait for its end, or stop it"
     return Conflict("jobRunning", detail)
 

@@ -61,6 +61,7 @@ class Owners:
         self._clock = clock
         self._mailer = mailer
         self._manner = manner
+        self._left: set[tuple[str, str | None]] = set()
 
     async def run(self) -> None:
         """Look and tell, again and again."""
@@ -84,6 +85,11 @@ class Owners:
         due: Due | None = None
         for endpoint_id, tidings in before.items():
             endpoint = await tx.endpoint(endpoint_id)
+            if tidings.foreign and (endpoint is None or endpoint.paused is not None):
+                # who paused it can read the endpoint, too, and has the words
+                self._leave(endpoint_id, tidings)
+                after[endpoint_id] = tidings
+                continue
             if self._mailer is None or endpoint is None or endpoint.policy.owner is None:
                 continue
             if tidings.paused is not None and endpoint.paused is None:
@@ -96,6 +102,13 @@ class Owners:
         if after != before:
             await _keep(tx, after)
         return due
+
+    def _leave(self, endpoint_id: str, tidings: Tidings) -> None:
+        if (endpoint_id, tidings.paused) not in self._left:
+            self._left.add((endpoint_id, tidings.paused))
+            log.warning(
+                "owner.left", endpoint=endpoint_id, why=tidings.paused, advice="another release tells of this pause"
+            )
 
     async def _tell(self, endpoint: Endpoint, tidings: Tidings) -> None:
         assert self._mailer is not None  # noqa: S101 - without one nothing is taken

@@ -1,10 +1,11 @@
 """Setup as it is stored, one document a row: reading it whatever stands there. Called by `setup` in each store.
 
 A row that an older or newer version wrote, or that was damaged, must not stop the rest: a rule stands there inactive,
-anything else is left out, and `doctor` tells of it.
+anything else is left out, and `doctor` tells of it. A job is left to the release that can read it, and the log says so.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -12,12 +13,15 @@ from msgspec.structs import replace
 
 from goniec.core.breaker import CLOSED
 from goniec.core.endpoint import Endpoint
+from goniec.core.jobs import Job
 from goniec.core.rules import Rule
 from goniec.core.times import Millis
+from goniec.observe import log
 from goniec.store.rows import (
     decode_breaker,
     decode_endpoint,
     decode_funnel,
+    decode_job,
     decode_key,
     decode_rule,
     decode_user,
@@ -35,6 +39,7 @@ DECODERS: Final[Mapping[str, Callable[[bytes], object]]] = {
     "funnels": decode_funnel,
     "api_keys": decode_key,
     "users": decode_user,
+    "jobs": decode_job,
 }
 """How the documents of each table are read."""
 
@@ -68,6 +73,19 @@ def read(decode: Callable[[bytes], T], doc: bytes) -> T | None:
         return None
 
 
+def job_of_row(id: str, doc: bytes) -> Job | None:
+    """A job, unless it cannot be read; the log tells of each such job once."""
+    found = read(decode_job, doc)
+    if found is None:
+        _leave(id)
+    return found
+
+
+def jobs_of_rows(found: Iterable[Sequence[Any]]) -> list[Job]:
+    """Those jobs that can be read, from rows of id and document."""
+    return [job for id, doc in found if (job := job_of_row(id, doc)) is not None]
+
+
 def readable(decode: Callable[[bytes], T], found: Iterable[Sequence[Any]]) -> list[T]:
     """Those documents that can be read, from rows of one column."""
     return [one for (doc,) in found if (one := read(decode, doc)) is not None]
@@ -87,3 +105,9 @@ def why_unreadable(table: str, found: Iterable[Sequence[Any]]) -> list[str]:
 def identity(url: str, username: str | None) -> str:
     """What makes two endpoints one; no user name and an empty one are two."""
     return encode([url, username]).decode()
+
+
+@lru_cache(maxsize=1_000)
+def _leave(job_id: str) -> None:
+    """Said once, though the job is met every second."""
+    log.warning("job.unreadable", job=job_id, why="another release began it and goes on with it, or its row is damaged")

@@ -1,6 +1,7 @@
 """Writes down what happens to contacts, as the flow would: ids that rise, chains that hold, deliveries of rules."""
 
 from collections.abc import Iterable, Sequence
+from inspect import isawaitable
 from itertools import count
 from typing import Any
 
@@ -207,6 +208,18 @@ async def put(store: Store, *things: Rule | Endpoint | Funnel | ApiKey) -> None:
                     await tx.put_funnel(thing)
                 case ApiKey():
                     await tx.put_key(thing)
+
+    await store.transact(work)
+
+
+async def by_hand(store: Store, sql: str, doc: bytes = b"") -> None:
+    """Let a hand, or another release, write into the tables; `{}` in the statement stands for `doc`."""
+
+    async def work(tx: Any) -> None:
+        hexed = f"'\\x{doc.hex()}'::bytea" if "postgres" in type(tx).__module__ else f"x'{doc.hex()}'"
+        done = tx.db.execute(sql.format(hexed))
+        if isawaitable(done):
+            await done
 
     await store.transact(work)
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from goniec.core.endpoint import Endpoint
 from goniec.core.model import Attempt, Delivery, Failure, Status
 from goniec.core.times import DAY, HOUR, parse_instant
-from goniec.web.panel.failures import FAILURES, NAMES, answer_name
+from goniec.web.panel.failures import FAILURES, NAMES, answer_name, failure_words
 from goniec.web.panel.forms import Form
 from goniec.web.panel.mailbox import Row, Wanted, read_wanted, silent
 from goniec.web.panel.sent import curl_command, request_lines, target_of
@@ -154,6 +154,7 @@ def test_every_failure_has_a_name_and_a_sentence() -> None:
         (503, Failure.SERVER, "503 Service Unavailable"),
         (799, Failure.STATUS, "799"),
         (None, Failure.TIMEOUT, "Przekroczony czas"),
+        (None, Failure.of("quicBroken"), "quicBroken"),
         (None, None, ""),
     ],
 )
@@ -162,6 +163,12 @@ def test_an_answer_is_named_by_its_status_or_by_why_there_is_none(
 ) -> None:
     attempt = Attempt(delivery_id="dlv_1", number=1, at=NOW, millis=1, status=status, failure=failure)
     assert answer_name(attempt, POLISH) == name
+
+
+def test_an_error_of_another_release_is_told_by_its_code() -> None:
+    attempt = Attempt(delivery_id="dlv_1", number=1, at=NOW, millis=1, failure=Failure.of("quicBroken"))
+    assert "(kod quicBroken)" in failure_words(attempt, POLISH)
+    assert "(code quicBroken)" in failure_words(attempt, ENGLISH)
 
 
 # --- the request, written out ----------------------------------------------------------------------------------------

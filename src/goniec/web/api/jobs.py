@@ -92,8 +92,8 @@ async def resend_deliveries(ask: Ask, id: str, body: ResendIn) -> Reply:
     paused, survives restarts, and ends with `endpointDeleted` when the endpoint is deleted. Test sends and what was
     erased are left out.
 
-    An endpoint is sent one range at a time: asking for the same once more while the job runs gives that job (200), for
-    another range it is 409 `jobRunning`.
+    An endpoint is sent one range at a time: asking for the same once more while the job runs gives that job (200),
+    which goes on at the `rate` that is given now, if any; for another range it is 409 `jobRunning`.
     """
     statuses = (body.status,) if isinstance(body.status, Status) else tuple(body.status)
     since, until = _times(body)

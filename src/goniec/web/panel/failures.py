@@ -164,12 +164,12 @@ def failure_words(attempt: Attempt, words: Words) -> str:
     if attempt.failure is None:
         return ""
     found = BY_STATUS.get(attempt.status or 0) if attempt.failure is Failure.REJECTED else None
-    return words.label(found or FAILURES[attempt.failure])
+    return words.label(found or FAILURES.get(attempt.failure) or _elsewhere(attempt.failure))
 
 
 def failure_name(failure: Failure, words: Words) -> str:
-    """Give the short name of a failure."""
-    return words.label(NAMES[failure])
+    """Give the short name of a failure; one that only another release knows is named by its code."""
+    return words.label(NAMES.get(failure) or Label(failure.value, failure.value))
 
 
 def answer_name(attempt: Attempt, words: Words) -> str:
@@ -185,3 +185,11 @@ def status_name(status: int) -> str:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         return str(status)
+
+
+def _elsewhere(failure: Failure) -> Label:
+    code = failure.value
+    return Label(
+        f"Ta wersja Gońca nie zna tego błędu (kod {code}): próbę wykonała inna wersja.",
+        f"This version of Goniec does not know this error (code {code}): another version made the attempt.",
+    )

@@ -56,6 +56,9 @@ POLISH: Final[dict[str, str]] = {
     "name at least one of endpointId, ruleId, contactId, since and until": (
         "podaj endpoint, regułę, kontakt albo okres (endpointId, ruleId, contactId, since, until)"
     ),
+    "a job of another release of Goniec is at it: wait for its end": (
+        "zajmuje się tym zadanie innej wersji Gońca: poczekaj, aż się skończy"
+    ),
     "another range is being sent again to this endpoint ({}): wait for its end, or stop it": (
         "do tego endpointu trwa już ponowna wysyłka innego zakresu ({}): poczekaj, aż się skończy, albo ją zatrzymaj"
     ),

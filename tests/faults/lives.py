@@ -18,6 +18,7 @@ from tests.faults.nursery import nursery
 from tests.faults.trap import Step, Trap
 from tests.faults.wire import Wire
 from tests.faults.witness import Witness
+from tests.postgres import database
 
 EAGER: Final = """
 from goniec.core import breaker
@@ -32,6 +33,9 @@ app.LEASE_SECONDS, deliver.MARGIN_SECONDS = 4.0, 1.0
 """
 """A process whose leases are so short that a test can wait for their end; see `hasty`."""
 HASTY_SECONDS: Final = 1
+
+KEY: Final = "k" * 32
+"""What the processes of a shared database have in common."""
 
 REST_SECONDS: Final = 0.02
 """Between two requests of a client: what it leaves to be checked is what a series costs."""
@@ -224,6 +228,24 @@ async def lives(
                 await load.cancel()
         finally:
             await engine.close()
+
+
+@asynccontextmanager
+async def on_sqlite(folder: Path, seed: int) -> AsyncIterator[tuple[Lives, Town]]:
+    """Have it on a file."""
+    async with lives(folder, seed) as made:
+        yield made
+
+
+@asynccontextmanager
+async def on_postgres(folder: Path, seed: int) -> AsyncIterator[tuple[Lives, Town]]:
+    """Have it on a database that it might share, with leases that are brief."""
+    async with (
+        database() as url,
+        lives(folder, seed, machine=EAGER + BRIEF, database=url, secret_key=KEY) as (one, town),
+    ):
+        await hasty(one.engine, town)
+        yield one, town
 
 
 async def hasty(engine: Engine, town: Town) -> None:

@@ -7,6 +7,8 @@ import asyncio
 import os
 import random
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +17,17 @@ import pytest
 from tests.e2e.engine import DAYS_BEHIND, Engine, eventually
 from tests.faults.check import Town
 from tests.faults.client import Client
-from tests.faults.lives import DEATHS, OUTAGES, Lives, at_any_time, lives, survived, while_recovering
+from tests.faults.lives import (
+    DEATHS,
+    OUTAGES,
+    Lives,
+    at_any_time,
+    lives,
+    on_postgres,
+    on_sqlite,
+    survived,
+    while_recovering,
+)
 from tests.faults.load import event
 
 SEEDS: Final = range(1, 4)
@@ -81,9 +93,12 @@ async def test_killed_in_every_way_nothing_is_lost_or_doubled(tmp_path: Path, se
 
 
 @pytest.mark.slow
-async def test_a29_three_hundred_wait_and_twenty_restarts_under_load_deliver_each_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("opening", [on_sqlite, on_postgres], ids=["sqlite", "postgres"])
+async def test_a29_three_hundred_wait_and_twenty_restarts_under_load_deliver_each_once(
+    tmp_path: Path, opening: Callable[[Path, int], AbstractAsyncContextManager[tuple[Lives, Town]]]
+) -> None:
     """What was in flight at a kill may come twice, under the same id; nothing else does, and nothing is missing."""
-    async with lives(tmp_path, 61) as (one, town):
+    async with opening(tmp_path, 61) as (one, town):
         one.witness.break_down()
         await one.load.go()
         await eventually(lambda: waiting(one, 300), "300 deliveries wait")

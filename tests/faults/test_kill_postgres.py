@@ -13,12 +13,11 @@ from typing import Final
 import pytest
 
 from tests.faults.check import Town
-from tests.faults.lives import BRIEF, DEATHS, EAGER, OUTAGES, Lives, hasty, lives, survived
+from tests.faults.lives import BRIEF, DEATHS, EAGER, KEY, OUTAGES, Lives, hasty, lives, on_postgres, survived
 from tests.faults.trap import Step
 from tests.faults.wire import Wire
-from tests.postgres import PostgresServer, database
+from tests.postgres import PostgresServer
 
-KEY: Final = "k" * 32
 DEATHS_EACH: Final = 10
 SOAK_KILLS: Final = int(os.environ.get("GONIEC_SOAK_LIVES", "2000")) // 10
 STEPS: Final = (Step.SENT, Step.SEEN, Step.ANSWERED)
@@ -53,11 +52,7 @@ async def test_goniec_is_killed_for_hours(tmp_path: Path, seed: int) -> None:
 
 async def series(folder: Path, seed: int) -> None:
     """Die in some of the ways."""
-    async with (
-        database() as url,
-        lives(folder, seed, machine=EAGER + BRIEF, database=url, secret_key=KEY) as (one, town),
-    ):
-        await hasty(one.engine, town)
+    async with on_postgres(folder, seed) as (one, town):
         deaths = [death for name, death in (DEATHS | OUTAGES).items() if "log" not in name]
         for death in one.chance.sample(deaths, DEATHS_EACH):
             await one.live(death)

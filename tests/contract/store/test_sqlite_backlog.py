@@ -14,12 +14,11 @@ import pytest
 from goniec.cli.bench.backlog import Place, wait
 from goniec.cli.bench.history import Past, fill
 from goniec.flow.deliver import EVER
-from goniec.store.sqlite import SqliteStore, open_store
-from tests.contract.store.scribe import ENDPOINT, NOW, Scribe, failed, succeeded
+from goniec.store.sqlite import open_store
+from tests.contract.store.backlog import DEAD, life
+from tests.contract.store.scribe import NOW
 
-DEAD = "end_dead"
 WAITING = 30_000
-EVENTS = 30
 
 
 @pytest.fixture
@@ -36,22 +35,6 @@ def steps() -> Iterator[Counter[str]]:
     apsw.connection_hooks.append(watch)
     yield counted
     apsw.connection_hooks.remove(watch)
-
-
-async def life(store: SqliteStore) -> None:
-    """What happens to an endpoint that is well, and to its neighbour that is asked whether it is back."""
-    scribe = Scribe(store)
-    for n in range(EVENTS):
-        (made,) = await scribe.deliver(f"c{n % 7}")
-        await store.queries.due_endpoints(NOW)
-        await store.queries.due(ENDPOINT, NOW, 32)
-        if n % 5:
-            await scribe.finish(succeeded(made))
-        else:
-            await scribe.finish(failed(made, due_at=NOW + 60_000))
-        await store.queries.due(DEAD, EVER, 1)
-        await store.queries.totals()
-    await store.transact(lambda tx: tx.prune(NOW - 10**11, NOW - 10**11, 0, 500))
 
 
 async def test_a60_what_waits_for_a_dead_endpoint_makes_no_work_for_the_others(

@@ -275,19 +275,6 @@ async def test_an_endpoint_that_something_waits_for_cannot_be_deleted(desk: Desk
     assert await desk.endpoints() == []
 
 
-async def test_an_endpoint_that_a_rule_takes_up_meanwhile_stays(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    queues = desk.shop.store.queries.queues
-
-    async def meanwhile(now: int) -> Any:
-        await desk.create(actions=[{"type": "webhook", "endpointId": "end_1"}])
-        return await queues(now)
-
-    monkeypatch.setattr(desk.shop.store.queries, "queues", meanwhile)
-    assert isinstance(await delete_endpoint(desk.outside, "end_1"), Conflict)
-    assert "end_1" not in desk.notice.endpoints
-    assert await desk.shop.store.queries.endpoint("end_1") is not None
-
-
 async def test_where_things_are_used(desk: Desk, endpoint: Endpoint) -> None:
     used = usage(await desk.shop.store.queries.rules())
     assert {name: [rule.name for rule in rules] for name, rules in used.items()} == {

@@ -32,6 +32,8 @@ HEADERS_LIMIT: Final = 50
 OVERLAP_DAYS: Final = 1
 OVERLAP_DAYS_MAX: Final = 7
 """How long the old secret signs beside a new one: unless said otherwise, and at most."""
+COUNTED_MOST: Final = 1_000
+"""So many waiting deliveries are counted for who wants to delete their endpoint: more of them say no more."""
 
 
 class HeaderDraft(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
@@ -235,15 +237,6 @@ async def rotate_secret(
 
 async def delete_endpoint(outside: Outside, endpoint_id: str, expected: Expected = None) -> Refusal | None:
     """Delete an endpoint that no rule names and for which nothing waits."""
-    refused = await outside.store.transact(partial(_unused, endpoint_id, expected))
-    if refused is not None:
-        return refused
-    # no rule names it, so nothing new can come to wait for it
-    queues = await outside.store.queries.queues(outside.clock.now())
-    pending = next((queue.pending for queue in queues if queue.endpoint_id == endpoint_id), 0)
-    if pending:
-        detail = f"deliveries wait for this endpoint ({pending}): let them go out, or cancel them first"
-        return Conflict("pendingDeliveries", detail)
     refused = await outside.store.transact(partial(_delete, endpoint_id, expected))
     if refused is None:
         outside.notice.changed(endpoint_id)
@@ -284,7 +277,8 @@ async def _save(
     return saved
 
 
-async def _unused(endpoint_id: str, expected: Expected, tx: Tx) -> Refusal | None:
+async def _delete(endpoint_id: str, expected: Expected, tx: Tx) -> Refusal | None:
+    """Whoever sends something again looks for the endpoint in the same way, so one of the two sees the other's work."""
     known = await tx.endpoint(endpoint_id)
     if known is None:
         return Missing("endpoint")
@@ -292,14 +286,12 @@ async def _unused(endpoint_id: str, expected: Expected, tx: Tx) -> Refusal | Non
         return Stale(endpoint_tag(known))
     if hit := users(await tx.rules(), ("endpoint", endpoint_id)):
         return Conflict("inUse", f"the endpoint is used by the rules {listed(hit)}; change those first", hit)
+    if waiting := await tx.waiting(endpoint_id, COUNTED_MOST):
+        counted = f"{COUNTED_MOST} or more" if waiting == COUNTED_MOST else f"{waiting}"
+        detail = f"deliveries wait for this endpoint ({counted}): let them go out, or cancel them first"
+        return Conflict("pendingDeliveries", detail)
+    await tx.delete_endpoint(endpoint_id)
     return None
-
-
-async def _delete(endpoint_id: str, expected: Expected, tx: Tx) -> Refusal | None:
-    refused = await _unused(endpoint_id, expected, tx)
-    if refused is None:
-        await tx.delete_endpoint(endpoint_id)
-    return refused
 
 
 def _changed(

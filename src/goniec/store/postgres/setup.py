@@ -164,6 +164,11 @@ class SetupTx(Transaction):
         await db.execute("DELETE FROM leases WHERE name = $1", endpoint_id)
         await self._changed()
 
+    async def waiting(self, endpoint_id: str, most: int) -> int:
+        sql = "SELECT count(*) FROM (SELECT 1 FROM queue WHERE endpoint_id = $1 LIMIT $2) q"
+        found: int = await self.db.fetchval(sql, endpoint_id, most)
+        return found
+
     async def hold_endpoint(self, endpoint_id: str, until: Millis) -> None:
         await self.db.execute("UPDATE endpoints SET held_until = $1 WHERE id = $2", until, endpoint_id)
 

@@ -150,6 +150,11 @@ class SetupTx(Transaction):
         self.db.execute("DELETE FROM leases WHERE name = ?", (endpoint_id,))
         self._changed()
 
+    async def waiting(self, endpoint_id: str, most: int) -> int:
+        sql = "SELECT count(*) FROM (SELECT 1 FROM queue WHERE endpoint_id = ? LIMIT ?)"
+        found: int = self.db.execute(sql, (endpoint_id, most)).get
+        return found
+
     async def hold_endpoint(self, endpoint_id: str, until: Millis) -> None:
         self.db.execute("UPDATE endpoints SET held_until = ? WHERE id = ?", (until, endpoint_id))
 

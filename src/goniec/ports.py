@@ -500,7 +500,7 @@ class Tx(Protocol):
         """Write it all, keeping the totals of rows (`events`, `runs`, `made`, `deliveries.<status>`) in step.
 
         A delivery that is `pending` also gets its row in the queue, due at `due_at`, but in a lane that `busy_lanes`
-        has just called busy not before the head of that lane. Only a test send may do without its event.
+        has just called busy only when it has become the head of that lane. Only a test send may do without its event.
         """
         ...
 
@@ -520,9 +520,8 @@ class Tx(Protocol):
         """Write attempts and move their deliveries on, totals by status in step; return each as it now stands.
 
         The attempt is always written (numbered on after the last one). A delivery that was cancelled meanwhile stays
-        so, except that a 2xx always makes it delivered. One that stays `pending` moves to its `due_at`; when it blocks
-        its lane, followers due earlier move to the same time. When it leaves its lane (any other status, or aside), its
-        followers become due at once.
+        so, except that a 2xx always makes it delivered. One that stays `pending` moves to its `due_at`. When it
+        leaves its lane (any other status, or aside), the next one there becomes due at once.
 
         Where the endpoint's lease has another epoch by now, only a 2xx moves it; all else leaves it as the new owner
         has it. One that is `held` is decided by its attempt. One that was asked for again meanwhile stays in the queue
@@ -775,10 +774,10 @@ class Stuck(Struct, frozen=True):
     """Deliveries to an endpoint that nothing would ever move: how many, and the id of one.
 
     `unqueued` are pending without a place in the queue, `unwanted` have one though they are not pending or not there,
-    `homeless` wait in the queue for an endpoint that is not there.
+    `homeless` wait in the queue for an endpoint that is not there, `headless` behind one of their lane that has gone.
     """
 
-    how: Literal["unqueued", "unwanted", "homeless"]
+    how: Literal["unqueued", "unwanted", "homeless", "headless"]
     endpoint_id: str
     n: int
     example: str

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from goniec.cli.diagnosis import _disk
 from goniec.settings import read_settings
+from goniec.store.rows import BEHIND
 from tests.cli.commands import goniec, serving
 from tests.cli.conftest import Worked
 from tests.postbox import postbox
@@ -197,6 +198,19 @@ def test_a_pending_delivery_that_is_in_no_queue(worked: Worked) -> None:
     told = f"pending deliveries to {worked.endpoint} that are in no queue: 1, such as {worked.delivery}"
     assert problem["detail"] == told
     assert "deliveries resend" in problem["advice"]
+    assert goniec(worked.folder, "deliveries", "resend", worked.delivery).returncode == 0
+    assert examine(worked.folder, allow_networks=NETWORKS) == {}
+
+
+def test_a_place_behind_one_that_has_gone(worked: Worked) -> None:
+    assert goniec(worked.folder, "deliveries", "resend", worked.delivery).returncode == 0
+    change(worked.folder, f"UPDATE queue SET lane = 1, due_at = {BEHIND}")
+    problem = examine(worked.folder, allow_networks=NETWORKS)["queue"]
+    told = f"waiting for {worked.endpoint} behind one that has gone: 1, such as {worked.delivery}"
+    assert problem["detail"] == told
+    assert f"deliveries resend {worked.delivery}" in problem["advice"]
+    assert goniec(worked.folder, "deliveries", "resend", worked.delivery).returncode == 0
+    assert examine(worked.folder, allow_networks=NETWORKS) == {}
 
 
 def test_a_place_in_the_queue_for_what_is_not_pending(worked: Worked) -> None:

@@ -88,6 +88,9 @@ def _stuck(one: Stuck) -> Finding:
         case "unwanted":
             told = f"in the queue for {one.endpoint_id}, but not pending or not there: {one.n}, such as {one.example}"
             advice = f"goniec deliveries resend {one.example} sends one that is there once more; {_FAULT}"
+        case "headless":
+            told = f"waiting for {one.endpoint_id} behind one that has gone: {one.n}, such as {one.example}"
+            advice = f"goniec deliveries resend {one.example} lets its contact's go on; {_FAULT}"
         case _:
             told = f"in the queue for {one.endpoint_id}, which is not there: {one.n}, such as {one.example}"
             advice = f'POST /api/v1/deliveries/cancel {{"endpointId": "{one.endpoint_id}"}} ends them'

@@ -42,6 +42,11 @@ class Standing(Struct):
     now: Delivery
     lane: tuple[str, str] | None
 
+    @property
+    def queued(self) -> bool:
+        """Whether it had a place in the queue, as all that are pending should."""
+        return self.lane is not None or self.was.due_at is not None
+
 
 def is_plain(one: Finished) -> bool:
     """Whether it arrived with its first attempt, and says of itself what an untouched row would come to say."""
@@ -88,9 +93,12 @@ def after(delivery: Delivery, one: Finished, body: bytes, *, fenced: bool = Fals
 
 
 def asked_for(was: Delivery, now: Millis) -> Delivery:
-    """How a delivery stands once somebody wants it sent once more: an erased one as it was."""
+    """How a delivery stands once somebody wants it sent once more.
+
+    An erased one stays as it was, and a follower behind its head.
+    """
     if was.status is Status.PENDING:
-        return replace(was, due_at=min(now, was.due_at or now))
+        return replace(was, due_at=None if was.due_at is None else min(now, was.due_at))
     if was.body_sha256 is not None:
         return was
     return replace(was, status=Status.PENDING, due_at=now, counted=0, refusals=0, aside=True, resend=True)

@@ -162,6 +162,12 @@ DELIVERY: Final = (
 )
 """The columns of a delivery; the last is the queue's, which alone knows when it is due."""
 
+BEHIND: Final = 2**63 - 1
+"""When a follower is due as long as it stands behind the head of its lane: at no time that anybody asks for.
+
+So whoever looks for what is due passes followers by unseen, however many there are, and putting a head off moves none.
+"""
+
 
 def delivery_row(delivery: Delivery) -> Row:
     """The columns of `DELIVERY`, without the queue's."""
@@ -212,7 +218,7 @@ def delivery_of_row(row: Row) -> Delivery:
         failure=None if row[17] is None else Failure.of(row[17]),
         body_sha256=row[18],
         body=row[19],
-        due_at=row[20],
+        due_at=None if row[20] == BEHIND else row[20],
     )
 
 

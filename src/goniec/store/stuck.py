@@ -6,6 +6,8 @@ by the queries of each store, for `goniec doctor`.
 
 from typing import Final, Literal
 
+from goniec.store.rows import BEHIND
+
 UNQUEUED: Final = (
     "SELECT d.endpoint_id, count(*), min(d.id) FROM deliveries d WHERE d.status = 'pending'"
     " AND NOT EXISTS (SELECT 1 FROM queue q WHERE q.delivery_id = d.id) GROUP BY d.endpoint_id ORDER BY d.endpoint_id"
@@ -18,10 +20,16 @@ HOMELESS: Final = (
     "SELECT q.endpoint_id, count(*), min(q.delivery_id) FROM queue q"
     " WHERE q.endpoint_id NOT IN (SELECT id FROM endpoints) GROUP BY q.endpoint_id ORDER BY q.endpoint_id"
 )
+HEADLESS: Final = (
+    f"SELECT q.endpoint_id, count(*), min(q.delivery_id) FROM queue q WHERE q.lane AND q.due_at = {BEHIND}"
+    " AND NOT EXISTS (SELECT 1 FROM queue p WHERE p.lane AND p.endpoint_id = q.endpoint_id"
+    " AND p.contact_id = q.contact_id AND p.delivery_id < q.delivery_id) GROUP BY q.endpoint_id ORDER BY q.endpoint_id"
+)
 
-STATEMENTS: Final[tuple[tuple[Literal["unqueued", "unwanted", "homeless"], str], ...]] = (
+STATEMENTS: Final[tuple[tuple[Literal["unqueued", "unwanted", "homeless", "headless"], str], ...]] = (
     ("unqueued", UNQUEUED),
     ("unwanted", UNWANTED),
     ("homeless", HOMELESS),
+    ("headless", HEADLESS),
 )
 """By what a `Stuck` calls it."""

@@ -179,7 +179,7 @@ async def test_followers_wait_with_the_head_of_their_lane(store: Store, scribe: 
     first, second = [(await scribe.deliver("c1"))[0] for _ in range(2)]
     (other,) = await scribe.deliver("c2")
     await scribe.finish(failed(first, NOW, LATER))
-    assert (await now(store, second)).due_at == LATER
+    assert (await now(store, second)).due_at is None, "whenever the first has gone"
     assert (await now(store, other)).due_at == NOW
     assert await due(store) == [other.id]
     await scribe.finish(succeeded(other))
@@ -211,8 +211,42 @@ async def test_followers_go_at_once_when_the_head_steps_aside(store: Store, scri
     assert (moved.aside, moved.due_at) == (True, LATER)
     assert await due(store, SOON + 7) == [second.id]
     await scribe.finish(failed(second, SOON + 7, LATER + 99))
-    assert (await now(store, third)).due_at == LATER + 99
+    assert (await now(store, third)).due_at is None
     assert await due(store, LATER) == [first.id]
+    assert await due(store, LATER + 99) == [first.id, second.id]
+    await scribe.finish(succeeded(second, LATER + 99))
+    assert (await now(store, third)).due_at == NOW, "since it was made"
+
+
+async def test_however_many_stand_behind_a_head_nobody_looks_at_them(store: Store, scribe: Scribe) -> None:
+    made = [scribe.sent(scribe.event("c1")) for _ in range(500)]
+    await scribe.save(*made)
+    head, *followers = [part.deliveries[0] for part in made]
+    (queue,) = await store.queries.queues(LATER)
+    assert (queue.pending, queue.due) == (500, 1)
+    await scribe.finish(failed(head, NOW, LATER))
+    assert await due(store, LATER - 1) == []
+    assert await due(store, LATER) == [head.id]
+    assert not await store.transact(lambda tx: tx.hurry(ENDPOINT, SOON, 100))
+    assert await due(store, SOON) == [head.id]
+    await store.transact(lambda tx: tx.cancel_many(ids([head, *followers[:-1]]), SOON))
+    assert await due(store, SOON) == [followers[-1].id]
+
+
+async def test_a_follower_that_leaves_lets_nobody_pass_its_head(store: Store, scribe: Scribe) -> None:
+    first, second, third = [(await scribe.deliver("c1"))[0] for _ in range(3)]
+    await scribe.finish(failed(first, NOW, LATER))
+    await store.transact(lambda tx: tx.cancel(second.id, SOON))
+    assert await due(store, LATER) == [first.id]
+    await scribe.finish(succeeded(first, LATER))
+    assert await due(store, LATER + 7) == [third.id]
+
+
+async def test_who_arrives_with_its_follower_lets_the_one_behind_both_go(store: Store, scribe: Scribe) -> None:
+    first, second, third = [(await scribe.deliver("c1"))[0] for _ in range(3)]
+    (other,) = await scribe.deliver("c2")
+    await scribe.finish(succeeded(second), succeeded(first), failed(other, NOW, LATER))
+    assert await due(store, NOW) == [third.id]
 
 
 async def test_a_head_that_steps_aside_at_its_first_failure_holds_nobody(store: Store, scribe: Scribe) -> None:
@@ -342,6 +376,9 @@ async def test_sending_a_pending_one_again_only_makes_it_due(store: Store, scrib
     assert again is not None
     assert (again.status, again.due_at, again.aside, again.resend) == (Status.PENDING, SOON, False, False)
     assert await due(store, SOON) == [first.id]
+    follower = await store.transact(lambda tx: tx.requeue(second.id, SOON))
+    assert follower == await now(store, second)
+    assert follower.due_at is None, "nobody passes its head"
     await scribe.finish(succeeded(first, SOON))
     assert await due(store, SOON + 7) == [second.id]
 

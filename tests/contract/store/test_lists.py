@@ -431,6 +431,8 @@ async def test_the_timeline_goes_back_along_the_chain(store: Store, scribe: Scri
     await scribe.save(*parts)
     found = [entry async for entry in store.queries.timeline("c1")]
     expected = [part for part in reversed(parts) if part.events[0].contact_id == "c1"]
+    for part in expected[:-1]:
+        part.deliveries = [replace(delivery, due_at=None) for delivery in part.deliveries]
     assert [event for event, *_ in found] == [part.events[0] for part in expected]
     assert [runs for *_, runs, _ in found] == [part.runs for part in expected]
     assert [deliveries for *_, deliveries in found] == [part.deliveries for part in expected]

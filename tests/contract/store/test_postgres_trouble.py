@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 
-from goniec.core.model import Contact
+from goniec.core.model import Contact, Delivery
 from goniec.ports import Changes, ContactFilter, EventFilter, Page, Tx, Unavailable
 from goniec.store.address import Postgres
 from goniec.store.postgres import PostgresStore, open_store, writer
@@ -257,12 +257,14 @@ async def test_two_that_lock_contacts_in_a_circle_both_come_to_an_end(
     assert (await pair[0].queries.totals())["received"] == 2
 
 
+@pytest.mark.parametrize("put_off", [True, False])
 async def test_a_follower_is_due_at_once_though_its_head_left_while_it_was_written(
-    pair: tuple[PostgresStore, PostgresStore],
+    pair: tuple[PostgresStore, PostgresStore], *, put_off: bool
 ) -> None:
     scribe = Scribe(pair[0])
     (head,) = await scribe.deliver("c1")
-    await scribe.finish(failed(head, due_at=NOW + 60_000))
+    if put_off:
+        await scribe.finish(failed(head, due_at=NOW + 60_000))
     changes = scribe.sent(scribe.event("c1"))
     changes.contacts = [scribe.contacts["c1"]]
     began = asyncio.Event()
@@ -281,6 +283,26 @@ async def test_a_follower_is_due_at_once_though_its_head_left_while_it_was_writt
     await asyncio.gather(pair[0].transact(work), end())
     due = await pair[0].queries.due(ENDPOINT, NOW + 16, 9)
     assert ids(due) == ids(changes.deliveries)
+
+
+async def test_who_comes_while_the_head_is_leaving_is_no_follower(pair: tuple[PostgresStore, PostgresStore]) -> None:
+    scribe = Scribe(pair[0])
+    (head,) = await scribe.deliver("c1")
+    began = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def end(tx: Tx) -> None:
+        await tx.finish([succeeded(head, NOW + 9)])
+        loop.call_soon_threadsafe(began.set)
+        await asyncio.sleep(0.3)  # the other one finds the head, and has to wait for us
+
+    async def follow() -> list[Delivery]:
+        await began.wait()
+        scribe.store = pair[1]
+        return await scribe.deliver("c1")
+
+    _, made = await asyncio.gather(pair[0].transact(end), follow())
+    assert ids(await pair[0].queries.due(ENDPOINT, NOW + 16, 9)) == ids(made)
 
 
 async def test_two_that_save_setup_see_each_other(pair: tuple[PostgresStore, PostgresStore]) -> None:

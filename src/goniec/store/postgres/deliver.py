@@ -1,12 +1,12 @@
 """Deliver: write down attempts and move their deliveries on, send again, cancel.
 
 Which deliveries may go is read from the queue, never stored: in a lane the first pending one, aside ones freely. What
-is kept in step here is *when*: a follower is never due before the head of its lane, and at once when the head has
-gone. Deliveries are locked by row, in the order of their ids.
+is kept in step here is *when*: a follower is due at no time, and at once when it has become the head of its lane.
+Deliveries are locked by row, in the order of their ids.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -54,19 +54,21 @@ _MOVE: Final = ManyRows(
     f" FROM {{}} AS v (id, {', '.join(MOVED)}) WHERE d.id = v.id",
     *(TEXT, TEXT, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, FLAG, FLAG, TEXT),
 )
-_WAIT: Final = "UPDATE queue SET due_at = $1, lane = $2 WHERE delivery_id = $3"
+_WAIT: Final = "UPDATE queue SET due_at = $1, lane = $2 WHERE delivery_id = $3 RETURNING endpoint_id, contact_id"
 
-_FREE: Final = "UPDATE queue SET due_at = $1 WHERE endpoint_id = $2 AND contact_id = $3 AND lane AND due_at > $1"
-_HOLD: Final = (
-    "UPDATE queue SET due_at = $1 WHERE endpoint_id = $2 AND contact_id = $3 AND lane AND delivery_id > $4"
-    " AND due_at < $1"
+_FREE: Final = (
+    "UPDATE queue q SET due_at ="
+    " least($1, coalesce((SELECT d.created_at FROM deliveries d WHERE d.id = q.delivery_id), $1))"
+    " FROM unnest($2::text[], $3::text[]) AS v (endpoint_id, contact_id) CROSS JOIN LATERAL ("
+    "SELECT n.delivery_id FROM queue n WHERE n.endpoint_id = v.endpoint_id AND n.contact_id = v.contact_id AND n.lane"
+    f" ORDER BY n.delivery_id LIMIT 1) h WHERE q.delivery_id = h.delivery_id AND q.due_at = {rows.BEHIND}"
 )
+"""Who is the head of its lane now has been due since it was made."""
 
 _HURRY: Final = (
-    "UPDATE queue SET due_at = $1 WHERE delivery_id IN"
-    " (SELECT delivery_id FROM queue WHERE endpoint_id = $2 AND due_at > $1 ORDER BY due_at, delivery_id LIMIT $3)"
+    "UPDATE queue SET due_at = $1 WHERE delivery_id IN (SELECT delivery_id FROM queue WHERE endpoint_id = $2"
+    f" AND due_at > $1 AND due_at < {rows.BEHIND} ORDER BY due_at, delivery_id LIMIT $3)"
 )
-"""The head of a lane is never due later than its followers, and sorts before them."""
 
 _FRESH: Final = (
     "SELECT id FROM deliveries"
@@ -77,7 +79,7 @@ _ARRIVE: Final = ManyRows(
     " delivered_at = v.ended FROM {} AS v (id, at, ended) WHERE d.id = v.id",
     *(TEXT, NUMBER, NUMBER),
 )
-_LEAVE: Final = "DELETE FROM queue WHERE delivery_id = ANY($1)"
+_LEAVE: Final = "DELETE FROM queue WHERE delivery_id = ANY($1) RETURNING endpoint_id, contact_id, lane"
 
 
 class DeliverTx(Transaction):
@@ -101,7 +103,7 @@ class DeliverTx(Transaction):
         plain = sorted((one for one in finished if one.delivery.id in ids), key=by_delivery)
         await _ADD_ATTEMPTS.run(db, [_attempt_row(one, 1, erased=False) for one in plain])
         await _ARRIVE.run(db, [(one.delivery.id, one.attempt.at, end(one.attempt)) for one in plain])
-        await db.execute(_LEAVE, sorted(ids))
+        await self._leave(sorted(ids), max(end(one.attempt) for one in plain))
         self.tally.tried((one.delivery, one) for one in plain)
         self.tally.arrived([one.delivery for one in plain])
         self.moved.moved(Status.PENDING, Status.DELIVERED, [one.delivery for one in plain])
@@ -199,8 +201,7 @@ class DeliverTx(Transaction):
         moved = sorted((found for found in standing if found.now is not found.was), key=by_id)
         await _MOVE.run(self.db, [moved_row(found.now) for found in moved])
         gone = [found.now.id for found in moved if found.was.status is Status.PENDING is not found.now.status]
-        if gone:
-            await self.db.execute(_LEAVE, gone)
+        await self._leave(gone, at)
         for found in moved:
             was, now = found.was, found.now
             self.tally.moved(was, now, at)
@@ -210,22 +211,31 @@ class DeliverTx(Transaction):
                 self.count(BY_STATUS[now.status], 1)
             if now.status is Status.PENDING:
                 await self._wait(found, at)
-            elif found.lane is not None and (was.attempts or not now.attempts):
-                # followers wait for a later time only when their head has been put off; most succeed at once
-                await self.db.execute(_FREE, at, *found.lane)
+
+    async def _leave(self, ids: Sequence[str], at: Millis) -> None:
+        """Take deliveries out of the queue; those who are the heads of their lanes then are due.
+
+        Whoever adds to a lane holds its head, so a statement that begins once the head has gone sees all who followed.
+        The lanes are told by the rows as they go: somebody may just have merged their contact into another.
+        """
+        if ids:
+            gone = await fetch(self.db, _LEAVE, (ids,))
+            await self._free({(endpoint_id, contact_id) for endpoint_id, contact_id, lane in gone if lane}, at)
+
+    async def _free(self, lanes: Collection[tuple[str, str]], at: Millis) -> None:
+        if lanes:
+            endpoints, contacts = zip(*sorted(lanes), strict=True)
+            await self.db.execute(_FREE, at, endpoints, contacts)
 
     async def _wait(self, found: Standing, at: Millis) -> None:
         now, due = found.now, found.now.due_at
-        if found.was.status is not Status.PENDING:
-            await ADD_QUEUE.run(self.db, [(now.id, now.endpoint_id, now.contact_id, False, due)])
+        if found.was.status is not Status.PENDING or not found.queued:
+            await ADD_QUEUE.run(self.db, [(now.id, now.endpoint_id, now.contact_id, False, at if due is None else due)])
             return
-        await self.db.execute(_WAIT, due, not now.aside and found.lane is not None, now.id)
-        if found.lane is None:
-            return
-        if now.aside:
-            await self.db.execute(_FREE, at, *found.lane)
-        else:
-            await self.db.execute(_HOLD, due, *found.lane, now.id)
+        behind = rows.BEHIND if due is None else due
+        lanes = await fetch(self.db, _WAIT, (behind, not now.aside and found.lane is not None, now.id))
+        if found.lane is not None and (now.aside or due is None):
+            await self._free([(endpoint_id, contact_id) for endpoint_id, contact_id in lanes], at)
 
 
 def _attempt_row(one: Finished, number: int, *, erased: bool) -> rows.Row:

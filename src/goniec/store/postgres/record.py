@@ -87,8 +87,8 @@ _OWNERS: Final = "SELECT key, contact_id FROM identity_keys WHERE key = ANY($1)"
 _LOAD_CONTACTS: Final = "SELECT id, doc FROM contacts WHERE id = ANY($1) ORDER BY id FOR UPDATE"
 
 _HEADS_OF_LANES: Final = ManyRows(
-    "SELECT v.endpoint_id, v.contact_id, h.delivery_id, h.due_at FROM {} AS v (endpoint_id, contact_id)"
-    " CROSS JOIN LATERAL (SELECT q.delivery_id, q.due_at FROM queue q WHERE q.endpoint_id = v.endpoint_id"
+    "SELECT v.endpoint_id, v.contact_id, h.delivery_id FROM {} AS v (endpoint_id, contact_id)"
+    " CROSS JOIN LATERAL (SELECT q.delivery_id FROM queue q WHERE q.endpoint_id = v.endpoint_id"
     " AND q.contact_id = v.contact_id AND q.lane ORDER BY q.delivery_id LIMIT 1) h",
     *(TEXT, TEXT),
 )
@@ -210,9 +210,9 @@ class RecordTx(Transaction):
                     raise
                 raise Overtaken from None
             held |= heads
-        known = {(row[0], row[1]): row[3] for row in found}
-        self._heads.update(known)
-        return set(known)
+        busy = {(row[0], row[1]) for row in found}
+        self._busy.update(busy)
+        return busy
 
     # writing it all
 
@@ -275,10 +275,12 @@ class RecordTx(Transaction):
             self.count(BY_STATUS[delivery.status], 1)
 
     def _waiting(self, delivery: Delivery) -> rows.Row:
-        """The queue's row. Behind a head that waits for its next attempt it is not due any earlier."""
+        """The queue's row. Who stands behind another in a lane is due when that one has gone."""
         due = delivery.created_at if delivery.due_at is None else delivery.due_at
+        lane = (delivery.endpoint_id, delivery.contact_id)
         if not delivery.aside:
-            due = max(due, self._heads.get((delivery.endpoint_id, delivery.contact_id), due))
+            due = rows.BEHIND if lane in self._busy else due
+            self._busy.add(lane)
         return (delivery.id, delivery.endpoint_id, delivery.contact_id, not delivery.aside, due)
 
     async def _save_indexes(self, changes: Changes) -> None:

@@ -32,7 +32,7 @@ class Transaction:
         self._counts: dict[str, int] = {}
         self._loaded: dict[str, Contact] = {}
         self._looked: dict[str, str] = {}
-        self._heads: dict[tuple[str, str], int] = {}
+        self._busy: set[tuple[str, str]] = set()
         self._held: set[int] = set()
 
     def count(self, name: str, n: int) -> None:

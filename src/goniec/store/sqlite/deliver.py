@@ -1,12 +1,11 @@
 """Deliver: write down attempts and move their deliveries on, send again, cancel.
 
 Which deliveries may go is read from the queue, never stored: in a lane the first pending one, aside ones freely. What
-is kept in step here is *when*: a follower is never due before the head of its lane, and at once when the head has
-gone.
+is kept in step here is *when*: a follower is due at no time, and at once when it has become the head of its lane.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -51,16 +50,22 @@ _MOVE: Final = ManyRows(
 _WAIT: Final = "UPDATE queue SET due_at = ?, lane = ? WHERE delivery_id = ?"
 _QUEUE_ASIDE: Final = insert("queue", "delivery_id, endpoint_id, contact_id, lane, due_at")
 
-_FREE: Final = "UPDATE queue SET due_at = ? WHERE endpoint_id = ? AND contact_id = ? AND lane = 1 AND due_at > ?"
-_HOLD: Final = (
-    "UPDATE queue SET due_at = ?"
-    " WHERE endpoint_id = ? AND contact_id = ? AND lane = 1 AND delivery_id > ? AND due_at < ?"
+_FOLLOWED: Final = (
+    "SELECT json_group_array(json_array(q.endpoint_id, q.contact_id)) FROM queue q"
+    " WHERE q.delivery_id IN carray(?) AND q.lane = 1 AND EXISTS (SELECT 1 FROM queue n WHERE n.lane = 1"
+    " AND n.endpoint_id = q.endpoint_id AND n.contact_id = q.contact_id AND n.delivery_id > q.delivery_id)"
 )
+"""The lanes in which somebody stands behind one of these."""
+_FREE: Final = (
+    "UPDATE queue SET due_at = min(?1, coalesce((SELECT d.created_at FROM deliveries d WHERE d.id = delivery_id), ?1))"
+    " WHERE delivery_id = (SELECT n.delivery_id FROM queue n WHERE n.endpoint_id = ?2 AND n.contact_id = ?3"
+    f" AND n.lane = 1 ORDER BY n.delivery_id LIMIT 1) AND due_at = {rows.BEHIND}"
+)
+"""Who is the head of its lane now has been due since it was made."""
 _HURRY: Final = (
-    "UPDATE queue SET due_at = ? WHERE delivery_id IN"
-    " (SELECT delivery_id FROM queue WHERE endpoint_id = ? AND due_at > ? ORDER BY due_at, delivery_id LIMIT ?)"
+    "UPDATE queue SET due_at = ?1 WHERE delivery_id IN (SELECT delivery_id FROM queue WHERE endpoint_id = ?2"
+    f" AND due_at > ?1 AND due_at < {rows.BEHIND} ORDER BY due_at, delivery_id LIMIT ?3)"
 )
-"""The head of a lane is never due later than its followers, and sorts before them."""
 
 _FRESH: Final = (
     "SELECT json_group_array(id) FROM deliveries"
@@ -76,6 +81,7 @@ _ARRIVE: Final = ManyRows(
 _LEAVE: Final = "DELETE FROM queue WHERE delivery_id IN carray(?)"
 
 _decode_ids: Final = msgspec.json.Decoder(list[str]).decode
+_decode_lanes: Final = msgspec.json.Decoder(list[tuple[str, str]]).decode
 
 
 class DeliverTx(Transaction):
@@ -98,7 +104,7 @@ class DeliverTx(Transaction):
         plain = sorted((one for one in finished if one.delivery.id in ids), key=by_delivery)
         _ADD_ATTEMPTS.run(db, [rows.attempt_row(one.attempt, 1, erased=False) for one in plain])
         _ARRIVE.run(db, [(one.delivery.id, one.attempt.at, end(one.attempt)) for one in plain])
-        db.execute(_LEAVE, (texts(ids),))
+        self._leave(ids, max(end(one.attempt) for one in plain))
         self.tally.tried((one.delivery, one) for one in plain)
         self.tally.arrived([one.delivery for one in plain])
         self.count("attempts", len(ids))
@@ -140,7 +146,7 @@ class DeliverTx(Transaction):
         return self._whole(found.now)
 
     async def hurry(self, endpoint_id: str, now: Millis, limit: int) -> bool:
-        self.db.execute(_HURRY, (now, endpoint_id, now, limit))
+        self.db.execute(_HURRY, (now, endpoint_id, limit))
         return self.db.changes() == limit
 
     async def requeue_many(self, delivery_ids: Sequence[str], statuses: Sequence[Status], now: Millis) -> int:
@@ -195,9 +201,7 @@ class DeliverTx(Transaction):
         """Bring rows, queue, followers and ledger to where deliveries stand now."""
         moved = sorted((found for found in standing if found.now is not found.was), key=by_id)
         _MOVE.run(self.db, [moved_row(found.now) for found in moved])
-        gone = [found for found in moved if found.was.status is Status.PENDING is not found.now.status]
-        if gone:
-            self.db.execute(_LEAVE, (texts(f.now.id for f in gone),))
+        self._leave([found.now.id for found in moved if found.was.status is Status.PENDING is not found.now.status], at)
         for found in moved:
             was, now = found.was, found.now
             self.tally.moved(was, now, at)
@@ -207,19 +211,20 @@ class DeliverTx(Transaction):
                 self.moved.moved(was.status, now.status, (now,))
             if now.status is Status.PENDING:
                 self._wait(found, at)
-            elif found.lane is not None and (was.attempts or not now.attempts):
-                # followers wait for a later time only when their head has been put off; most succeed at once
-                self.db.execute(_FREE, (at, *found.lane, at))
+
+    def _leave(self, ids: Collection[str], at: Millis) -> None:
+        """Take deliveries out of the queue; those who are the heads of their lanes then are due."""
+        if ids:
+            lanes = _decode_lanes(self.db.execute(_FOLLOWED, (texts(ids),)).get)
+            self.db.execute(_LEAVE, (texts(ids),))
+            for lane in set(lanes):
+                self.db.execute(_FREE, (at, *lane))
 
     def _wait(self, found: Standing, at: Millis) -> None:
         now, due = found.now, found.now.due_at
-        if found.was.status is not Status.PENDING:
-            _QUEUE_ASIDE.run(self.db, [(now.id, now.endpoint_id, now.contact_id, False, due)])
+        if found.was.status is not Status.PENDING or not found.queued:
+            _QUEUE_ASIDE.run(self.db, [(now.id, now.endpoint_id, now.contact_id, False, at if due is None else due)])
             return
-        self.db.execute(_WAIT, (due, not now.aside and found.lane is not None, now.id))
-        if found.lane is None:
-            return
-        if now.aside:
-            self.db.execute(_FREE, (at, *found.lane, at))
-        else:
-            self.db.execute(_HOLD, (due, *found.lane, now.id, due))
+        self.db.execute(_WAIT, (rows.BEHIND if due is None else due, not now.aside and found.lane is not None, now.id))
+        if found.lane is not None and (now.aside or due is None):
+            self.db.execute(_FREE, (at, *found.lane))

@@ -46,11 +46,10 @@ _LOAD_CONTACTS: Final = (
 )
 """All documents as one, which is quicker to hand over and to decode than one by one."""
 
-_HEADS_OF_LANES: Final = ManyRows(
-    "SELECT * FROM (SELECT column1, column2, (SELECT q.due_at FROM queue q WHERE q.endpoint_id = column1"
-    " AND q.contact_id = column2 AND q.lane = 1 ORDER BY q.delivery_id LIMIT 1) AS due_at FROM (",
+_BUSY: Final = ManyRows(
+    "SELECT column1, column2 FROM (",
     2,
-    ")) WHERE due_at IS NOT NULL",
+    ") WHERE EXISTS (SELECT 1 FROM queue q WHERE q.endpoint_id = column1 AND q.contact_id = column2 AND q.lane = 1)",
 )
 
 
@@ -135,9 +134,9 @@ class RecordTx(Transaction):
     # lanes
 
     async def busy_lanes(self, lanes: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-        heads = {(endpoint, contact): due for endpoint, contact, due in _HEADS_OF_LANES.run(self.db, lanes)}
-        self._heads.update(heads)
-        return set(heads)
+        busy = set(_BUSY.run(self.db, lanes))
+        self._busy.update(busy)
+        return busy
 
     # writing it all
 
@@ -206,10 +205,12 @@ class RecordTx(Transaction):
         self.moved.made(deliveries)
 
     def _waiting(self, delivery: Delivery) -> rows.Row:
-        """The queue's row. Behind a head that waits for its next attempt it is not due any earlier."""
+        """The queue's row. Who stands behind another in a lane is due when that one has gone."""
         due = delivery.created_at if delivery.due_at is None else delivery.due_at
+        lane = (delivery.endpoint_id, delivery.contact_id)
         if not delivery.aside:
-            due = max(due, self._heads.get((delivery.endpoint_id, delivery.contact_id), due))
+            due = rows.BEHIND if lane in self._busy else due
+            self._busy.add(lane)
         return (delivery.id, delivery.endpoint_id, delivery.contact_id, not delivery.aside, due)
 
     def _save_indexes(self, changes: Changes) -> None:

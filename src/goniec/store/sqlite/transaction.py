@@ -32,7 +32,7 @@ class Transaction:
         self.erased: list[str] = []
         self._counts: dict[str, int] = {}
         self._loaded: dict[str, Contact] = {}
-        self._heads: dict[tuple[str, str], int] = {}
+        self._busy: set[tuple[str, str]] = set()
 
     def count(self, name: str, n: int) -> None:
         """Add `n` to a total of the ledger when the transaction ends."""

@@ -23,7 +23,7 @@ FAILURES: Final = {
     Failure.TLS_ISSUER: "unknown issuer, mostly a private CA: `caBundle` of the endpoint, or `GONIEC_CA_FILE`",
     Failure.TLS_INTERMEDIATE: "the server sends its certificate without its issuer's: it has to send the full chain",
     Failure.NOT_HTTP: "what came is no HTTP",
-    Failure.HEAD_TOO_LARGE: "over 64 KiB or 320 lines of head",
+    Failure.HEAD_TOO_LARGE: "over 64 KiB or 320 lines of head, or 256 KiB of anything before it was whole",
     Failure.CUT: "the head was cut off",
     Failure.INFORMATIONAL: "only 1xx answers",
     Failure.REDIRECT: "3xx: redirects are never followed; enter the address that it names",

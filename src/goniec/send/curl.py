@@ -3,12 +3,17 @@
 libcurl's sockets are in an epoll set of their own, and the loop watches that set as one descriptor: a kept-alive
 connection then stays registered between its requests, and starting or ending one costs no system call. Timers are one
 deadline, moved lazily; transfers started in the same turn of the loop are kicked off together.
+
+libcurl tells nothing of the bytes that are neither head nor body, such as the extensions of chunks or what TLS says by
+itself, and would read an endless one at full speed. So a transfer that has woken us more than a few times is weighed by
+what its connection has received in all, and cut.
 """
 
 import asyncio
 import logging
 import select
 import socket
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -35,6 +40,20 @@ MASKS: Final = {
 CONNECTIONS: Final = 512
 """Open connections that are kept for reuse, busy ones included; the oldest idle ones go first."""
 
+TURNS_FREE: Final = 2
+"""Times that a transfer may wake us to read before its connection is weighed: nearly all need one or two."""
+
+RAW_MAX: Final = 256 * 1024
+"""Bytes of any kind that are received for a transfer from then on: far more than head and body may have."""
+
+TURNS_MAX: Final = 4096
+"""Times that a transfer may wake us to read, however little comes each time."""
+
+FLOODED: Final = -1
+"""Stands for libcurl's code where a transfer was cut because too much came that is neither head nor body."""
+
+RECEIVED: Final = struct.Struct("128xQ")
+"""Linux's tcp_info up to the bytes that have arrived in order."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +72,8 @@ class Driver:
         self._registered: dict[int, int] = {}
         self._wanted: set[int] = set()
         self._stirred: dict[int, Callable[[], None]] = {}
+        self._turns: dict[int, int] = {}
+        self._weights: dict[int, int] = {}
         self._deadline: float | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
@@ -116,7 +137,9 @@ class Driver:
             if registered != READ:
                 self._forget(descriptor)
             return
-        self._wanted.add(descriptor)
+        if descriptor not in self._wanted:
+            self._wanted.add(descriptor)
+            self._turns[descriptor] = 0
         events = EVENTS[wish]
         if events == registered:
             return
@@ -171,6 +194,10 @@ class Driver:
     def _act(self, happened: list[tuple[int, int]]) -> None:
         try:
             for descriptor, mask in happened:
+                if mask & pycurl.CSELECT_IN:
+                    turns = self._turns[descriptor] = self._turns.get(descriptor, 0) + 1
+                    if turns >= TURNS_FREE and self._floods(descriptor, turns) and self._cut(descriptor):
+                        continue
                 self._multi.socket_action(descriptor, mask)
             self._collect()
         except pycurl.error:
@@ -180,6 +207,20 @@ class Driver:
         """After a fault in one of our callbacks libcurl refuses all further work; another driver has to take over."""
         _log.exception("libcurl gave up")
         self.close()
+
+    def _floods(self, descriptor: int, turns: int) -> bool:
+        """Whether too much has come on a connection since its transfer began, or shortly after."""
+        received = _received(descriptor)
+        if turns == TURNS_FREE:
+            self._weights[descriptor] = received
+        return turns > TURNS_MAX or received - self._weights[descriptor] > RAW_MAX
+
+    def _cut(self, descriptor: int) -> bool:
+        """End the transfer that a connection is at work for; False: it is at work for none."""
+        hit = [curl for curl in self._waiting if curl.getinfo(pycurl.ACTIVESOCKET) == descriptor]
+        for curl in hit:
+            self._finish(curl, FLOODED, "it sent too much that is neither head nor body")
+        return bool(hit)
 
     def _collect(self) -> None:
         left = 1
@@ -201,3 +242,13 @@ class Driver:
             # one that was closed has left the set by itself
             with suppress(OSError):
                 self._epoll.unregister(descriptor)
+
+
+def _received(descriptor: int) -> int:
+    """How many bytes have come on a connection in all, read by us or not."""
+    looked_at = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=descriptor)
+    try:
+        told: int = RECEIVED.unpack(looked_at.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, RECEIVED.size))[0]
+    finally:
+        looked_at.detach()
+    return told

@@ -13,6 +13,7 @@ import pycurl
 from msgspec import Struct
 
 from goniec.core.model import Failure
+from goniec.send.curl import FLOODED
 
 
 class Head(Struct, frozen=True):
@@ -57,6 +58,7 @@ LOCATION_SHOWN: Final = 300
 # pycurl has no names for these two of libcurl's
 TOO_LARGE: Final = 100
 WEIRD_REPLY: Final = 8
+OVERFLOWS: Final = frozenset({TOO_LARGE, FLOODED})
 UNREADABLE: Final = frozenset({pycurl.E_UNSUPPORTED_PROTOCOL, WEIRD_REPLY, pycurl.E_BAD_CONTENT_ENCODING})
 BROKEN: Final = frozenset(
     {pycurl.E_OK, pycurl.E_GOT_NOTHING, pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR, pycurl.E_PARTIAL_FILE}
@@ -120,8 +122,8 @@ def retry_after(head: bytes) -> str | None:
 
 
 def note_after(ending: Ending) -> str:
-    """What went wrong after a whole head: `answerLong` (reading stopped at the cap), `timeout`, `answerCut`."""
-    if ending.body_overflow:
+    """What went wrong after a whole head: `answerLong` (reading stopped at a cap), `timeout`, `answerCut`."""
+    if ending.body_overflow or ending.code == FLOODED:
         return "answerLong"
     return "timeout" if ending.code == pycurl.E_OPERATION_TIMEDOUT else "answerCut"
 
@@ -162,8 +164,8 @@ def judge_ending(ending: Ending) -> tuple[Failure, str]:
 
 def _judged(ending: Ending, there: str) -> tuple[Failure, str]:
     words = ending.words.rstrip(".")
-    if ending.head_overflow or ending.code == TOO_LARGE:
-        return Failure.HEAD_TOO_LARGE, f"{there} sent more head than is read; it should answer with few, short headers."
+    if ending.head_overflow or ending.code in OVERFLOWS:
+        return Failure.HEAD_TOO_LARGE, _too_much(ending, there)
     if ending.code in UNREADABLE:
         return Failure.NOT_HTTP, f"What {there} answered is not HTTP ({words}); check scheme and port of the URL."
     if (odd := _odd_start(ending.lines)) is not None:
@@ -226,6 +228,12 @@ def _rejected(status: int, answered: str) -> tuple[Failure, str]:
             return Failure.BUSY, f"{answered}: it gets too many requests; a lower rate or concurrency spares it."
         case _:
             return Failure.REJECTED, f"{answered}: it does not take this request, and its answer should say why."
+
+
+def _too_much(ending: Ending, there: str) -> str:
+    if ending.code == FLOODED:
+        return f"{there} sent far more than the head of an answer may have, and no whole one."
+    return f"{there} sent more head than is read; it should answer with few, short headers."
 
 
 def _not_connected(ending: Ending, there: str) -> tuple[Failure, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from goniec.core.model import Failure
+from goniec.send import curl
 from goniec.send.http import HttpSender
 from tests.contract.send.conftest import make_sender, post
 from tests.contract.send.names import Names
@@ -200,6 +201,54 @@ async def test_endless_trailers_are_delivered_and_noted(sender: HttpSender) -> N
     async with Receiver(flood(b"X: y\r\n" * 1000, first)) as receiver:
         got = await sender.send(post(receiver.url()))
     assert (got.failure, got.note) == (None, "answerCut")
+
+
+ENDLESS_CHUNK = OK + b"Transfer-Encoding: chunked\r\n\r\n1;"
+"""The extension of a chunk: neither head nor body."""
+
+
+async def test_an_endless_chunk_extension_is_delivered_and_noted(sender: HttpSender) -> None:
+    cut = asyncio.Event()
+
+    async def behave(talk: Talk) -> None:
+        try:
+            await flood(b"a" * 65536, ENDLESS_CHUNK)(talk)
+        finally:
+            cut.set()
+
+    async with Receiver(behave) as receiver:
+        got = await sender.send(post(receiver.url(), timeout=60))
+        await cut.wait()
+    assert (got.failure, got.status, got.note, got.body) == (None, 200, "answerLong", b"")
+
+
+async def test_an_endless_chunk_extension_on_a_kept_connection(sender: HttpSender) -> None:
+    many = 40
+    behaviours = [*[answer(200, b"x" * 10_000)] * many, flood(b"a" * 65536, ENDLESS_CHUNK)]
+    async with Receiver(behaviours) as receiver:
+        got = [await sender.send(post(receiver.url(), timeout=60)) for _ in behaviours]
+    assert receiver.connections == 1
+    assert [one.note for one in got] == [*[None] * many, "answerLong"]
+
+
+async def test_an_answer_in_many_small_pieces_is_read_to_its_cap_all_the_same(sender: HttpSender) -> None:
+    async def behave(talk: Talk) -> None:
+        await talk.write(OK + b"Content-Length: 500\r\n\r\n")
+        for _ in range(500):
+            await talk.write(b"x")
+            await asyncio.sleep(0)
+
+    async with Receiver(behave) as receiver:
+        got = await sender.send(post(receiver.url()))
+    assert (got.failure, got.note, got.body) == (None, None, b"x" * 500)
+
+
+async def test_an_answer_that_wakes_us_for_ever_is_cut(sender: HttpSender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curl, "TURNS_MAX", 20)
+    async with Receiver(drip(b"x", OK + b"\r\n", every=0.001)) as receiver:
+        got = await sender.send(post(receiver.url(), timeout=60))
+    assert (got.failure, got.note) == (None, "answerLong")
+    assert 0 < len(got.body) < 1000
 
 
 # --- broken off ------------------------------------------------------------------------------------------------------

@@ -228,3 +228,12 @@ def self_signed(folder: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     return context
+
+
+async def test_what_tls_says_by_itself_counts_too(trusting: HttpSender, authority: trustme.CA) -> None:
+    tls = serving(authority.issue_cert(HOST))
+    tls.num_tickets = 4000
+    async with Receiver(answer(200), tls=tls) as receiver:
+        got = await trusting.send(post(receiver.url(host=HOST), timeout=60))
+    assert (got.failure, got.status) == (Failure.HEAD_TOO_LARGE, None)
+    assert "far more than the head" in got.detail

@@ -14,6 +14,9 @@ import apsw
 CArray: TypeAlias = Any
 """What `apsw.carray` makes, for which its stubs have no name."""
 
+NOWHERE: Final = "\uffff"
+"""No character, and in no text that is ever stored."""
+
 CHUNKS: Final = (100, 32, 8, 1)
 """How many rows a statement takes; the rest of a batch goes by the next smaller number."""
 
@@ -54,8 +57,15 @@ def fetch(db: apsw.Connection, text: str, values: Sequence[Any] = ()) -> list[tu
 
 
 def texts(values: Iterable[str]) -> CArray:
-    """A list for `IN (SELECT value FROM carray(?))` or a join; it may not be empty."""
-    return apsw.carray(tuple(values))
+    """A list for `IN (SELECT value FROM carray(?))` or a join; it may not be empty.
+
+    It cannot hold a NUL, and no text that is ever stored does: one with a NUL becomes one that is nowhere.
+    """
+    wanted = tuple(values)
+    try:
+        return apsw.carray(wanted)
+    except ValueError:
+        return apsw.carray(tuple(one.replace("\0", NOWHERE) for one in wanted))
 
 
 def numbers(values: Iterable[int]) -> CArray:

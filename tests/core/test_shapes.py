@@ -65,6 +65,7 @@ class Thing(Struct, rename="camel", forbid_unknown_fields=True):
         ({"theText": "four"}, "/theText", "Expected text of length <= 3"),
         ({"theText": 4}, "/theText", "Expected text or null, got whole number"),
         ({"theFlag": None}, "/theFlag", "Expected true or false, got null"),
+        ({"theParts": "\ud800"}, "/theParts", "a text cannot hold half of a surrogate pair (U+D800)"),
     ],
 )
 def test_a_fault_is_told_by_pointer_and_in_plain_words(value: object, pointer: str, detail: str) -> None:

@@ -34,13 +34,16 @@ def shaped(value: object, kind: type[T], pointer: str = "") -> T:
     """Give `value` as a `kind`; `pointer` is where it stands.
 
     Raises:
-        Invalid: it does not fit. Only the first fault is told, because msgspec stops there.
+        Invalid: it does not fit. Only the first fault is told, because msgspec stops there; or it holds half of a
+            surrogate pair where msgspec stumbles over that.
 
     """
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise Invalid(told(error, kind, value, pointer)) from None
+    except UnicodeEncodeError:
+        raise Invalid(*faults(value, pointer)) from None
     except RecursionError:
         raise Invalid(Problem(pointer, "nested too deep")) from None
 

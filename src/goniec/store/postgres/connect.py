@@ -23,10 +23,16 @@ STATEMENTS: Final = 300
 _ALWAYS: Final = (
     "SET LOCAL jit = off; SET LOCAL lock_timeout = '20s'; SET LOCAL idle_in_transaction_session_timeout = '60s'"
 )
-WRITING: Final = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {_ALWAYS}; SET LOCAL synchronous_commit = on"
+BY_KEY: Final = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+"""For what only ever asks by keys. The server keeps plans, and one made while a table was empty, as the queue is again
+and again, reads all of it when it has grown, row by row or even once for each row, until it is analyzed anew."""
+WRITING: Final = (
+    f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {_ALWAYS}; {BY_KEY}; SET LOCAL synchronous_commit = on"
+)
 """Each statement sees what was committed before it, and what it has locked nobody changes."""
 READING: Final = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_ALWAYS}"
 """All statements see the same."""
+READING_BY_KEY: Final = f"{READING}; {BY_KEY}"
 
 
 class Server:

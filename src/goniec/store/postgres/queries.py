@@ -72,9 +72,11 @@ WITH RECURSIVE waiting (id) AS (
     UNION ALL
     SELECT (SELECT min(endpoint_id) FROM queue WHERE endpoint_id > waiting.id) FROM waiting WHERE waiting.id IS NOT NULL
 )
-SELECT id FROM waiting WHERE EXISTS (SELECT 1 FROM queue WHERE endpoint_id = waiting.id AND due_at <= $1) ORDER BY id
+SELECT id FROM waiting
+WHERE (SELECT true FROM queue WHERE endpoint_id = waiting.id AND due_at <= $1 LIMIT 1)
+ORDER BY id
 """
-"""From endpoint to endpoint through the index, however many deliveries each has."""
+"""From endpoint to endpoint through the index, however many deliveries each has; no EXISTS, which may become a join."""
 _QUEUES: Final = (
     "SELECT endpoint_id, count(*), count(*) FILTER (WHERE due_at <= $1), min(due_at) FILTER (WHERE due_at <= $1)"
     " FROM queue GROUP BY endpoint_id ORDER BY endpoint_id"
@@ -94,6 +96,7 @@ class PostgresQueries:
     def __init__(self, readers: Readers, health: Callable[[], Awaitable[str | None]]) -> None:
         self._read = readers.snapshot
         self._ask = readers.ask
+        self._by_key = readers.by_key
         self._health = health
         self._rules: tuple[int, list[Rule]] = (-1, [])
 
@@ -183,10 +186,10 @@ class PostgresQueries:
         return await self._ask(_last_attempts, delivery_ids)
 
     async def due_endpoints(self, now: Millis) -> list[str]:
-        return await self._ask(_due_endpoints, now)
+        return await self._by_key(_due_endpoints, now)
 
     async def due(self, endpoint_id: str, now: Millis, limit: int) -> list[Delivery]:
-        return await self._ask(_due, endpoint_id, now, limit)
+        return await self._by_key(_due, endpoint_id, now, limit)
 
     async def queues(self, now: Millis) -> list[Queue]:
         return await self._ask(_queues, now)

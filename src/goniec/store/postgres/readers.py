@@ -9,7 +9,7 @@ import asyncpg
 from asyncpg import Connection, Pool, Record
 
 from goniec.ports import Unavailable
-from goniec.store.postgres.connect import CLOSE_SECONDS, READING, Server
+from goniec.store.postgres.connect import CLOSE_SECONDS, READING, READING_BY_KEY, Server
 from goniec.store.postgres.failures import EXPECTED, LOST, unavailable
 from goniec.store.postgres.loop import Loop
 from goniec.store.postgres.sql import Db
@@ -41,17 +41,11 @@ class Readers:
             Unavailable: the database cannot be read.
 
         """
+        return await self._within(READING, lambda db: read(db, *args, **kwargs))
 
-        async def whole(db: Db) -> T:
-            await db.execute(READING)
-            try:
-                return await read(db, *args, **kwargs)
-            finally:
-                # a connection that was lost is told by what was raised
-                with contextlib.suppress(*EXPECTED, asyncpg.InterfaceError):
-                    await db.execute("ROLLBACK")
-
-        return await self._loop.run(lambda: self._patiently(whole))
+    async def by_key(self, read: "Read[P, T]", *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do the same for what finds all that it reads by keys. Raises as `snapshot` does."""
+        return await self._within(READING_BY_KEY, lambda db: read(db, *args, **kwargs))
 
     async def ask(self, read: "Read[P, T]", *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `read`, which takes one statement. Raises as `snapshot` does."""
@@ -62,6 +56,18 @@ class Readers:
         if self._pool is not None:
             self._pool.terminate()
             self._pool = None
+
+    async def _within(self, begin: str, read: Callable[[Db], Awaitable[T]]) -> T:
+        async def whole(db: Db) -> T:
+            await db.execute(begin)
+            try:
+                return await read(db)
+            finally:
+                # a connection that was lost is told by what was raised
+                with contextlib.suppress(*EXPECTED, asyncpg.InterfaceError):
+                    await db.execute("ROLLBACK")
+
+        return await self._loop.run(lambda: self._patiently(whole))
 
     async def _patiently(self, read: Callable[[Db], Awaitable[T]]) -> T:
         """A connection that was lost while nobody looked is noticed only now, so it is tried once more."""

@@ -11,8 +11,8 @@ DEMO_ARGS  ?=
 SERVE_ARGS ?=
 BENCH_ARGS ?=
 PYTEST_ARGS ?=
-# How many processes run tests side by side, each a file at a time
-JOBS ?= $(shell nproc)
+# How many processes run tests side by side, each a file at a time: one more than processors, for many tests wait
+JOBS ?= $(shell expr $$(nproc) + 1)
 # What may be missing, by name: make test SKIP="receivers browser". Nothing is skipped that is not named here.
 SKIP ?=
 export SKIP
@@ -57,7 +57,7 @@ bench: $(VENV)/run.stamp ## how fast it is here, beside the bare client library
 .PHONY: test
 # the gate stands before the repeated summary, so that the last line says how the tests went
 test: lint $(if $(filter receivers,$(SKIP)),,receivers) ## all that CI runs: lint, types, floors, tests, coverage
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report= $(PYTEST_ARGS) | tee $(VENV)/pytest.log
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report= $(PYTEST_ARGS) | tee $(VENV)/pytest.log
 	@echo 'covered of core and flow, where all must be:'
 	@$(BIN)/coverage report --skip-covered --skip-empty --fail-under=100 || gate=$$?; \
 	  tail -n 1 $(VENV)/pytest.log; exit $${gate:-0}

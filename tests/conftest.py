@@ -24,6 +24,23 @@ BRINGABLE: Final = frozenset({"receivers", "browser", "proxy"})
 GRACE: Final = 60.0
 """Seconds before the run is ended in which a test may fail by itself."""
 
+FIRST: Final = (
+    "tests/simulate/test_simulate.py",
+    "tests/e2e/panel/test_pages.py",
+    "tests/faults/test_kill.py",
+    "tests/bench/test_bench.py",
+    "tests/faults/test_kill_postgres.py",
+    "tests/flow/test_year.py",
+    "tests/ops/test_wheel.py",
+    "tests/simulate/test_endpoint_model.py",
+    "tests/e2e/test_machines.py",
+    "tests/faults/test_kill_workers.py",
+    "tests/faults/test_cut.py",
+    "tests/faults/test_trouble.py",
+    "tests/faults/test_stop.py",
+)
+"""The files that take longest: a long one at the end would leave all processes idle but one."""
+
 # a busy machine is not a bug; what failed once is shown so that it can be played again
 settings.register_profile("goniec", deadline=None, print_blob=True)
 settings.load_profile("goniec")
@@ -39,6 +56,12 @@ def pytest_configure() -> None:
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], uvloop.Loop]]:
     """Run async tests on the loop that the engine runs on."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, and leave all else in its order."""
+    places = {str(REPO / name): place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(str(item.path), len(places)))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -17,7 +17,7 @@ from typing import Final
 import pytest
 
 import goniec
-from tests.conftest import REPO
+from tests.conftest import FIRST, REPO
 
 PYPROJECT: Final = REPO / "pyproject.toml"
 LOCKS: Final = sorted((REPO / "requirements").glob("*.lock"))
@@ -103,6 +103,10 @@ def test_every_type_check_left_out_has_its_reason_beside_it() -> None:
     overrides = re.findall(r"^\[\[tool\.mypy\.overrides\]\]\n(.*)", PYPROJECT.read_text(), re.MULTILINE)
     assert overrides
     assert [line for line in overrides if not re.search(r" # \w+", line)] == []
+
+
+def test_what_is_tested_first_is_there() -> None:
+    assert [name for name in FIRST if not (REPO / name).is_file()] == []
 
 
 def test_help_explains_every_target() -> None:

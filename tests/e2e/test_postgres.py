@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.commands import goniec
 from tests.contract.send.receivers import Receiver, answer
+from tests.cutter import Cut, cutter
 from tests.e2e.engine import SETTINGS, Engine, engine
 from tests.postgres import PostgresServer, database
 
@@ -39,6 +40,27 @@ async def test_from_an_event_to_a_receiver_and_over_a_restart(tmp_path: Path, ur
         assert await one.doctor() == []
         assert not (tmp_path / "goniec.db").exists()
         assert not (tmp_path / "goniec.key").exists()
+
+
+async def test_connections_that_are_lost_at_the_commit(tmp_path: Path, url: str) -> None:
+    """Callers have their answer at the first try, nothing is recorded or sent twice, and the log says the same."""
+    async with (
+        cutter(url) as (way, address),
+        Receiver(answer(200)) as receiver,
+        engine(tmp_path, database=address, secret_key=KEY) as one,
+    ):
+        await one.rule({"type": "page.visited"}, receiver.url())
+        for n in range(20):
+            way.arm(Cut.AFTER, Cut.BEFORE)
+            await one.visit({"email": f"{n % 5}@example.pl"})
+        done = await one.settled(20)
+        way.cuts.clear()
+        assert len(way.done) >= 20
+        assert len(receiver.requests) == 20
+        assert [row["attemptCount"] for row in done] == [1] * 20
+        assert len(await one.everything("/events", type="page.visited")) == 20
+        assert await one.doctor() == []
+        assert not [line for line in one.log() if line.get("level") in {"error", "warning"}]
 
 
 async def test_the_commands(tmp_path: Path, url: str) -> None:

@@ -11,13 +11,18 @@ class Overtaken(Exception):
     """Another transaction has moved what this one had read before it could lock it."""
 
 
+class Undone(Exception):
+    """The connection was lost at the commit, and the server has undone the transaction."""
+
+
 AGAIN: Final = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.InvalidCachedStatementError,
     Overtaken,
+    Undone,
 )
-"""Somebody was in this transaction's way, and it has to begin anew."""
+"""Somebody or something was in this transaction's way, and it has to begin anew."""
 
 LOST: Final = "the connection to the database is lost"
 

@@ -13,27 +13,29 @@ from typing import Any, Final
 
 from goniec.store.postgres import locks
 from goniec.store.postgres.sql import NUMBER, Db, insert
+from goniec.store.rows import Row
 
 FIRST: Final = 0
 SLOTS: Final = 16
 
 
 class Shared:
-    """A table of figures: rows are added to what stands under their key."""
+    """A table of figures: rows are added to what stands under their key. Each may give something back."""
 
     __slots__ = ("_beside", "_first")
 
-    def __init__(self, table: str, key: Sequence[str], figures: Sequence[str], *types: str) -> None:
-        self._first = insert(table, ", ".join((*key, *figures)), *types, after=_adding(table, key, figures))
+    def __init__(self, table: str, key: Sequence[str], figures: Sequence[str], *types: str, gives: str = "") -> None:
+        end = f" RETURNING {gives}" if gives else ""
+        self._first = insert(table, ", ".join((*key, *figures)), *types, after=_adding(table, key, figures) + end)
         table, key = f"{table}_beside", ("slot", *key)
-        self._beside = insert(table, ", ".join((*key, *figures)), NUMBER, *types, after=_adding(table, key, figures))
+        after = _adding(table, key, figures) + end
+        self._beside = insert(table, ", ".join((*key, *figures)), NUMBER, *types, after=after)
 
-    async def add(self, db: Db, slot: int, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add rows of key and figures, which are in the order of their keys."""
+    async def add(self, db: Db, slot: int, rows: Sequence[tuple[Any, ...]]) -> list[Row]:
+        """Add rows of key and figures, which are in the order of their keys; give what they give back."""
         if slot == FIRST:
-            await self._first.run(db, rows)
-        else:
-            await self._beside.run(db, [(slot, *row) for row in rows])
+            return await self._first.run(db, rows)
+        return await self._beside.run(db, [(slot, *row) for row in rows])
 
 
 def both(table: str, columns: str) -> str:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from goniec.store.balances import Moved
-from goniec.store.postgres import balances, locks
+from goniec.store.postgres import balances, locks, outcome
 from goniec.store.postgres.slots import Shared
 from goniec.store.postgres.sql import NUMBER, TEXT, Db
 from goniec.store.postgres.sums import add
@@ -12,7 +12,7 @@ from goniec.store.tally import Tally
 if TYPE_CHECKING:
     from goniec.core.model import Contact
 
-_TOTALS: Final = Shared("totals", ("name",), ("value",), TEXT, NUMBER)
+_TOTALS: Final = Shared("totals", ("name",), ("value",), TEXT, NUMBER, gives=outcome.XID)
 
 
 class Transaction:
@@ -51,10 +51,14 @@ class Transaction:
             await locks.together(self.db, lock)
             self._held.add(lock)
 
-    async def settle(self, slot: int) -> None:
-        """Write ledger, balances and sums, last before the commit: who has the same slot waits for their rows."""
+    async def settle(self, slot: int) -> str | None:
+        """Write ledger, balances and sums, last before the commit: who has the same slot waits for their rows.
+
+        Gives the transaction's id, None where it has written nothing.
+        """
         rows = [(name, n) for name, n in sorted(self._counts.items()) if n]
-        await _TOTALS.add(self.db, slot, rows)
+        written = await _TOTALS.add(self.db, slot, rows)
         self._counts.clear()
         await balances.add(self.db, slot, self.moved)
         await add(self.db, slot, self.tally)
+        return written[0][0] if written else await outcome.xid(self.db)

@@ -17,7 +17,8 @@ from asyncpg import Connection, Record
 from goniec.ports import Tx, Unavailable
 from goniec.store.postgres import locks, slots
 from goniec.store.postgres.connect import CLOSE_SECONDS, WRITING, Server, close
-from goniec.store.postgres.failures import AGAIN, EXPECTED, LOST, unavailable
+from goniec.store.postgres.failures import AGAIN, EXPECTED, LOST, Undone, unavailable
+from goniec.store.postgres.outcome import Outcome, age, outcome
 from goniec.store.postgres.sql import Db
 from goniec.store.postgres.tx import PostgresTx
 from goniec.store.pruning import Reach
@@ -35,11 +36,25 @@ FRESH_SECONDS: Final = 5.0
 PATIENCE_SECONDS: Final = 3.0
 """How long a process that ended is waited for."""
 
+COMMITTED: Final = "COMMIT"
+"""What the server answers to it, if all went well."""
+
 PROBE: Final = "health"
 OLDER: Final = "an older Goniec serves the database, which works with no other beside it: stop it first"
 
 _UNREACHED: Final[tuple[type[Exception], ...]] = (*EXPECTED, asyncpg.InterfaceError)
 """What keeps us from a connection that can be used; the driver refuses one that was cut as soon as it was made."""
+
+
+_UNANSWERED: Final[tuple[type[Exception], ...]] = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.OperatorInterventionError,
+)
+"""What leaves it open whether the transaction was committed; whatever else the server says, it was not."""
 
 
 class Writer:
@@ -54,6 +69,7 @@ class Writer:
         self._last = 0.0
         self._serving = False
         self._slot = slots.by_chance()
+        self._age: str | None = None
 
     async def submit(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` in a transaction of its own, after those that wait already.
@@ -98,12 +114,14 @@ class Writer:
             self._db = None
 
     async def _insist(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        lost = False
         for n in range(TRIES):
             try:
                 return await self._transact(work)
-            except AGAIN:
+            except AGAIN as error:
+                lost = isinstance(error, Undone)
                 await asyncio.sleep(random.uniform(0, PAUSE_SECONDS * 2**n))  # noqa: S311 - spreads tries, guards nothing
-        raise Unavailable("other processes are in the way again and again")
+        raise Unavailable(LOST if lost else "other processes are in the way again and again")
 
     async def _transact(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         db = await self._connected()
@@ -111,8 +129,8 @@ class Writer:
         try:
             await db.execute(WRITING)
             result = await work(tx)
-            await tx.settle(self._slot)
-            ended = await db.execute("COMMIT")
+            xid = await tx.settle(self._slot)
+            ended = await self._commit(db, xid)
         except AGAIN:
             await self._undo(db)
             raise
@@ -127,9 +145,32 @@ class Writer:
             if lost:
                 raise Unavailable(LOST) from None
             raise
-        if ended != "COMMIT":
+        if ended != COMMITTED:
             raise RuntimeError("the transaction's work has gone on after a statement had failed")
         return result
+
+    async def _commit(self, db: "Connection[Record]", xid: str | None) -> str:
+        """Commit; where the answer is lost, find out what it would have been.
+
+        Raises:
+            Undone: it was not committed.
+
+        """
+        try:
+            return await db.execute("COMMIT")
+        except _UNANSWERED as error:
+            if isinstance(error, asyncpg.InterfaceError) and not db.is_closed():
+                raise
+            db.terminate()
+            if xid is None:
+                raise Undone from None
+            match await outcome(self._server, xid, self._age):
+                case Outcome.COMMITTED:
+                    return COMMITTED
+                case Outcome.UNDONE:
+                    raise Undone from None
+                case Outcome.UNKNOWN:
+                    raise
 
     async def _connected(self) -> "Connection[Record]":
         if self._db is not None and not self._db.is_closed():
@@ -139,17 +180,17 @@ class Writer:
             if self._serving and not self._server.pooling and not await self._served(db):
                 await close(db)
                 raise Unavailable(OLDER)
-            await self._choose_slot(db)
+            await self._settle_in(db)
         except _UNREACHED as error:
             raise unavailable(error) from None
         self._db = db
         return db
 
-    async def _choose_slot(self, db: "Connection[Record]") -> None:
-        if self._server.pooling:
-            return
+    async def _settle_in(self, db: "Connection[Record]") -> None:
+        """Note in which age of the server it is, and choose a slot."""
         try:
-            free = await slots.free(Db(db))
+            self._age = await age(Db(db))
+            free = None if self._server.pooling else await slots.free(Db(db))
         except BaseException:
             db.terminate()
             raise

@@ -301,12 +301,14 @@ class Changes(Struct):
 class Finished(Struct, frozen=True):
     """An attempt that was made, and how the delivery stands after it.
 
-    `epoch` is that of the lease on the endpoint under which it was made; None: nobody else can have one.
+    `epoch` is that of the lease on the endpoint under which it was made; None: nobody else can have one. `lease` names
+    that lease where it is one on a part; None: it is on the whole endpoint.
     """
 
     delivery: Delivery
     attempt: Attempt
     epoch: int | None = None
+    lease: str | None = None
 
 
 class Lease(Struct, frozen=True):
@@ -538,10 +540,10 @@ class Tx(Protocol):
         """
         ...
 
-    async def hurry(self, endpoint_id: str, now: Millis, limit: int) -> bool:
-        """Make an endpoint's deliveries that were put off due now, at most `limit`, the soonest first.
+    async def hurry(self, endpoint_id: str, now: Millis, limit: int, part: int | None = None) -> bool:
+        """Make those deliveries of an endpoint, or of a part, that were put off due now.
 
-        Says whether more are put off.
+        It takes at most `limit`, the soonest first. Says whether more are put off.
         """
         ...
 
@@ -589,8 +591,9 @@ class Tx(Protocol):
     async def take_leases(self, owner: str, names: Iterable[str], now: Millis, millis: Millis) -> dict[str, Taken]:
         """Take those of these that nobody has, whose time is over or that are the owner's, for so long from now.
 
-        The epoch of each rises by one. What somebody else is just at is left out. `now` counts only where the store has
-        no clock of its own; a server has.
+        The epoch of each rises by one. What somebody else is just at is left out. An endpoint is had as a whole or in
+        parts (`parts.part_name`): while anybody has the one, nobody gets the other, and who had it and is too late to
+        renew it has it no more. `now` counts only where the store has no clock of its own; a server has.
         """
         ...
 
@@ -855,10 +858,10 @@ class Queries(Protocol):
         """Endpoints that have something due, paused ones too."""
         ...
 
-    async def due(self, endpoint_id: str, now: Millis, limit: int) -> list[Delivery]:
-        """Deliveries of an endpoint that may go now, oldest due first.
+    async def due(self, endpoint_id: str, now: Millis, limit: int, part: int | None = None) -> list[Delivery]:
+        """Deliveries of an endpoint, or of one part of it, that may go now, oldest due first.
 
-        In a lane only the first pending one, aside ones freely.
+        In a lane only the first pending one, aside ones freely. A contact's `part` is as `parts.part_of` says.
         """
         ...
 

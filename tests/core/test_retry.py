@@ -260,13 +260,14 @@ class TestPolicy:
             "breaker": True,
             "tellErasure": False,
             "owner": None,
+            "split": False,
         }
 
     @pytest.mark.parametrize(
         "policy",
         [Policy(), Policy(()), Policy((1,) * 50), Policy((7 * 86_400,)), Policy(timeout=1, connect_timeout=30),
          Policy(timeout=30), Policy(concurrency=1), Policy(order=False), Policy(order_hold=0),
-         Policy(rate=0.5), Policy(breaker=False)],
+         Policy(rate=0.5), Policy(breaker=False), Policy(split=True, concurrency=8)],
     )  # fmt: skip
     def test_comes_back_as_it_was_written(self, policy: Policy) -> None:
         assert msgspec.json.decode(msgspec.json.encode(policy), type=Policy) == policy
@@ -292,6 +293,7 @@ class TestPolicy:
             ({"orderHold": 31 * 86_400}, "orderHold"),
             ({"orderhold": 5}, "orderhold"),
             ({"order": 1}, "order"),
+            ({"split": True, "concurrency": 7}, "split"),
         ],
     )
     def test_nonsense_is_refused_by_the_name_of_the_field(self, wrong: dict[str, object], field: str) -> None:

@@ -116,6 +116,7 @@ POLICY: Final = {
     "breaker": "leave it alone but for single probes while it fails again and again",
     "tellErasure": "tell this endpoint when a contact is erased that it had been told about",
     "owner": "e-mail address told when deliveries fail for good or it pauses, at most once an hour; null: nobody",
+    "split": "several processes deliver to it at once, each to some contacts; takes a concurrency of 8 or more",
 }
 
 ATTEMPT: Final = {

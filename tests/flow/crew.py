@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from goniec.core.model import Status
 from goniec.flow import deliver
 from goniec.flow.deliver import Deliverer
 from goniec.flow.leases import Leased
 from goniec.flow.record import Locale
-from goniec.ports import Lease, Signal, Store
-from tests.flow.workshop import Opening, Sender, Workshop, ok
+from goniec.ports import DeliveryFilter, Lease, Page, Signal, Store
+from tests.core.build import happened
+from tests.flow.workshop import Opening, Sender, Workshop, email, ok
 
 Heard = Callable[[Signal, str], None]
 
@@ -106,6 +108,30 @@ class Crew:
     async def leases(self) -> dict[str, Lease]:
         """What is owned, by the table."""
         return {lease.name: lease for lease in await self.store.queries.leases(self.shop.clock.now())}
+
+
+async def visit(team: Crew, *endpoints: int, by: Worker | None = None, contact: str = "jan@x.pl") -> None:
+    """An event that makes a delivery to each of these, recorded in the process of a worker, or elsewhere."""
+    team.shop.handing_over = by is not None
+    if by is not None:
+        team.shop.deliverer = by.deliverer
+    visits = tuple(happened(url=f"https://s.example/{n}/") for n in endpoints)
+    await team.shop.record(email(contact, happenings=visits))
+
+
+async def statuses(team: Crew) -> list[Status]:
+    """How all deliveries stand."""
+    found = await team.store.queries.deliveries(DeliveryFilter(), Page(1_000))
+    return [one.status for one in found]
+
+
+async def delivered(team: Crew) -> None:
+    """Let time pass until all has arrived."""
+    for _ in range(100):
+        if set(await statuses(team)) <= {Status.DELIVERED}:
+            return
+        await team.later(1)
+    raise AssertionError("it does not arrive")
 
 
 @asynccontextmanager

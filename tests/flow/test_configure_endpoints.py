@@ -83,6 +83,16 @@ async def test_every_fault_of_a_policy_is_told_at_its_field(desk: Desk, endpoint
     assert "30" in told["/timeout"]
 
 
+async def test_what_does_not_go_together_is_told_at_what_was_given(desk: Desk, endpoint: Endpoint) -> None:
+    assert list(await refused(desk, endpoint, split=True, concurrency=7)) == ["/concurrency"]
+    await changed(desk, endpoint, concurrency=7)
+    told = await refused(desk, endpoint, split=True)
+    assert "8 or more" in told["/split"]
+    assert (await changed(desk, endpoint, split=True, concurrency=8)).policy.split
+    assert list(await refused(desk, endpoint, concurrency=1)) == ["/concurrency"]
+    assert not (await changed(desk, endpoint, split=False, concurrency=1)).policy.split
+
+
 async def test_a_url_that_the_guard_refuses_is_told_at_the_field(desk: Desk, endpoint: Endpoint) -> None:
     assert "10.0.0.1" in (await refused(desk, endpoint, url="http://10.0.0.1/"))["/url"]
     assert "p4ss" not in str(await refused(desk, endpoint, url="https://jan:p4ss@crm.example/"))

@@ -34,10 +34,10 @@ async def test_one_endpoint_that_cannot_be_asked_about_starves_no_other(
 ) -> None:
     due = shop.store.queries.due
 
-    async def away_for_one(endpoint_id: str, now: int, limit: int) -> list[Delivery]:
+    async def away_for_one(endpoint_id: str, now: int, limit: int, part: int | None) -> list[Delivery]:
         if endpoint_id == "end_1":
             raise Unavailable("the server does not answer")
-        return await due(endpoint_id, now, limit)
+        return await due(endpoint_id, now, limit, part)
 
     await shop.endpoint("end_2")
     await shop.rule(actions=BOTH)

@@ -12,10 +12,9 @@ from goniec.core.times import SECOND
 from goniec.flow.endpoints import pause_endpoint
 from goniec.flow.outbox import Outbox
 from goniec.ports import WORKER, DeliveryFilter, Outgoing, Page, Signal, Tx
-from tests.core.build import happened
-from tests.flow.crew import Crew, Worker, crew
+from tests.flow.crew import Crew, Worker, crew, delivered, visit
 from tests.flow.desk import Desk
-from tests.flow.workshop import Opening, email, failing, held, ok
+from tests.flow.workshop import Opening, failing, held, ok
 
 
 @pytest.fixture
@@ -29,29 +28,6 @@ async def team(opening: Opening, tmp_path: Path) -> AsyncIterator[Crew]:
                 actions=[{"type": "webhook", "endpointId": f"end_{n}"}],
             )  # fmt: skip
         yield made
-
-
-async def visit(team: Crew, *endpoints: int, by: Worker | None = None, contact: str = "jan@x.pl") -> None:
-    """An event that makes a delivery to each of these, recorded in the process of a worker, or elsewhere."""
-    team.shop.handing_over = by is not None
-    if by is not None:
-        team.shop.deliverer = by.deliverer
-    visits = tuple(happened(url=f"https://s.example/{n}/") for n in endpoints)
-    await team.shop.record(email(contact, happenings=visits))
-
-
-async def statuses(team: Crew) -> list[Status]:
-    found = await team.store.queries.deliveries(DeliveryFilter(), Page())
-    return [one.status for one in found]
-
-
-async def delivered(team: Crew) -> None:
-    """Let time pass until all has arrived."""
-    for _ in range(100):
-        if set(await statuses(team)) <= {Status.DELIVERED}:
-            return
-        await team.later(1)
-    raise AssertionError("it does not arrive")
 
 
 # --- taking and letting go ------------------------------------------------------------------------------------------

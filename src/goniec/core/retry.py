@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from goniec.core.model import Failure
+from goniec.core.parts import PARTS
 from goniec.core.times import SECOND, Millis
 
 JITTER: Final = 0.2
@@ -69,6 +70,7 @@ class Policy(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     one contact go one after the other, and one that has failed for `order_hold` seconds steps aside (0: never). With
     `breaker`, an endpoint that fails is left alone but for single probes. `tell_erasure` asks to be told when a contact
     is erased that it had been told about. `owner` is the e-mail address of who is told when deliveries fail for good.
+    With `split`, several processes that share a database deliver to it at once, each to some of the contacts.
 
     Raises:
         ValueError: a value that makes no sense; it names the field as it stands in JSON.
@@ -84,6 +86,7 @@ class Policy(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     breaker: bool = True
     tell_erasure: bool = False
     owner: str | None = None
+    split: bool = False
 
     def __post_init__(self) -> None:
         if len(self.schedule) > _STEPS_MAX:
@@ -103,6 +106,8 @@ class Policy(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
             raise ValueError(f"orderHold goes from 0 (for ever) to {_HOLD_MAX} seconds")
         if self.owner is not None:
             check_address(self.owner)
+        if self.split and self.concurrency < PARTS:
+            raise ValueError(f"split goes with a concurrency of {PARTS} or more: each of the {PARTS} parts needs one")
 
 
 def check_address(text: str) -> None:

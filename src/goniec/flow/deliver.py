@@ -3,8 +3,8 @@
 Runs on the sender's own loop. Fresh deliveries are handed over by `record` without a query; whatever does not fit here,
 waits for a retry or was left by a dead process is in the queue table, and is claimed from there when due. One
 endpoint's trouble stays its own: each has its own queue, rate, concurrency, breaker and lanes, what is in memory is
-bounded, and of that a slow one has little. Where several processes share the database, each sends to the endpoints that
-it owns (`leases`, `shares`) and leaves the others' in the table.
+bounded, and of that a slow one has little. Where several processes share the database, each sends to the endpoints, and
+to the parts of those that are split, that it owns (`leases`, `shares`), and leaves the others' in the table.
 """
 
 import asyncio
@@ -95,7 +95,7 @@ class Deliverer:
         self._away = False
         """Whether the store was away in the round before, be it for one endpoint only."""
         self._flying = 0
-        self._results: list[tuple[Finished, bool]] = []
+        self._results: list[tuple[Outbox, Finished, bool]] = []
         self._unwritten = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -199,10 +199,11 @@ class Deliverer:
         touched: dict[str, Outbox] = {}
         elsewhere: set[str] = set()
         for delivery in deliveries:
-            if not self._leases.owns(delivery.endpoint_id):
-                elsewhere.add(delivery.endpoint_id)
+            name = self._shares.name(delivery) if self._shares.split else delivery.endpoint_id
+            if not self._leases.owns(name):
+                elsewhere.add(name)
                 continue
-            box = self._box(delivery.endpoint_id)
+            box = self._box(name)
             lane = (delivery.endpoint_id, delivery.contact_id)
             if lane in behind and box.laned(delivery) and self._may_overtake(box, delivery):
                 box.leave_out(delivery)
@@ -215,8 +216,8 @@ class Deliverer:
                 behind.add(lane)
         for box in touched.values():
             self._pump(box)
-        for endpoint_id in elsewhere:
-            self._look(endpoint_id)
+        for name in elsewhere:
+            self._look(name)
         if elsewhere:
             self._signals.tell(Signal.DUE, elsewhere)
 
@@ -224,10 +225,10 @@ class Deliverer:
         """Whether something earlier of its lane may wait in the table alone; what another process wrote always does."""
         return self._leases.shared or delivery.contact_id not in box.lanes
 
-    def _box(self, endpoint_id: str) -> Outbox:
-        box = self._boxes.get(endpoint_id)
+    def _box(self, name: str) -> Outbox:
+        box = self._boxes.get(name)
         if box is None:
-            box = self._boxes[endpoint_id] = Outbox(endpoint_id)
+            box = self._boxes[name] = Outbox(name)
             box.used_at = self._clock.monotonic()
         return box
 
@@ -252,46 +253,52 @@ class Deliverer:
         return True
 
     def _kick(self, endpoint_id: str) -> None:
-        self._look(endpoint_id)
-        if not self._leases.owns(endpoint_id):
-            self._signals.tell(Signal.DUE, (endpoint_id,))
+        for name in self._shares.names(endpoint_id):
+            self._look(name)
+        self._tell(Signal.DUE, endpoint_id)
 
     def _change(self, endpoint_id: str) -> None:
-        self._forget(endpoint_id)
-        if not self._leases.owns(endpoint_id):
-            self._signals.tell(Signal.CHANGED, (endpoint_id,))
+        self._hear(Signal.CHANGED, endpoint_id)
+        self._tell(Signal.CHANGED, endpoint_id)
 
-    def _hear(self, kind: Signal, endpoint_id: str) -> None:
-        """Do what another process would have done itself, had the endpoint been its own."""
+    def _tell(self, signal: Signal, endpoint_id: str) -> None:
+        """Tell the others, where it concerns any: what is ours as a whole does not."""
+        if not all(self._leases.owns(name) for name in self._shares.names(endpoint_id)):
+            self._signals.tell(signal, (endpoint_id,))
+
+    def _hear(self, kind: Signal, about: str) -> None:
+        """Do what another process would have done itself, had the endpoint, or the part of it, been its own."""
         match kind:
             case Signal.DUE:
-                for id in (endpoint_id,) if endpoint_id else tuple(self._boxes):
-                    self._look(id)
+                for name in self._shares.names(about) if about else tuple(self._boxes):
+                    self._look(name)
             case Signal.CHANGED:
-                for id in (endpoint_id,) if endpoint_id else tuple(self._boxes):
-                    self._forget(id)
+                for name in self._shares.names(about) if about else tuple(self._boxes):
+                    self._forget(name)
+                self._shares.wake()  # it may be split now, or whole again
+                self._wake.set()
             case Signal.LEASES:
                 self._shares.wake()
                 self._wake.set()
             case _:
                 assert_never(kind)
 
-    def _look(self, endpoint_id: str) -> None:
+    def _look(self, name: str) -> None:
         """See in the next round what is due; of what another process owns it is that one's affair."""
-        if self._leases.owns(endpoint_id):
-            self._box(endpoint_id).more = True
+        if self._leases.owns(name):
+            self._box(name).more = True
             self._wake.set()
-        elif not self._shares.foreign(endpoint_id):
+        elif not self._shares.foreign(name):
             self._wake.set()
 
-    def _forget(self, endpoint_id: str) -> None:
-        if self._leases.owns(endpoint_id):
-            box = self._box(endpoint_id)
+    def _forget(self, name: str) -> None:
+        if self._leases.owns(name):
+            box = self._box(name)
             box.endpoint = None
             box.changes += 1
             box.hush()
             self._drop(box)
-            self._look(endpoint_id)
+            self._look(name)
 
     def _drop(self, box: Outbox) -> None:
         for delivery in box.empty():
@@ -305,20 +312,17 @@ class Deliverer:
         why: Unavailable | None = None
         due: set[str] = set()
         try:
-            due.update(await self._store.queries.due_endpoints(self._clock.now()))
-            due.update(box.id for box in self._boxes.values() if box.more)
-            await self._shares.round(due)
+            due = await self._shares.round(await self._store.queries.due_endpoints(self._clock.now()))
         except Unavailable as error:
             why = error
-            due.clear()
         missed: set[str] = set()
-        for endpoint_id in sorted(due, key=lambda id: (id in self._missed, id)):
-            if self._leases.owns(endpoint_id):
+        for name in sorted(due, key=lambda name: (name in self._missed, name)):
+            if self._leases.owns(name):
                 try:
-                    await self._claim(self._box(endpoint_id))
+                    await self._claim(self._box(name))
                 except Unavailable as error:
                     why = error
-                    missed.add(endpoint_id)
+                    missed.add(name)
         if why is not None and not self._away:
             log.warning("claim.unavailable", reason=str(why), endpoints=len(missed) or None)
         self._away, self._missed = why is not None, missed
@@ -344,7 +348,7 @@ class Deliverer:
         box.more = probe
         self._settled = set()  # what is written while the query runs may still be in its answer
         try:
-            rows = await self._store.queries.due(box.id, due, room)
+            rows = await self._store.queries.due(box.endpoint_id, due, room, box.part)
             settled = self._settled
         finally:
             self._settled = None
@@ -357,12 +361,10 @@ class Deliverer:
     async def _open(self, box: Outbox) -> None:
         """Read the endpoint and open its secrets."""
         changes = box.changes
-        endpoint = await self._store.queries.endpoint(box.id)
+        endpoint = await self._store.queries.endpoint(box.endpoint_id)
         if endpoint is None or box.changes != changes:  # saved while we read: what we have may be what was before
             return
-        box.endpoint = endpoint
-        box.host = endpoint.host
-        box.held_until = max(box.held_until, endpoint.held_until or 0)
+        box.read(endpoint)
         if not box.keeping:
             box.breaker = box.kept = endpoint.breaker
         box.breaker = in_force(box.breaker, endpoint.policy)
@@ -370,13 +372,13 @@ class Deliverer:
             box.credentials = unsealed(endpoint, self._vault)
         except ValueError as error:
             box.credentials = None
-            log.error("endpoint.secrets_unreadable", endpoint=box.id, reason=str(error))
+            log.error("endpoint.secrets_unreadable", endpoint=endpoint.id, reason=str(error))
 
     # sending
 
     def _pump(self, box: Outbox) -> None:
         """Start as many requests as the endpoint takes."""
-        while box.ready and box.endpoint is not None and box.flying < box.endpoint.policy.concurrency:
+        while box.ready and box.endpoint is not None and box.flying < box.hands:
             if self._flying >= FLYING and box.flying:
                 self._starved[box.id] = box
                 return
@@ -432,7 +434,7 @@ class Deliverer:
         laned = box.laned(delivery)
         fresh = False
         while True:
-            epoch = self._leases.epoch(box.id)
+            epoch, lease = self._leases.epoch(box.id), None if box.part is None else box.id
             started = self._clock.now()
             answer = await self._send(endpoint, credentials, delivery, started, fresh=fresh)
             tried = Tried(delivery.counted, delivery.refusals, delivery.first_at, delivery.aside)
@@ -443,7 +445,7 @@ class Deliverer:
             works = box.last_success >= (delivery.first_at or started)
             following = after(endpoint.policy, tried, outcome, now, self._dice.jitter(), endpoint_works=works)
             delivery = moved(delivery, following, attempt)
-            self._result(box, Finished(delivery, attempt, epoch), laned=laned)
+            self._result(box, Finished(delivery, attempt, epoch, lease), laned=laned)
             _count(delivery, attempt, answer)
             again = isinstance(following, RetryAt) and following.fresh and not self._stopping
             if again and box.endpoint is endpoint and self._lasts(box):
@@ -511,15 +513,15 @@ class Deliverer:
     def _hold(self, box: Outbox, until: Millis) -> None:
         box.held_until = max(box.held_until, until)
         self._drop(box)
-        self._note(box, lambda tx: tx.hold_endpoint(box.id, until))
+        self._note(box, lambda tx: tx.hold_endpoint(box.endpoint_id, until))
 
     def _pause(self, box: Outbox, why: Pause) -> None:
         """Nothing more is sent until a person resumes it."""
         now = self._clock.now()
         box.endpoint = box.endpoint and replace(box.endpoint, paused=why)
         self._drop(box)
-        self._note(box, partial(_paused, box.id, why, now))
-        log.warning("endpoint.paused", endpoint=box.id, host=box.host, why=why)
+        self._note(box, partial(_paused, box.endpoint_id, why, now))
+        log.warning("endpoint.paused", endpoint=box.endpoint_id, host=box.host, why=why)
 
     # the breaker
 
@@ -533,10 +535,10 @@ class Deliverer:
         state = judged(was, policy, attempt, now, self._dice.jitter(), probe=probe)
         box.breaker = state
         if state.open and not was.open:
-            log.warning("breaker.opened", endpoint=box.id, host=box.host, failure=attempt.failure)
+            log.warning("breaker.opened", endpoint=box.endpoint_id, host=box.host, failure=attempt.failure)
             self._drop(box)
         elif was.open and not state.open:
-            log.info("breaker.closed", endpoint=box.id, host=box.host, millis=now - (was.opened_at or now))
+            log.info("breaker.closed", endpoint=box.endpoint_id, host=box.host, millis=now - (was.opened_at or now))
             self._task(self._hurry(box))
         if state.worn_out and box.endpoint is not None and box.endpoint.paused is None:
             self._pause(box, Pause.FAILING)
@@ -549,7 +551,7 @@ class Deliverer:
         try:
             while _noteworthy(box.kept, state := box.breaker):
                 told = kept(state)
-                if not await self._insist(box, partial(_kept, box.id, told)):
+                if not await self._insist(box, partial(_kept, box.endpoint_id, told)):
                     return
                 box.kept = told
         finally:
@@ -561,7 +563,7 @@ class Deliverer:
 
         async def work(tx: Tx) -> None:
             nonlocal more
-            more = await tx.hurry(box.id, self._clock.now(), HURRY)
+            more = await tx.hurry(box.endpoint_id, self._clock.now(), HURRY, box.part)
 
         while more and not box.breaker.open and not self._stopping and self._leases.owns(box.id):
             if not await self._insist(box, work):
@@ -575,9 +577,11 @@ class Deliverer:
 
     async def _noted(self, box: Outbox, work: Callable[[Tx], Awaitable[None]]) -> None:
         try:
-            await self._insist(box, work)
+            written = await self._insist(box, work)
         finally:
             box.notes -= 1
+        if written and box.part is not None:
+            self._change(box.endpoint_id)  # it holds for the other parts too
 
     async def _insist(self, box: Outbox, work: Callable[[Tx], Awaitable[None]]) -> bool:
         """Write something down as soon as the store can be written to; False: it is not written."""
@@ -589,7 +593,7 @@ class Deliverer:
                     return False
                 await asyncio.sleep(POLL_SECONDS)
             except Exception:  # noqa: BLE001 - a fault of ours; what is in memory holds until we end
-                log.exception("endpoint.not_written", endpoint=box.id, host=box.host)
+                log.exception("endpoint.not_written", endpoint=box.endpoint_id, host=box.host)
                 return False
             else:
                 return True
@@ -602,7 +606,7 @@ class Deliverer:
         self._known[delivery.id] += 1
         if laned:
             box.lanes[delivery.contact_id].unwritten += 1
-        self._results.append((finished, laned))
+        self._results.append((box, finished, laned))
         if len(self._results) == 1:
             asyncio.get_running_loop().call_soon(self._flush)
 
@@ -611,15 +615,12 @@ class Deliverer:
         if self._results:
             results, self._results = self._results, []
             self._unwritten += len(results)
-            self._finish([finished for finished, _ in results], partial(self._written, results))
-            log.infos(
-                "attempt", (line(finished, self._box(finished.delivery.endpoint_id).host) for finished, _ in results)
-            )
+            self._finish([finished for _, finished, _ in results], partial(self._written, results))
+            log.infos("attempt", (line(finished, box.host) for box, finished, _ in results))
 
-    def _written(self, results: Sequence[tuple[Finished, bool]], _moved: list[Delivery]) -> None:
-        for finished, laned in results:
+    def _written(self, results: Sequence[tuple[Outbox, Finished, bool]], _moved: list[Delivery]) -> None:
+        for box, finished, laned in results:
             delivery = finished.delivery
-            box = self._boxes[delivery.endpoint_id]
             if laned:
                 box.written(delivery.contact_id)
             self._release(box, delivery)

@@ -77,6 +77,7 @@ class EndpointDraft(Struct, frozen=True, rename="camel", forbid_unknown_fields=T
     breaker: bool | UnsetType = UNSET
     tell_erasure: bool | UnsetType = UNSET
     owner: str | UnsetType | None = UNSET
+    split: bool | UnsetType = UNSET
 
 
 class EndpointSaved(Struct, frozen=True):
@@ -312,7 +313,10 @@ def _changed(
     headers = _headers(vault, draft.headers, known, elsewhere=elsewhere)
     client = _client(outside, draft.client_certificate, known, elsewhere=elsewhere)
     authorities = known.ca_bundle if authorities is UNSET else authorities
-    policy = replace(known.policy, **_policy(draft))
+    try:
+        policy = replace(known.policy, **_policy(draft))
+    except ValueError as error:  # each value makes sense by itself: these two do not go together
+        raise Invalid(Problem("/split" if draft.concurrency is UNSET else "/concurrency", str(error))) from None
     same = (url, username, password, headers) == (known.url, known.username, known.password, known.headers)
     same = same and (authorities, client, oauth2) == (known.ca_bundle, known.client_certificate, known.oauth2)
     return replace(

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from goniec.core.breaker import Breaker
+from goniec.core.parts import parsed
 from goniec.core.times import SECOND, Millis
 from goniec.ports import WORKER, Clock, Lease, Store, Taken, Tx, Unavailable
 
@@ -29,9 +30,10 @@ DUTY: Final = "duty:"
 
 
 def workers(known: Iterable[Lease]) -> dict[str, int]:
-    """Tell of each process that lives and delivers how many endpoints it has just now, by their names."""
+    """Tell of each process that lives and delivers how many endpoints it has, or parts of, just now, by their names."""
     living = [lease for lease in known if lease.left > 0]
-    owned = Counter(lease.owner for lease in living if not lease.name.startswith((WORKER, DUTY)))
+    endpoints = [lease for lease in living if not lease.name.startswith((WORKER, DUTY))]
+    owned = Counter(owner for owner, _ in {(lease.owner, parsed(lease.name)[0]) for lease in endpoints})
     return {lease.owner: owned[lease.owner] for lease in living if lease.name.startswith(WORKER)}
 
 

@@ -1,4 +1,4 @@
-"""One endpoint's deliveries in memory: those that may go, and lanes in which a contact's go one after the other.
+"""An endpoint's deliveries in memory, or those of a part of it: what may go, and lanes in which a contact's go in turn.
 
 Owned by `deliver`, on its loop. What is not here is in the queue table, which stays the truth: `more` says that it has
 some for us.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from goniec.core.breaker import CLOSED, Breaker
 from goniec.core.model import Delivery
+from goniec.core.parts import hands, pace, parsed
 from goniec.core.times import Millis
 
 if TYPE_CHECKING:
@@ -49,17 +50,19 @@ class Lane:
 
 
 class Outbox:
-    """An endpoint with what is held for it.
+    """An endpoint, or a part of one that is split, with what is held for it.
 
-    `flying` counts its requests under way, `held` all its deliveries in memory, `changes` how often its settings were
-    saved. `kept` is what the store knows of the `breaker`, `keeping` says that it is being told more; `alarm` is the
-    timer that waits for the rate to let the next request go. `notes` counts what the store is being told otherwise,
+    `id` is the name under which it is owned, `hands` how many of its requests may be under way at a time. `flying`
+    counts its requests under way, `held` all its deliveries in memory, `changes` how often its settings were saved.
+    `kept` is what the store knows of the `breaker`, `keeping` says that it is being told more; `alarm` is the timer
+    that waits for the rate to let the next request go. `notes` counts what the store is being told otherwise,
     `leaving` says that it is let go to another process, `used_at` when it had something to do (seconds on the clock
     that never jumps).
     """
 
     __slots__ = (
         "_done",
+        "_pace",
         "_second",
         "_started",
         "alarm",
@@ -67,7 +70,9 @@ class Outbox:
         "changes",
         "credentials",
         "endpoint",
+        "endpoint_id",
         "flying",
+        "hands",
         "held",
         "held_until",
         "host",
@@ -79,12 +84,14 @@ class Outbox:
         "leaving",
         "more",
         "notes",
+        "part",
         "ready",
         "used_at",
     )
 
-    def __init__(self, endpoint_id: str) -> None:
-        self.id = endpoint_id
+    def __init__(self, name: str) -> None:
+        self.id = name
+        self.endpoint_id, self.part = parsed(name)
         self.endpoint: Endpoint | None = None
         self.credentials: Credentials | None = None
         self.host: str | None = None
@@ -100,12 +107,22 @@ class Outbox:
         self.used_at = 0.0
         self.changes = 0
         self.flying = 0
+        self.hands = 0
         self.held = 0
         self.ready: deque[Delivery] = deque()
         self.lanes: dict[str, Lane] = {}
         self._started = -inf
+        self._pace: float | None = None
         self._second = 0
         self._done = [0, 0]
+
+    def read(self, endpoint: "Endpoint") -> None:
+        """These are its settings now."""
+        self.endpoint = endpoint
+        self.host = endpoint.host
+        self.held_until = max(self.held_until, endpoint.held_until or 0)
+        self.hands = hands(endpoint.policy.concurrency, self.part)
+        self._pace = pace(endpoint.policy.rate, self.part)
 
     def open(self, now: Millis, *, probe: bool = False) -> bool:
         """Whether requests may start (or a probe may).
@@ -152,14 +169,13 @@ class Outbox:
 
     def wait(self, mono: float) -> float:
         """For how many seconds its rate lets no request start; 0: one may."""
-        if self.endpoint is None or self.endpoint.policy.rate is None:
+        if self._pace is None:
             return 0
-        return max(0.0, self._started + 1 / self.endpoint.policy.rate - BURST_SECONDS - mono)
+        return max(0.0, self._started + 1 / self._pace - BURST_SECONDS - mono)
 
     def start(self, mono: float) -> None:
         """Note that a request starts, and when its time was; with whatever rate is then in force the next one waits."""
-        rate = None if self.endpoint is None else self.endpoint.policy.rate
-        self._started = mono if rate is None else max(self._started + 1 / rate, mono)
+        self._started = mono if self._pace is None else max(self._started + 1 / self._pace, mono)
 
     def hush(self) -> None:
         """Let no timer ring any more: the rate may have been changed."""

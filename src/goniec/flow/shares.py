@@ -1,16 +1,19 @@
-"""Shares: which endpoints each of several processes delivers to, and how they pass from one to the next.
+"""Shares: which endpoints, and which parts of split ones, each of several processes delivers to, and how they pass on.
 
 What is due and nobody's is taken, but by nobody more than its fair share as long as others take theirs. What has
 nothing to do for a while is let go; so is what is more than fair, some seconds after others had room for it, once all
-of it that was under way is written down. Called by `deliver`, on its loop, in each of its rounds; where one process has
-the database to itself there is nothing to share, and this does nothing.
+of it that was under way is written down. An endpoint that is split from now on, or no more, is let go in its old shape
+the same way, and nobody takes it in the new one before. Called by `deliver`, on its loop, in each of its rounds; where
+one process has the database to itself there is nothing to share, and this does nothing.
 """
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 from goniec.core.breaker import kept
+from goniec.core.model import Delivery
+from goniec.core.parts import parsed, part_name, part_names, part_of
 from goniec.flow.leases import DUTY, Leases
 from goniec.flow.outbox import Outbox
 from goniec.observe import log
@@ -66,36 +69,73 @@ class Shares:
         self._foreign: set[str] = set()
         self._spared: dict[str, float] = {}
         """What is free and left to others, and since when."""
+        self._blocked: set[str] = set()
+        """Endpoints that somebody has in a shape which they are to have no more."""
         self._over: float | None = None
         self._next = 0.0
         self._setup = -1
+        self.split: frozenset[str] = frozenset()
+        """The endpoints that are had in parts: none where one process has the database to itself."""
 
-    def foreign(self, endpoint_id: str) -> bool:
+    def foreign(self, name: str) -> bool:
         """Whether somebody else owned it when we looked last."""
-        return endpoint_id in self._foreign
+        return name in self._foreign
+
+    def name(self, delivery: Delivery) -> str:
+        """Under which name it is owned who sends it."""
+        if delivery.endpoint_id in self.split:
+            return part_name(delivery.endpoint_id, part_of(delivery.contact_id))
+        return delivery.endpoint_id
+
+    def names(self, name: str) -> Sequence[str]:
+        """Give what an endpoint's id, or the name of a part, stands for as we know it: a whole, or parts."""
+        endpoint_id, part = parsed(name)
+        if endpoint_id not in self.split:
+            return (endpoint_id,)
+        return part_names(endpoint_id) if part is None else (name,)
 
     def wake(self) -> None:
         """Look again in the next round: somebody has let go of something."""
         self._next = 0.0
 
-    async def round(self, due: set[str]) -> None:
-        """Take what is due and free, as far as it is ours to take; let go what is not. Raises `Unavailable`."""
+    async def round(self, waiting: Collection[str]) -> set[str]:
+        """Take what is due and free, as far as it is ours to take; let go what is not.
+
+        Of the endpoints `waiting`, and of what has more in the table, gives all that is due. Raises `Unavailable`.
+        """
         if not self._leases.shared:
-            return
+            return self._due(waiting)
         self._lose()
         mono = self._clock.monotonic()
-        news = any(not self._leases.owns(id) and id not in self._foreign and id not in self._spared for id in due)
-        if mono >= self._next or news:
+        due = self._due(waiting)
+        if mono >= self._next or any(self._is_new(name) for name in due):
             self._next = mono + LOOK_SECONDS
             await self._heed_changes()
+            due = self._due(waiting)
             await self._look(due, mono)
             self._leave_idle(due, mono)
         await self._part(due)
+        return due
 
     async def end(self) -> None:
         """Let all go, last of all."""
         if self._leases.shared:
             await self._release(list(self._leases.names))
+
+    def _due(self, waiting: Iterable[str]) -> set[str]:
+        due = {name for id in waiting for name in self.names(id)} if self.split else set(waiting)
+        due.update(box.id for box in self._boxes.values() if box.more)
+        return due
+
+    def _is_new(self, name: str) -> bool:
+        """Whether nobody is known to own it, and it could be had."""
+        known = self._leases.owns(name) or name in self._foreign or name in self._spared
+        return not known and parsed(name)[0] not in self._blocked
+
+    def _misshapen(self, name: str) -> bool:
+        """Whether it is a whole of which there are parts now, or the other way round."""
+        endpoint_id, part = parsed(name)
+        return (part is not None) != (endpoint_id in self.split)
 
     def _lose(self) -> None:
         """Forget what is not ours any more; all of it is in the table."""
@@ -114,10 +154,14 @@ class Shares:
         version = await self._queries.setup_version()
         if version == self._setup:
             return
-        found = {endpoint.id: endpoint.version for endpoint in await self._queries.endpoints()}
+        endpoints = await self._queries.endpoints()
+        self.split = frozenset(endpoint.id for endpoint in endpoints if endpoint.policy.split)
+        found = {endpoint.id: endpoint.version for endpoint in endpoints}
         for box in list(self._boxes.values()):
-            if box.endpoint is not None and found.get(box.id) != box.endpoint.version:
+            if box.endpoint is not None and found.get(box.endpoint_id) != box.endpoint.version:
                 self._forget(box.id)
+            if self._misshapen(box.id) and self._leases.owns(box.id):
+                self._leave(box)
         self._setup = version
 
     async def _look(self, due: set[str], mono: float) -> None:
@@ -127,7 +171,11 @@ class Shares:
         workers = 1 + sum(name.startswith(WORKER) for name in others)
         self._foreign = {name for name in others if _is_endpoint(name)}
         mine = [name for name in self._leases.names if _is_endpoint(name)]
+        had = (*self._foreign, *mine, *self._boxes)
+        self._blocked = {parsed(name)[0] for name in had if self._misshapen(name)}
         free = due - self._foreign - set(mine)
+        if self._blocked:
+            free = {name for name in free if parsed(name)[0] not in self._blocked}
         share = -(-(len(mine) + len(self._foreign) + len(free)) // workers)
         self._spared = {id: self._spared.get(id, mono) for id in free}
         wanted = sorted(free, key=self._taste)[: max(0, share - len(mine))]
@@ -139,9 +187,9 @@ class Shares:
             self._spared.pop(id, None)
         self._choose(len(mine), share, workers, mono)
 
-    def _taste(self, endpoint_id: str) -> int:
+    def _taste(self, name: str) -> int:
         """Each process has an order of its own, so that two do not reach for the same."""
-        return zlib.crc32(f"{self._leases.owner} {endpoint_id}".encode())
+        return zlib.crc32(f"{self._leases.owner} {name}".encode())
 
     def _choose(self, mine: int, share: int, workers: int, mono: float) -> None:
         """What is too much for some seconds goes: that which is under way the least."""
@@ -175,7 +223,7 @@ class Shares:
 
     async def _release(self, names: list[str]) -> None:
         going = [self._boxes.pop(name) for name in names if name in self._boxes]
-        breakers = {box.id: state for box in going if (state := kept(box.breaker)) != box.kept}
+        breakers = {box.endpoint_id: state for box in going if (state := kept(box.breaker)) != box.kept}
         await self._leases.let_go(names, breakers)
         self._signals.tell(Signal.LEASES, [name for name in names if _is_endpoint(name)])
 

@@ -62,6 +62,11 @@ def is_plain(one: Finished) -> bool:
     )
 
 
+def under(one: Finished) -> str:
+    """The lease under which an attempt was made."""
+    return one.lease or one.delivery.endpoint_id
+
+
 def after(delivery: Delivery, one: Finished, body: bytes, *, fenced: bool = False) -> Delivery:
     """How a delivery stands after an attempt: as the sender says, unless something happened to it meanwhile.
 

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from goniec.core.model import Delivery, Status
+from goniec.core.parts import PARTS, part_name, part_of
 from goniec.ports import WORKER, Finished, Lease, Store
 from tests.contract.store.scribe import ENDPOINT, NOW, Scribe, endpoint, failed, ids, put, succeeded
 
@@ -186,3 +187,107 @@ async def test_where_nobody_ever_had_a_lease_an_attempt_counts(store: Store, scr
     (delivery,) = await scribe.deliver("c1")
     await scribe.finish(under(3, failed(delivery)))
     assert (await standing(store, delivery))[0].status is Status.FAILED
+
+
+# --- parts of a split endpoint --------------------------------------------------------------------------------------
+
+
+async def test_parts_have_an_owner_each(store: Store) -> None:
+    assert await take(store, "one", "end_1/0", "end_1/7") == {"end_1/0": 1, "end_1/7": 1}
+    assert await take(store, "two", "end_1/6", "end_1/7", "end_2") == {"end_1/6": 1, "end_2": 1}
+    assert await owners(store) == {"end_1/0": "one", "end_1/6": "two", "end_1/7": "one", "end_2": "two"}
+
+
+@pytest.mark.parametrize("by", ["one", "two"])
+async def test_while_somebody_has_the_whole_nobody_gets_a_part(store: Store, by: str) -> None:
+    await take(store, "one", "end_1")
+    assert await take(store, by, "end_1/3", "end_2/3") == {"end_2/3": 1}
+    await release(store, "one", "end_1")
+    assert await take(store, by, "end_1/3") == {"end_1/3": 1}
+
+
+@pytest.mark.parametrize("by", ["one", "two"])
+async def test_while_somebody_has_a_part_nobody_gets_the_whole(store: Store, by: str) -> None:
+    await take(store, "one", "end_1/3", "end_1/4")
+    await release(store, "one", "end_1/4")
+    assert await take(store, by, "end_1", "end_2") == {"end_2": 1}
+    await release(store, "one", "end_1/3")
+    assert await take(store, by, "end_1") == {"end_1": 1}
+
+
+async def test_who_asks_for_both_gets_the_whole(store: Store) -> None:
+    assert await take(store, "one", "end_1/3", "end_1") == {"end_1": 1}
+
+
+async def test_a_part_that_has_run_out_ends_when_the_whole_is_taken(store: Store) -> None:
+    await take(store, "one", "end_1/3", millis=OVER)
+    assert await take(store, "two", "end_1") == {"end_1": 1}
+    assert await renew(store, "one", "end_1/3") == set()
+    assert await owners(store) == {"end_1": "two"}
+
+
+async def test_a_whole_that_has_run_out_ends_when_a_part_is_taken(store: Store) -> None:
+    await take(store, "one", "end_1", millis=OVER)
+    assert await take(store, "two", "end_1/3", "end_1/4") == {"end_1/3": 1, "end_1/4": 1}
+    assert await renew(store, "one", "end_1") == set()
+    assert await owners(store) == {"end_1/3": "two", "end_1/4": "two"}
+
+
+async def test_wholes_and_parts_that_are_wanted_at_once_are_never_both_had(store: Store) -> None:
+    shapes = [[f"end_{n}" for n in range(6)], [f"end_{n}/{part}" for n in range(6) for part in (1, 5)]]
+    taken = await asyncio.gather(*(take(store, f"w{n}", *shapes[n % 2]) for n in range(8)))
+    had = [name for some in taken for name in some]
+    assert len(had) == len(set(had))
+    wholes = {name for name in had if "/" not in name}
+    assert not wholes & {name.partition("/")[0] for name in had if "/" in name}
+    assert had, "who meets another may go without, but not all"
+
+
+async def test_a_deleted_endpoint_s_parts_have_no_owner(store: Store) -> None:
+    await put(store, endpoint())
+    await take(store, "one", part_name(ENDPOINT, 0), part_name(ENDPOINT, 7))
+    await store.transact(lambda tx: tx.delete_endpoint(ENDPOINT))
+    assert await owners(store) == {}
+
+
+async def test_an_attempt_counts_under_the_lease_of_its_part(store: Store, scribe: Scribe) -> None:
+    await scribe.contact("c1")
+    (delivery,) = await scribe.deliver("c1")
+    name = part_name(ENDPOINT, part_of("c1"))
+    await take(store, "one", ENDPOINT, millis=OVER)
+    await take(store, "two", name, millis=OVER)
+    late = failed(delivery, due_at=NOW + 9_000)
+    await scribe.finish(under(1, late))
+    assert (await standing(store, delivery))[0].counted == 0, "of who had the whole"
+    await scribe.finish(replace(under(1, failed(delivery, NOW + 1, due_at=NOW)), lease=name))
+    now, attempts = await standing(store, delivery)
+    assert (now.counted, attempts) == (1, 2)
+    await take(store, "one", ENDPOINT)
+    await scribe.finish(replace(under(1, failed(now, NOW + 2, due_at=NOW + 9_000)), lease=name))
+    now, attempts = await standing(store, delivery)
+    assert (now.counted, attempts) == (1, 3), "of who had the part, which has gone with the others to who has the whole"
+
+
+async def test_what_is_due_of_a_part(store: Store, scribe: Scribe) -> None:
+    made: dict[int, list[str]] = {}
+    for n in range(40):
+        await scribe.contact(f"c{n}")
+        made.setdefault(part_of(f"c{n}"), []).append((await scribe.deliver(f"c{n}"))[0].id)
+    await scribe.deliver("c3")
+    assert sorted(made) == list(range(PARTS))
+    for part, wanted in made.items():
+        assert ids(await store.queries.due(ENDPOINT, NOW, 99, part)) == wanted
+        assert ids(await store.queries.due(ENDPOINT, NOW, 2, part)) == wanted[:2]
+    assert await store.queries.due("end_2", NOW, 99, 3) == []
+
+
+async def test_a_part_is_hurried_by_itself(store: Store, scribe: Scribe) -> None:
+    for n in range(16):
+        await scribe.contact(f"c{n}")
+        (delivery,) = await scribe.deliver(f"c{n}")
+        await scribe.finish(failed(delivery, due_at=NOW + 60_000 + n))
+    mine = [f"c{n}" for n in range(16) if part_of(f"c{n}") == part_of("c0")]
+    assert await store.transact(lambda tx: tx.hurry(ENDPOINT, NOW, 1, part_of("c0")))
+    assert [one.contact_id for one in await store.queries.due(ENDPOINT, NOW, 99)] == mine[:1]
+    assert not await store.transact(lambda tx: tx.hurry(ENDPOINT, NOW, 99, part_of("c0")))
+    assert sorted(one.contact_id for one in await store.queries.due(ENDPOINT, NOW, 99)) == sorted(mine)

@@ -263,6 +263,7 @@ WRONG = [
     ({"connectTimeout": "0"}, {"connectTimeout"}),
     ({"concurrency": "0"}, {"concurrency"}),
     ({"concurrency": "1.5"}, {"concurrency"}),
+    ({"concurrency": "7", "split": "1"}, {"concurrency"}),
     ({"rate": "0"}, {"rate"}),
     ({"owner": "jan"}, {"owner"}),
     ({"rate": "fast"}, {"rate"}),

@@ -28,11 +28,12 @@ from goniec.store.moves import (
     end,
     is_plain,
     moved_row,
+    under,
 )
 from goniec.store.postgres import leases
 from goniec.store.postgres.locks import RETENTION
 from goniec.store.postgres.record import ADD_QUEUE
-from goniec.store.postgres.sql import BYTES, FLAG, NUMBER, SMALL, TEXT, ManyRows, fetch, insert
+from goniec.store.postgres.sql import BYTES, FLAG, NUMBER, SMALL, TEXT, ManyRows, fetch, in_part, insert
 from goniec.store.postgres.transaction import Transaction
 
 _ADD_ATTEMPTS: Final = insert(
@@ -66,8 +67,9 @@ _FREE: Final = (
 """Who is the head of its lane now has been due since it was made."""
 
 _HURRY: Final = (
-    "UPDATE queue SET due_at = $1 WHERE delivery_id IN (SELECT delivery_id FROM queue WHERE endpoint_id = $2"
-    f" AND due_at > $1 AND due_at < {rows.BEHIND} ORDER BY due_at, delivery_id LIMIT $3)"
+    "UPDATE queue SET due_at = $1 WHERE delivery_id IN (SELECT q.delivery_id FROM queue q"
+    " WHERE q.endpoint_id = $2 AND q.due_at > $1{}"
+    f" AND q.due_at < {rows.BEHIND} ORDER BY q.due_at, q.delivery_id LIMIT $3)"
 )
 
 _FRESH: Final = (
@@ -117,7 +119,7 @@ class DeliverTx(Transaction):
         if not finished:
             return []
         standing = await self._standing(one.delivery.id for one in finished)
-        epochs = await leases.epochs(self.db, {one.delivery.endpoint_id for one in finished if one.epoch is not None})
+        epochs = await leases.epochs(self.db, {under(one) for one in finished if one.epoch is not None})
         attempts: list[rows.Row] = []
         moved: list[Delivery] = []
         for one in finished:
@@ -126,7 +128,7 @@ class DeliverTx(Transaction):
                 moved.append(one.delivery)
                 continue
             erased = found.was.body_sha256 is not None
-            fenced = one.epoch is not None and epochs.get(one.delivery.endpoint_id, one.epoch) != one.epoch
+            fenced = one.epoch is not None and epochs.get(under(one), one.epoch) != one.epoch
             found.now = after(found.now, one, b"" if erased else one.delivery.body, fenced=fenced)
             attempts.append(_attempt_row(one, found.now.attempts, erased=erased))
             moved.append(found.now)
@@ -166,8 +168,9 @@ class DeliverTx(Transaction):
     async def cancel_many(self, delivery_ids: Sequence[str], now: Millis) -> int:
         return await self.withdraw(delivery_ids, now)
 
-    async def hurry(self, endpoint_id: str, now: Millis, limit: int) -> bool:
-        return await self.db.execute(_HURRY, now, endpoint_id, limit) == limit
+    async def hurry(self, endpoint_id: str, now: Millis, limit: int, part: int | None = None) -> bool:
+        sql, values = in_part(_HURRY, (now, endpoint_id, limit), part)
+        return await self.db.execute(sql, *values) == limit
 
     async def withdraw(self, delivery_ids: Iterable[str], now: Millis) -> int:
         """Take all of these that are pending out of the queue; gives how many."""

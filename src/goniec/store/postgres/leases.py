@@ -9,6 +9,7 @@ from typing import Final
 
 from goniec.core.times import Millis
 from goniec.ports import WORKER, Lease, Taken
+from goniec.store import taking
 from goniec.store.postgres.sql import Db, fetch
 from goniec.store.postgres.transaction import Transaction
 
@@ -21,11 +22,14 @@ _KNOW: Final = (
     " SELECT w.name, '', 0, 0 FROM unnest($1::text[]) AS w (name) LEFT JOIN leases l ON l.name = w.name"
     " WHERE l.name IS NULL ORDER BY w.name ON CONFLICT (name) DO NOTHING"
 )
+_HOLD: Final = (
+    f"SELECT name, owner, until > {_NOW} FROM leases WHERE name = ANY($1) ORDER BY name FOR UPDATE SKIP LOCKED"
+)
+_HAD: Final = "SELECT name FROM leases WHERE name = ANY($1) AND owner <> ''"
+_END: Final = "UPDATE leases SET owner = '', until = 0, epoch = epoch + 1 WHERE name = ANY($1)"
 _TAKE: Final = (
-    f"UPDATE leases l SET owner = $1, epoch = l.epoch + 1, until = {_NOW} + $3"
-    " FROM (SELECT name FROM leases"
-    f" WHERE name = ANY($2) AND (until <= {_NOW} OR owner = $1) ORDER BY name FOR UPDATE SKIP LOCKED) f"
-    " WHERE l.name = f.name RETURNING l.name, l.epoch, l.until - $3"
+    f"UPDATE leases SET owner = $1, epoch = epoch + 1, until = {_NOW} + $3 WHERE name = ANY($2)"
+    " RETURNING name, epoch, until - $3"
 )
 _RENEW: Final = (
     f"UPDATE leases l SET until = {_NOW} + $3"
@@ -59,9 +63,23 @@ class LeasesTx(Transaction):
             return {}
         if any(name.startswith(WORKER) for name in wanted):
             await self.db.execute(_BURY)
-        await self.db.execute(_KNOW, wanted)
-        found = await fetch(self.db, _TAKE, (owner, wanted, millis))
+        first = taking.held_with(wanted)
+        await self.db.execute(_KNOW, first)
+        rows = await self._hold(first)
+        # read only now: who has taken a part meanwhile had the row of the whole, which is ours from here on
+        parts = taking.parts_of(name for name in wanted if name in rows)
+        rivals = [name for (name,) in await fetch(self.db, _HAD, (parts,))] if parts else []
+        if rivals:
+            rows |= await self._hold(rivals)
+        free, ended = taking.decided(owner, wanted, rows, rivals)
+        if ended:
+            await self.db.execute(_END, ended)
+        found = await fetch(self.db, _TAKE, (owner, free, millis)) if free else []
         return {name: Taken(epoch, at) for name, epoch, at in found}
+
+    async def _hold(self, names: list[str]) -> dict[str, tuple[str, bool]]:
+        """Keep everybody else from these, but for those that somebody is just at, until the end of the transaction."""
+        return {name: (owner, on) for name, owner, on in await fetch(self.db, _HOLD, (names,))}
 
     async def renew_leases(self, owner: str, names: Iterable[str], now: Millis, millis: Millis) -> set[str]:  # noqa: ARG002 - the server has a clock
         wanted = sorted(set(names))

@@ -57,12 +57,12 @@ from goniec.store.postgres import (
 )
 from goniec.store.postgres.chain import heads, resolved, walk
 from goniec.store.postgres.readers import Readers
-from goniec.store.postgres.sql import Db
+from goniec.store.postgres.sql import Db, in_part
 from goniec.store.postgres.times import horizon
 
 _DUE: Final = (
     f"SELECT {rows.DELIVERY} FROM queue q JOIN deliveries d ON d.id = q.delivery_id"
-    " WHERE q.endpoint_id = $1 AND q.due_at <= $2 AND (NOT q.lane OR NOT EXISTS (SELECT 1 FROM queue p WHERE p.lane"
+    " WHERE q.endpoint_id = $1 AND q.due_at <= $2{} AND (NOT q.lane OR NOT EXISTS (SELECT 1 FROM queue p WHERE p.lane"
     " AND p.endpoint_id = q.endpoint_id AND p.contact_id = q.contact_id AND p.delivery_id < q.delivery_id))"
     " ORDER BY q.due_at, q.delivery_id LIMIT $3"
 )
@@ -188,8 +188,8 @@ class PostgresQueries:
     async def due_endpoints(self, now: Millis) -> list[str]:
         return await self._by_key(_due_endpoints, now)
 
-    async def due(self, endpoint_id: str, now: Millis, limit: int) -> list[Delivery]:
-        return await self._by_key(_due, endpoint_id, now, limit)
+    async def due(self, endpoint_id: str, now: Millis, limit: int, part: int | None = None) -> list[Delivery]:
+        return await self._by_key(_due, endpoint_id, now, limit, part)
 
     async def queues(self, now: Millis) -> list[Queue]:
         return await self._ask(_queues, now)
@@ -292,8 +292,9 @@ async def _due_endpoints(db: Db, now: Millis) -> list[str]:
     return [id for (id,) in await db.fetch(_DUE_ENDPOINTS, now)]
 
 
-async def _due(db: Db, endpoint_id: str, now: Millis, limit: int) -> list[Delivery]:
-    return [rows.delivery_of_row(row) for row in await db.fetch(_DUE, endpoint_id, now, limit)]
+async def _due(db: Db, endpoint_id: str, now: Millis, limit: int, part: int | None) -> list[Delivery]:
+    sql, values = in_part(_DUE, (endpoint_id, now, limit), part)
+    return [rows.delivery_of_row(row) for row in await db.fetch(sql, *values)]
 
 
 async def _queues(db: Db, now: Millis) -> list[Queue]:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from goniec.core.breaker import CLOSED, Breaker
 from goniec.core.endpoint import Endpoint
 from goniec.core.model import ApiKey, Funnel
+from goniec.core.parts import part_names
 from goniec.core.rules import Rule
 from goniec.core.times import Millis
 from goniec.store.documents import DECODERS, endpoint_of_row, identity, read, readable, rule_of_row, why_unreadable
@@ -161,7 +162,7 @@ class SetupTx(Transaction):
     async def delete_endpoint(self, endpoint_id: str) -> None:
         db = await self._mine()
         await db.execute("DELETE FROM endpoints WHERE id = $1", endpoint_id)
-        await db.execute("DELETE FROM leases WHERE name = $1", endpoint_id)
+        await db.execute("DELETE FROM leases WHERE name = ANY($1)", [endpoint_id, *part_names(endpoint_id)])
         await self._changed()
 
     async def waiting(self, endpoint_id: str, most: int) -> int:

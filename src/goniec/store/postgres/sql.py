@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from goniec.core.parts import PARTS
 from goniec.store.rows import Row
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ FLAG: Final = "boolean"
 
 SLOW_SECONDS: Final = 3600.0
 """Counting the rows of a large database takes longer than any statement of the engine may."""
+
+_PART: Final = f"get_byte(sha256(convert_to(q.contact_id, 'UTF8')), 0) % {PARTS}"
+"""As `parts.part_of`, of a row `q` of the queue."""
 
 _NOWHERE: Final = "\uffff"
 """No character, and in no text that is ever stored."""
@@ -88,6 +92,13 @@ def insert(table: str, columns: str, *types: str, after: str = "") -> ManyRows:
 async def fetch(db: Db, text: str, values: Sequence[object] = ()) -> list[Row]:
     """All rows; each `?` stands for the next value, or the text numbers them itself."""
     return await db.fetch(numbered(text), *values)
+
+
+def in_part(text: str, values: tuple[object, ...], part: int | None) -> tuple[str, tuple[object, ...]]:
+    """Bound a statement about the queue to a part, where its text says `{}` behind another condition; None: to none."""
+    if part is None:
+        return text.format(""), values
+    return text.format(f" AND {_PART} = ${len(values) + 1}"), (*values, part)
 
 
 async def fetch_slowly(db: Db, text: str) -> list[Row]:

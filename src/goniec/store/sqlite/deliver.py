@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from goniec.core.model import Delivery, Status
+from goniec.core.parts import part_of
 from goniec.core.times import Millis
 from goniec.ports import Finished
 from goniec.store import rows
@@ -28,9 +29,10 @@ from goniec.store.moves import (
     end,
     is_plain,
     moved_row,
+    under,
 )
 from goniec.store.sqlite import leases
-from goniec.store.sqlite.sql import ManyRows, insert, texts
+from goniec.store.sqlite.sql import ManyRows, fetch, insert, texts
 from goniec.store.sqlite.transaction import Transaction
 
 _ADD_ATTEMPTS: Final = insert("attempts", rows.ATTEMPT.replace("a.", ""))
@@ -65,6 +67,10 @@ _FREE: Final = (
 _HURRY: Final = (
     "UPDATE queue SET due_at = ?1 WHERE delivery_id IN (SELECT delivery_id FROM queue WHERE endpoint_id = ?2"
     f" AND due_at > ?1 AND due_at < {rows.BEHIND} ORDER BY due_at, delivery_id LIMIT ?3)"
+)
+_PUT_OFF: Final = (
+    "SELECT delivery_id, contact_id FROM queue WHERE endpoint_id = ? AND due_at > ?"
+    f" AND due_at < {rows.BEHIND} ORDER BY due_at, delivery_id"
 )
 
 _FRESH: Final = (
@@ -118,7 +124,7 @@ class DeliverTx(Transaction):
         if not finished:
             return []
         standing = self._standing(one.delivery.id for one in finished)
-        epochs = leases.epochs(self.db, {one.delivery.endpoint_id for one in finished if one.epoch is not None})
+        epochs = leases.epochs(self.db, {under(one) for one in finished if one.epoch is not None})
         attempts: list[rows.Row] = []
         moved: list[Delivery] = []
         for one in finished:
@@ -127,7 +133,7 @@ class DeliverTx(Transaction):
                 moved.append(one.delivery)
                 continue
             erased = found.was.body_sha256 is not None
-            fenced = one.epoch is not None and epochs.get(one.delivery.endpoint_id, one.epoch) != one.epoch
+            fenced = one.epoch is not None and epochs.get(under(one), one.epoch) != one.epoch
             found.now = after(found.now, one, b"" if erased else one.delivery.body, fenced=fenced)
             attempts.append(rows.attempt_row(one.attempt, found.now.attempts, erased=erased))
             moved.append(found.now)
@@ -145,9 +151,18 @@ class DeliverTx(Transaction):
         self._move((found,), now)
         return self._whole(found.now)
 
-    async def hurry(self, endpoint_id: str, now: Millis, limit: int) -> bool:
+    async def hurry(self, endpoint_id: str, now: Millis, limit: int, part: int | None = None) -> bool:
+        if part is not None:
+            return self._hurry_part(endpoint_id, now, limit, part)
         self.db.execute(_HURRY, (now, endpoint_id, limit))
         return self.db.changes() == limit
+
+    def _hurry_part(self, endpoint_id: str, now: Millis, limit: int, part: int) -> bool:
+        """A file has no parts but in tests of the flow: they may cost something."""
+        waiting = fetch(self.db, _PUT_OFF, (endpoint_id, now))
+        ids = [id for id, contact_id in waiting if part_of(contact_id) == part][:limit]
+        self.db.executemany("UPDATE queue SET due_at = ? WHERE delivery_id = ?", [(now, id) for id in ids])
+        return len(ids) == limit
 
     async def requeue_many(self, delivery_ids: Sequence[str], statuses: Sequence[Status], now: Millis) -> int:
         wanted = [found for found in self._standing(delivery_ids).values() if found.was.status in statuses]

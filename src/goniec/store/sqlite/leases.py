@@ -11,6 +11,7 @@ import apsw
 
 from goniec.core.times import Millis
 from goniec.ports import WORKER, Lease, Taken
+from goniec.store import taking
 from goniec.store.sqlite.sql import fetch, texts
 from goniec.store.sqlite.transaction import Transaction
 
@@ -20,10 +21,9 @@ _KNOW: Final = (
     "INSERT INTO leases (name, owner, epoch, until) SELECT value, '', 0, 0 FROM carray(?) WHERE true"
     " ON CONFLICT (name) DO NOTHING"
 )
-_TAKE: Final = (
-    "UPDATE leases SET owner = ?1, epoch = epoch + 1, until = ?3 + ?4"
-    " WHERE name IN carray(?2) AND (until <= ?3 OR owner = ?1) RETURNING name, epoch"
-)
+_HAD: Final = "SELECT name, owner, until > ? FROM leases WHERE name IN carray(?)"
+_END: Final = "UPDATE leases SET owner = '', until = 0, epoch = epoch + 1 WHERE name IN carray(?)"
+_TAKE: Final = "UPDATE leases SET owner = ?, epoch = epoch + 1, until = ? WHERE name IN carray(?) RETURNING name, epoch"
 _RENEW: Final = "UPDATE leases SET until = ? + ? WHERE owner = ? AND name IN carray(?) RETURNING name"
 _RELEASE: Final = "UPDATE leases SET owner = '', until = 0 WHERE owner = ? AND name IN carray(?)"
 _BURY: Final = f"DELETE FROM leases WHERE name >= '{WORKER}' AND name < '{WORKER[:-1]};' AND until <= ?"
@@ -50,7 +50,15 @@ class LeasesTx(Transaction):
         if any(name.startswith(WORKER) for name in wanted):
             self.db.execute(_BURY, (now,))
         self.db.execute(_KNOW, (texts(wanted),))
-        found = fetch(self.db, _TAKE, (owner, texts(wanted), now, millis))
+        parts = taking.parts_of(wanted)
+        looked_at = texts([*taking.held_with(wanted), *parts])
+        rows = {name: (had_by, bool(on)) for name, had_by, on in fetch(self.db, _HAD, (now, looked_at))}
+        for whole in taking.held_with(wanted):
+            rows.setdefault(whole, taking.NOBODY)
+        free, ended = taking.decided(owner, wanted, rows, [name for name in parts if name in rows])
+        if ended:
+            self.db.execute(_END, (texts(ended),))
+        found = fetch(self.db, _TAKE, (owner, now + millis, texts(free))) if free else []
         return {name: Taken(epoch, now) for name, epoch in found}
 
     async def renew_leases(self, owner: str, names: Iterable[str], now: Millis, millis: Millis) -> set[str]:

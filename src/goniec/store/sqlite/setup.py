@@ -10,11 +10,12 @@ from msgspec.structs import replace
 from goniec.core.breaker import CLOSED, Breaker
 from goniec.core.endpoint import Endpoint
 from goniec.core.model import ApiKey, Funnel
+from goniec.core.parts import part_names
 from goniec.core.rules import Rule
 from goniec.core.times import Millis
 from goniec.store.documents import DECODERS, endpoint_of_row, identity, read, readable, rule_of_row, why_unreadable
 from goniec.store.rows import decode_funnel, decode_key, decode_rule, encode
-from goniec.store.sqlite.sql import fetch
+from goniec.store.sqlite.sql import fetch, texts
 from goniec.store.sqlite.transaction import Transaction
 
 
@@ -147,7 +148,7 @@ class SetupTx(Transaction):
 
     async def delete_endpoint(self, endpoint_id: str) -> None:
         self.db.execute("DELETE FROM endpoints WHERE id = ?", (endpoint_id,))
-        self.db.execute("DELETE FROM leases WHERE name = ?", (endpoint_id,))
+        self.db.execute("DELETE FROM leases WHERE name IN carray(?)", (texts((endpoint_id, *part_names(endpoint_id))),))
         self._changed()
 
     async def waiting(self, endpoint_id: str, most: int) -> int:

@@ -94,6 +94,7 @@ class EndpointOut(Struct, rename="camel", kw_only=True):
     breaker: bool
     tell_erasure: bool
     owner: str | None
+    split: bool
     paused: Pause | None
     paused_at: str | None
     held_until: str | None
@@ -187,7 +188,8 @@ async def patch_endpoint(ask: Ask, id: str, body: EndpointDraft) -> Reply:
     the other, and one that has failed for `orderHold` seconds steps aside (0: never). With `breaker` it is left alone
     but for single probes while it fails again and again. With `tellErasure` it is told
     when a contact is erased that it had been told about. `owner` is an e-mail address (null: nobody) that gets a mail
-    when deliveries fail for good or the endpoint pauses, at most one an hour.
+    when deliveries fail for good or the endpoint pauses, at most one an hour. With `split`, which takes a `concurrency`
+    of 8 or more, several processes that share a database deliver to it at once, each to some of the contacts.
     """
     facts = await _facts(ask)
 
@@ -326,6 +328,7 @@ class _Facts(Struct, frozen=True):
             "breaker": policy.breaker,
             "tell_erasure": policy.tell_erasure,
             "owner": policy.owner,
+            "split": policy.split,
             "paused": endpoint.paused,
             "paused_at": _instant(endpoint.paused_at),
             "held_until": _instant(endpoint.held_until),

@@ -46,6 +46,7 @@ class Fields(Struct, frozen=True, kw_only=True):
     breaker: bool
     tell_erasure: bool
     owner: str
+    split: bool
     headers: tuple[HeaderRow, ...]
     ca_bundle: str = ""
 
@@ -65,6 +66,7 @@ def shown(endpoint: Endpoint, words: Words) -> Fields:
         breaker=policy.breaker,
         tell_erasure=policy.tell_erasure,
         owner=policy.owner or "",
+        split=policy.split,
         headers=tuple(
             HeaderRow(header.name, header.value or "", header.sealed is not None, header.sealed is not None)
             for header in endpoint.headers
@@ -93,6 +95,7 @@ def sent(form: Form) -> Fields:
         breaker="breaker" in form,
         tell_erasure="tellErasure" in form,
         owner=form.text("owner"),
+        split="split" in form,
         headers=tuple(rows),
         ca_bundle=form.text("caBundle"),
     )
@@ -126,6 +129,7 @@ def draft(fields: Fields, words: Words) -> tuple[EndpointDraft, dict[str, str]]:
         tell_erasure=fields.tell_erasure,
         ca_bundle=fields.ca_bundle,
         owner=fields.owner or None,
+        split=fields.split,
     )
     return made, problems
 
@@ -144,6 +148,7 @@ def difference(theirs: Fields, mine: Fields, words: Words) -> list[tuple[str, st
         "breaker": words.say("Go easy on it during an outage"),
         "tell_erasure": words.say("Tell of erased contacts"),
         "owner": words.say("Owner’s e-mail"),
+        "split": words.say("Deliver from several processes at once"),
         "headers": words.say("Custom headers"),
         "ca_bundle": words.say("Private authorities"),
     }

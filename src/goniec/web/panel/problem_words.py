@@ -237,6 +237,9 @@ POLISH: Final[dict[str, str]] = {
         "wpisz jeden adres e-mail, taki jak jan@example.com, albo zostaw puste pole"
     ),
     "concurrency goes from 1 to {}": "liczba wysyłek naraz wynosi od 1 do {}",
+    "split goes with a concurrency of {} or more: each of the {} parts needs one": (
+        "wysyłanie z kilku procesów wymaga co najmniej {} żądań naraz: po jednym na każdą z {} części"
+    ),
     "orderHold goes from 0 (for ever) to {} seconds": "czas trzymania kolejności wynosi od 0 (bez końca) do {} sekund",
     "goes from 0 to {}": "dozwolone są wartości od 0 do {}",
     "a secret is {} and the base64 of {} to {} bytes, with nothing around it": (

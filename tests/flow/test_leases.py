@@ -91,9 +91,12 @@ def test_who_lives_and_delivers() -> None:
         Lease("end_2", "a", 2, 1),
         Lease("end_3", "a", 1, -1),
         Lease("end_4", "dead", 1, 9),
+        Lease("end_5/0", "b", 1, 5_000),
+        Lease("end_5/3", "b", 1, 5_000),
+        Lease("end_5/4", "a", 1, 5_000),
         Lease("duty:upkeep", "b", 1, 5_000),
     ]
-    assert workers(known) == {"a": 2, "b": 0}
+    assert workers(known) == {"a": 3, "b": 1}
     assert workers([]) == {}
 
 

@@ -145,7 +145,7 @@ async def test_a_wrong_clock_is_named(tmp_path: Path, url: str) -> None:
 
 
 async def test_an_owner_is_told_once(tmp_path: Path, url: str, box: Postbox) -> None:
-    """Within an hour nothing more comes, whichever of the two looks, and they take turns by chance."""
+    """Within an hour nothing more comes, though both look ten times a second."""
     mail = {"smtp_url": f"smtp://127.0.0.1:{box.port}?starttls=never", "mail_from": "goniec@example.com"}
     async with Receiver(answer(500)) as receiver, wrong(tmp_path, url, **mail) as two:
         endpoints = await furnish(two[0], receiver, schedule=[], owner="ala@example.com")
@@ -165,7 +165,6 @@ async def test_an_owner_is_told_once(tmp_path: Path, url: str, box: Postbox) -> 
             await until(lambda n=n: letters(n + 1), "the owner is told of this one, too")  # type: ignore[misc] # bound at once
         assert sorted(chain(*told())) == sorted(endpoints)
         assert len(box.letters) == ENDPOINTS
-        assert all(told()), "both have told something"
         now = time.time()
         for letter in box.letters:
             assert abs(letter["Date"].datetime.timestamp() - now) < WRONG_SECONDS / 2

@@ -1,5 +1,6 @@
 """The headers of a webhook, name by name."""
 
+import pytest
 from msgspec.structs import replace
 
 from goniec.core.ids import event_of
@@ -54,6 +55,15 @@ def test_a_trace_is_told_before_what_is_the_endpoints_own() -> None:
     assert "traceparent" not in dict(headers(DELIVERY, 1, credentials, "Goniec/1", NOW))
     assert is_ours("Traceparent")
     assert is_ours("tracestate")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["webhook_id", "Webhook_Signature", "goniec_attempt", "User_Agent", "Accept-Encoding", "content-encoding"],
+)
+def test_what_contradicts_ours_is_no_header_of_an_endpoints_own(name: str) -> None:
+    assert is_ours(name)
+    assert not is_ours(f"X-{name}")
 
 
 def test_resends_and_test_sends_say_so() -> None:

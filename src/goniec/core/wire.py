@@ -16,7 +16,18 @@ CONTENT_TYPE: Final = "application/json; charset=utf-8"
 
 Headers = tuple[tuple[str, str], ...]
 
-_OURS: Final = frozenset({"content-type", "user-agent", "authorization", "traceparent", "tracestate"})
+_OURS: Final = frozenset(
+    {
+        "content-type",
+        "user-agent",
+        "authorization",
+        "traceparent",
+        "tracestate",
+        # not set, and that says something too: the body is as it is, and so the answer shall be
+        "content-encoding",
+        "accept-encoding",
+    }
+)
 _OUR_PREFIXES: Final = ("webhook-", "goniec-")
 
 
@@ -53,8 +64,11 @@ class Credentials(Struct, frozen=True):
 
 
 def is_ours(name: str) -> bool:
-    """Whether `headers` sets a header of this name (or may come to), so that an endpoint's own may not have it."""
-    name = name.lower()
+    """Whether `headers` sets a header of this name, or means something by its absence: no endpoint's own may have it.
+
+    Many a receiver is given names with `_` for `-` (RFC 3875, section 4.1.18), and cannot tell the two apart.
+    """
+    name = name.lower().replace("_", "-")
     return name in _OURS or name.startswith(_OUR_PREFIXES)
 
 

@@ -420,7 +420,7 @@ def _header_problems(outside: Outside, draft: EndpointDraft) -> list[Problem]:
     for n, header in enumerate(draft.headers):
         name = header.name.lower()
         if is_ours(name):
-            problems.append(Problem(f"/headers/{n}/name", f"{header.name} is set by Goniec itself"))
+            problems.append(Problem(f"/headers/{n}/name", f"{header.name} is for Goniec itself to set or to leave out"))
         elif fault := outside.guard.check_header(header.name, ""):
             problems.append(Problem(f"/headers/{n}/name", fault))
         elif name in seen:

@@ -183,7 +183,8 @@ def check_header(name: str, value: str) -> str | None:
     """Say why a header cannot be sent as it is (RFC 9110, section 5), or may not be set by others; None: it can."""
     if not TOKEN.fullmatch(name):
         return "A header's name consists of letters, digits and !#$%&'*+-.^_`|~ only."
-    if name.lower() in RESERVED:
+    # many a receiver is given names with _ for -, and would take it for the real one
+    if name.lower().replace("_", "-") in RESERVED:
         return f"{name} is set by Goniec itself: it says how the request is sent."
     if CONTROL.search(value.replace("\t", " ")):
         return "A header's value may hold no line break and no other control character."

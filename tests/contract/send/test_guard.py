@@ -335,6 +335,8 @@ def test_a_header_that_can_be_sent(name: str, value: str) -> None:
         ("Host", "x", "Goniec itself"),
         ("content-length", "1", "Goniec itself"),
         ("Transfer-Encoding", "chunked", "Goniec itself"),
+        ("transfer_encoding", "chunked", "Goniec itself"),
+        ("Content_Length", "1", "Goniec itself"),
     ],
 )
 def test_a_header_that_cannot_be_sent(name: str, value: str, hint: str) -> None:

@@ -254,7 +254,7 @@ POLISH: Final[dict[str, str]] = {
     "the endpoint is used by the rules {}; change those first": "endpointu używają reguły {}; najpierw je zmień",
     "is required: no value is stored for this header": "podaj wartość: dla tego nagłówka żadna nie jest zapisana",
     "at most {} headers, and this has {}": "najwyżej tyle nagłówków: {}, a jest {}",
-    "{} is set by Goniec itself": "nagłówek {} ustawia sam Goniec",
+    "{} is for Goniec itself to set or to leave out": "o nagłówku {} decyduje sam Goniec",
     "{} is set by Goniec itself: it says how the request is sent.": "nagłówek {} ustawia sam Goniec",
     "a header of this name stands before it": "nagłówek o tej nazwie już jest wyżej",
     "there is no such endpoint; give a url instead": "tego endpointu już nie ma; podaj adres",

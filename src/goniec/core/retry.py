@@ -47,7 +47,10 @@ _ADDRESS: Final = re.compile(
 _ADDRESS_MAX: Final = 254
 
 _SHORT_YEAR: Final = len("94")
-_SECONDS: Final = re.compile(r"\d{1,400}", re.ASCII)
+_SECONDS: Final = re.compile(r"\d+", re.ASCII)
+_DIGITS_READ: Final = 18
+"""A number with more is more than a day, whatever it is; beyond some thousands Python would not even read it."""
+
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH: Final = f"(?P<month>{'|'.join(_MONTHS)})"
 _TIME: Final = r"(?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d):(?P<second>[0-5]\d|60)"
@@ -215,7 +218,8 @@ def parse_retry_after(text: str, now: Millis) -> int | None:
     """
     text = text.strip(" \t")
     if _SECONDS.fullmatch(text):
-        return min(int(text), RETRY_AFTER_CAP)
+        digits = text.lstrip("0")
+        return min(int(digits or "0"), RETRY_AFTER_CAP) if len(digits) <= _DIGITS_READ else RETRY_AFTER_CAP
     at = _http_date(text, now)
     if at is None or at <= now:
         return None

@@ -68,7 +68,7 @@ _PARAMETERS: Final[Mapping[str, Any]] = {
         "name": "Idempotency-Key",
         "in": "header",
         "description": "Makes it safe to send the request again.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": KEY_LIMIT, "pattern": "^[\\x20-\\x7e]+$"},
+        "schema": {"type": "string", "minLength": 1, "maxLength": KEY_LIMIT, "pattern": "^[\\x21-\\x7e]+$"},
     },
     "cause": {
         "name": "goniec-cause",

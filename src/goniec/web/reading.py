@@ -33,7 +33,7 @@ QUERY_LIMIT: Final = 8 * 1024
 """Bytes of a query."""
 
 _EMPTY: Final = "give it a value, or leave it out"
-_VISIBLE: Final = frozenset(range(0x20, 0x7F))
+_VISIBLE: Final = frozenset(range(0x21, 0x7F))
 
 
 class Gone(Exception):

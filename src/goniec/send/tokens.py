@@ -160,7 +160,7 @@ def _read(answer: Answer) -> tuple[str, float] | Missed:
     """Give the token and for how many seconds it holds (RFC 6749, section 5)."""
     try:
         told = msgspec.json.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         told = None
     told = told if isinstance(told, dict) else {}
     if answer.failure is not None:
@@ -192,6 +192,8 @@ def _life(told: object) -> float:
     """Seconds; some servers write them as text, and nonsense counts as untold."""
     if isinstance(told, str) and _NUMBER.fullmatch(told):
         told = int(told)
-    if isinstance(told, bool) or not isinstance(told, int | float) or not math.isfinite(told):
+    if isinstance(told, bool) or not isinstance(told, int | float):
         return LIFE_UNTOLD
-    return min(max(told, 0), LIFE_MAX)
+    # in this order: a whole number can be too large for `isfinite`
+    life = min(max(told, 0), LIFE_MAX)
+    return life if math.isfinite(life) else LIFE_UNTOLD

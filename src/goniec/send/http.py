@@ -345,7 +345,8 @@ def _ending(request: Outgoing, checked: Checked, transfer: Transfer, outcome: tu
         tls=checked.scheme == "https",
         verified=getinfo(pycurl.SSL_VERIFYRESULT),
         seconds=(request.timeout, min(request.timeout, request.connect_timeout)),
-        no_tunnel=getinfo(pycurl.HTTP_CONNECTCODE) if transfer.via and not transfer.tunnelled else None,
+        no_tunnel=None if transfer.tunnelled else getinfo(pycurl.HTTP_CONNECTCODE),
+        spoke_early=transfer.spoke_early,
     )
 
 

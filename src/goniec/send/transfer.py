@@ -10,6 +10,7 @@ streams by itself, which must stay visible). Each of them is a part of what deci
 
 import hashlib
 import math
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from goniec.ports import Outgoing
 from goniec.send.curl import Driver
 from goniec.send.guard import Checked
 from goniec.send.proxy import Proxy, Via
+from goniec.send.verdict import END_OF_HEAD, OPENED, STATUS
 
 READ_MAX: Final = 64 * 1024
 """Bytes of an answer's body that are read before the connection is dropped."""
@@ -198,6 +200,10 @@ class Transfer:
         self.fault: str | None = None
         self.opened = False
         self.head_overflow = False
+        self.tunnelled = True
+        self.spoke_early = False
+        self._sockets: list[tuple[int, int]] = []
+        self._proxy_status: int | None = None
 
     @property
     def via(self) -> bool:
@@ -208,11 +214,6 @@ class Transfer:
     def asked_for(self) -> str:
         """The address and port that a proxy was asked for."""
         return self._pin.connect_to[0].removeprefix("::")
-
-    @property
-    def tunnelled(self) -> bool:
-        """Whether the proxy has opened the way, now or for the connection that was kept."""
-        return not self.opened or self.curl.getinfo(pycurl.HTTP_CONNECTCODE) // 100 == 2  # noqa: PLR2004 - any 2xx
 
     @property
     def body_overflow(self) -> bool:
@@ -226,12 +227,25 @@ class Transfer:
         return bytes(part)
 
     def _header(self, line: bytes) -> int | None:
+        if not self.tunnelled:
+            return self._heard_of_proxy(line)
         self.lines.append(line)
         self._head_size += len(line)
         if len(self.lines) <= LINES_MAX and self._head_size <= HEAD_MAX:
             return None
         self.head_overflow = True
         return 0
+
+    def _heard_of_proxy(self, line: bytes) -> int | None:
+        """Take a line of what the proxy answers; it is not the receiver's, and has to end before that can speak."""
+        if self._proxy_status is None:
+            status = STATUS.match(line)
+            self._proxy_status = int(status[1]) if status else 0
+        elif line in END_OF_HEAD:
+            self.tunnelled = self._proxy_status // 100 == OPENED
+            self._proxy_status = None
+            self.spoke_early = self.tunnelled and any(_has_come(*one) for one in self._sockets)
+        return 0 if self.spoke_early else None
 
     def _write(self, data: bytes) -> int | None:
         if self._read_size < self._keep:
@@ -251,6 +265,7 @@ class Transfer:
             self.fault = str(fault)
             return pycurl.SOCKET_BAD
         self.opened = True
+        self.tunnelled = self._via is None
         # libcurl takes a duplicate of the descriptor
         self.driver.close_soon(made)
         return made
@@ -265,6 +280,8 @@ class Transfer:
 
     def _opened(self, descriptor: int, _purpose: int) -> int:
         self.driver.opened(descriptor, self._pin.stirred)
+        if self._via is not None:
+            self._sockets.append((descriptor, os.fstat(descriptor).st_ino))
         return pycurl.SOCKOPT_OK
 
 
@@ -289,20 +306,31 @@ FIXED: Final = (
     (pycurl.BUFFERSIZE, 4096),
 )
 
-SUPPRESS_CONNECT_HEADERS: Final = 265
-"""pycurl has no name for this one of libcurl's."""
-
 TUNNEL: Final = (
     (pycurl.HTTPPROXYTUNNEL, 1),
     # else the environment's would be asked which hosts go by themselves
     (pycurl.NOPROXY, ""),
     (pycurl.PROXYAUTH, pycurl.HTTPAUTH_BASIC),
-    # what the proxy says is not the receiver's answer
-    (SUPPRESS_CONNECT_HEADERS, 1),
 )
 
 SUPPRESSED: Final = [b"Expect:", b"Accept:", b"Content-Type:"]
 """Headers that libcurl would add by itself."""
+
+
+def _has_come(descriptor: int, inode: int) -> bool:
+    """Whether something waits to be read from a socket; one that was closed since is another's, or nobody's."""
+    try:
+        if os.fstat(descriptor).st_ino != inode:
+            return False
+        looked_at = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=descriptor)
+    except OSError:
+        return False
+    try:
+        return bool(looked_at.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except OSError:
+        return False
+    finally:
+        looked_at.detach()
 
 
 def _milliseconds(seconds: float) -> int:

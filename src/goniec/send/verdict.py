@@ -26,7 +26,8 @@ class Head(Struct, frozen=True):
 class Ending(Struct, frozen=True, kw_only=True):
     """How a transfer ended. `code` and `words` are libcurl's; `seconds` were given to it, in all and to connect.
 
-    `no_tunnel`: an egress proxy did not open the way; what it answered, 0: nothing.
+    `no_tunnel`: an egress proxy did not open the way; what it answered, 0: nothing. `spoke_early`: it sent something
+    behind its answer, before the receiver was asked anything.
     """
 
     code: int
@@ -44,6 +45,7 @@ class Ending(Struct, frozen=True, kw_only=True):
     verified: int
     seconds: tuple[float, float]
     no_tunnel: int | None = None
+    spoke_early: bool = False
 
 
 STATUS: Final = re.compile(rb"HTTP/1\.[01] +([1-9][0-9]{2})(?![0-9])")
@@ -97,6 +99,8 @@ OTHER_NAME: Final = "subject name"
 """What libcurl says when the chain holds and the name does not; it then gives no result that could be told by."""
 
 PROXY_LOGIN: Final = 407
+OPENED: Final = 2
+"""The hundreds of the status with which a proxy opens the way."""
 
 UNKNOWN: Final = "whether it took the request is not known"
 
@@ -159,6 +163,9 @@ def judge_ending(ending: Ending) -> tuple[Failure, str]:
     there = f"{ending.host} port {ending.port}"
     if ending.no_tunnel is not None and not ending.refused and not ending.fault:
         return Failure.PROXY, _no_way(ending, ending.no_tunnel, there)
+    if ending.spoke_early:
+        detail = f"The egress proxy sent more than its answer when it was asked for {there}, and before {there} was."
+        return Failure.PROXY, detail
     return _judged(ending, there)
 
 
@@ -193,7 +200,7 @@ def _judged(ending: Ending, there: str) -> tuple[Failure, str]:
 def _no_way(ending: Ending, status: int, there: str) -> str:
     if status == PROXY_LOGIN:
         return "The egress proxy answered 407: check user and password in GONIEC_EGRESS_PROXY."
-    if status:
+    if status and status // 100 != OPENED:
         return f"The egress proxy answered {status} when it was asked for {there}; its log should say why."
     if not ending.connected:
         return "The egress proxy took no connection; check GONIEC_EGRESS_PROXY, and that it runs."

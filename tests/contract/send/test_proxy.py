@@ -164,6 +164,32 @@ async def test_one_that_is_silent_gone_or_unknown(names: Names) -> None:
     assert receiver.connections == 0
 
 
+OPENED = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (OPENED + b"A: b\r\n" * 10_000, "opened no way"),
+        (OPENED + b"A: " + b"b" * 1_000_000, "opened no way"),
+        (OPENED + b"A: b\r\n", "opened no way"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "answered 100"),
+        (OPENED + b"\r\n" + OPENED + b"Content-Length: 2\r\n\r\nok", "more than"),
+    ],
+    ids=["many lines", "a long line", "no end", "interim only", "an answer before it was asked"],
+)
+async def test_a_broken_answer_of_its_own_is_not_the_receivers(
+    names: Names, scheme: str, data: bytes, said: str
+) -> None:
+    async with Receiver(say(data, "hold")) as proxy:
+        sender = HttpSender(names, allowed=networks("127.0.0.2"), proxy=Proxy("127.0.0.1", proxy.port))
+        got = await sender.send(post(f"{scheme}://127.0.0.2:9/", timeout=1))
+        await sender.close()
+    assert (got.failure, got.status, got.head, got.body) == (Failure.PROXY, None, b"", b"")
+    assert said in got.detail
+
+
 async def test_what_the_receiver_does_is_not_the_proxys_fault(sender: HttpSender) -> None:
     behaviours = [say(b""), say(b"HTTP/1.1 200 OK\r\n", "close"), answer(500), say(b"", "hold")]
     async with Receiver(behaviours, host="127.0.0.2") as receiver:

@@ -786,13 +786,25 @@ class Stuck(Struct, frozen=True):
     example: str
 
 
+DUE_MOST: Final = 1_000
+"""So many due deliveries of an endpoint are counted, so that asking costs the same however many there are."""
+
+
 class Queue(Struct, frozen=True):
-    """One endpoint's pending deliveries: how many, how many are due, and when the oldest due one fell due."""
+    """One endpoint's pending deliveries: how many, how many are due, and when the oldest due one fell due.
+
+    `pending` is the ledger's figure and exact, `due` is counted up to `DUE_MOST`.
+    """
 
     endpoint_id: str
     pending: int
     due: int
     oldest_due: Millis | None
+
+    @property
+    def more_due(self) -> bool:
+        """Whether more may be due than were counted."""
+        return self.due == DUE_MOST
 
 
 class Queries(Protocol):
@@ -865,7 +877,10 @@ class Queries(Protocol):
         """
         ...
 
-    async def queues(self, now: Millis) -> list[Queue]: ...
+    async def queues(self, now: Millis, endpoint_ids: Sequence[str] | None = None) -> list[Queue]:
+        """The queues in which something waits, in the order of endpoints; None: of all. Costs nothing per delivery."""
+        ...
+
     async def setup_version(self) -> int:
         """As `Tx.setup_version`."""
         ...

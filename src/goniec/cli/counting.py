@@ -62,7 +62,8 @@ async def queue(queries: Queries, now: Millis) -> list[Finding]:
             )
             found.append(Finding("queue", told, advice="see its attempts; what waits goes out once it answers"))
         elif (endpoint.held_until or 0) <= now and one.oldest_due is not None and one.oldest_due < now - OVERDUE:
-            told = f"deliveries due at {endpoint.id}: {one.due}, the oldest since {format_instant(one.oldest_due)}"
+            due = f"{one.due} or more" if one.more_due else f"{one.due}"
+            told = f"deliveries due at {endpoint.id}: {due}, the oldest since {format_instant(one.oldest_due)}"
             sums = await queries.sums("endpoint", [endpoint.id], now - now % HOUR, now + 1, HOUR)
             if sums and sums[0].attempts:
                 advice = f"it made {sums[0].attempts} attempts in this hour: if the backlog grows, see its rate,"

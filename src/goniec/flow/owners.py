@@ -113,8 +113,8 @@ class Owners:
     async def _tell(self, endpoint: Endpoint, tidings: Tidings) -> None:
         assert self._mailer is not None  # noqa: S101 - without one nothing is taken
         assert endpoint.policy.owner is not None  # noqa: S101 - without one nothing is taken
-        queues = await self._store.queries.queues(self._clock.now())
-        waiting = next((queue.pending for queue in queues if queue.endpoint_id == endpoint.id), 0)
+        queues = await self._store.queries.queues(self._clock.now(), [endpoint.id])
+        waiting = sum(queue.pending for queue in queues)
         letter = compose(endpoint, tidings, waiting, self._manner)
         key = f"{endpoint.id}.{tidings.failed}.{tidings.delivery or tidings.paused_at}"
         try:

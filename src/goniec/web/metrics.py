@@ -14,7 +14,7 @@ from goniec.core.endpoint import Endpoint
 from goniec.core.model import Status
 from goniec.core.times import SECOND, Millis
 from goniec.observe import LATENCY_BUCKETS, Counters, Times
-from goniec.ports import Balance, Queue
+from goniec.ports import DUE_MOST, Balance, Queue
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -153,7 +153,7 @@ def _by_endpoint(figures: Figures) -> Iterator[Iterator[str]]:
     )
     yield gauge(
         "goniec_queue_due",
-        "Deliveries that are due, by endpoint.",
+        f"Deliveries that are due, by endpoint; of an endpoint at most {DUE_MOST} are counted.",
         [(queue.endpoint_id, queue.due) for queue in queues],
     )
     yield gauge(

@@ -1,8 +1,8 @@
 """The queue: what may go, and how deliveries move on."""
 
 from goniec.core.model import Delivery, Status
-from goniec.ports import Queue, Store
-from tests.contract.store.scribe import ENDPOINT, NOW, Scribe, attempt, endpoint, failed, ids, put, succeeded
+from goniec.ports import DUE_MOST, Queue, Store
+from tests.contract.store.scribe import ENDPOINT, NOW, Scribe, attempt, by_hand, endpoint, failed, ids, put, succeeded
 
 SOON = NOW + 5_000
 LATER = NOW + 60_000
@@ -80,7 +80,21 @@ async def test_queues(store: Store, scribe: Scribe) -> None:
     await scribe.deliver("c1", ["end_1", "end_2"], due_at=SOON)
     await scribe.deliver("c2", ["end_1"], due_at=NOW - 9)
     await scribe.deliver("c3", ["end_1"])
-    assert await store.queries.queues(NOW) == [Queue("end_1", 3, 2, NOW - 9), Queue("end_2", 1, 0, None)]
+    one, two = Queue("end_1", 3, 2, NOW - 9), Queue("end_2", 1, 0, None)
+    assert await store.queries.queues(NOW) == [one, two]
+    assert await store.queries.queues(NOW, ["end_2", "end_3"]) == [two]
+    assert await store.queries.queues(NOW, []) == []
+    assert not one.more_due
+
+
+async def test_of_a_long_queue_a_part_is_counted(store: Store, scribe: Scribe) -> None:
+    await scribe.deliver("c1", due_at=NOW - 5_000)
+    rows = f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {DUE_MOST})"
+    rows += f" SELECT 'dlv_' || i, 'end_1', 'con_' || i, true, {NOW} - i FROM n"
+    await by_hand(store, f"INSERT INTO queue (delivery_id, endpoint_id, contact_id, lane, due_at) {rows}")
+    (found,) = await store.queries.queues(NOW)
+    assert found == Queue("end_1", 1, DUE_MOST, NOW - 5_000)
+    assert found.more_due
 
 
 # --- attempts -------------------------------------------------------------------------------------------------------

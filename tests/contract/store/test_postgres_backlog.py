@@ -12,7 +12,7 @@ from goniec.flow.deliver import EVER
 from goniec.store.address import Postgres
 from goniec.store.postgres import open_store
 from tests.contract.store.backlog import DEAD, life
-from tests.contract.store.scribe import Scribe
+from tests.contract.store.scribe import NOW, Scribe
 from tests.postgres import database
 
 FEW, WAITING = 10, 10_000
@@ -76,3 +76,16 @@ async def test_a60_what_waits_for_a_dead_endpoint_makes_no_work_for_the_others()
     few, many = work
     assert few > 1_000
     assert many <= 1.1 * few, (few, many)
+
+
+async def test_how_long_the_queues_are_is_known_without_counting_them() -> None:
+    async with database() as url:
+        await let_wait(url, WAITING)
+        before = await rows_read(url)
+        store = open_store(Postgres(url), server=False)
+        try:
+            (found,) = await store.queries.queues(NOW)
+        finally:
+            await store.close()
+        assert found.pending == WAITING
+        assert await rows_read(url) - before < WAITING / 2

@@ -61,3 +61,19 @@ async def test_a60_what_waits_for_a_dead_endpoint_makes_no_work_for_the_others(
             await store.close()
     idle, full = work
     assert full <= 1.1 * idle, (idle, full)
+
+
+async def test_how_long_the_queues_are_is_known_without_counting_them(tmp_path: Path, steps: Counter[str]) -> None:
+    path = tmp_path / "goniec.db"
+    await open_store(path, server=False).close()
+    past = Past(contacts=1_000, events=WAITING + 10, start=NOW - 1, rate=1, seconds=1, quiet=2 * WAITING)
+    fill(path, past)
+    wait(path, past, WAITING, [Place("rul_dead", DEAD)])
+    store = open_store(path, server=False)
+    try:
+        steps.clear()
+        (found,) = await store.queries.queues(NOW + 10**9, [DEAD])
+        assert found.pending == WAITING
+        assert steps.total() < WAITING
+    finally:
+        await store.close()

@@ -26,6 +26,7 @@ from goniec.core.model import (
 from goniec.core.rules import Rule
 from goniec.core.times import Millis
 from goniec.ports import (
+    DUE_MOST,
     FIRED,
     Balance,
     ContactFilter,
@@ -57,6 +58,7 @@ from goniec.store.postgres import (
 )
 from goniec.store.postgres.chain import heads, resolved, walk
 from goniec.store.postgres.readers import Readers
+from goniec.store.postgres.slots import both
 from goniec.store.postgres.sql import Db, in_part
 from goniec.store.postgres.times import horizon
 
@@ -77,10 +79,19 @@ WHERE (SELECT true FROM queue WHERE endpoint_id = waiting.id AND due_at <= $1 LI
 ORDER BY id
 """
 """From endpoint to endpoint through the index, however many deliveries each has; no EXISTS, which may become a join."""
-_QUEUES: Final = (
-    "SELECT endpoint_id, count(*), count(*) FILTER (WHERE due_at <= $1), min(due_at) FILTER (WHERE due_at <= $1)"
-    " FROM queue GROUP BY endpoint_id ORDER BY endpoint_id"
+_QUEUES: Final = f"""
+WITH waiting AS (
+    SELECT subject, sum(pending)::bigint AS pending FROM {both("balances", "kind, subject, pending")} b
+    WHERE kind = 'endpoint' AND ($2::text[] IS NULL OR subject = ANY($2)) GROUP BY subject HAVING sum(pending) > 0
 )
+SELECT w.subject, w.pending, d.due, d.oldest FROM waiting w CROSS JOIN LATERAL (
+    SELECT count(*) AS due, min(due_at) AS oldest FROM (
+        SELECT due_at FROM queue WHERE endpoint_id = w.subject AND due_at <= $1 ORDER BY due_at LIMIT {DUE_MOST}
+    ) q
+) d ORDER BY w.subject
+"""
+_IN_ORDER: Final = "SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off"
+"""The server takes all endpoints for average, and would read a whole backlog in order to sort it."""
 _LAST_ATTEMPTS: Final = (
     f"SELECT {rows.ATTEMPT} FROM unnest($1::text[]) AS w (id) CROSS JOIN LATERAL (SELECT * FROM attempts"
     " WHERE delivery_id = w.id ORDER BY number DESC LIMIT 1) a"
@@ -191,8 +202,8 @@ class PostgresQueries:
     async def due(self, endpoint_id: str, now: Millis, limit: int, part: int | None = None) -> list[Delivery]:
         return await self._by_key(_due, endpoint_id, now, limit, part)
 
-    async def queues(self, now: Millis) -> list[Queue]:
-        return await self._ask(_queues, now)
+    async def queues(self, now: Millis, endpoint_ids: Sequence[str] | None = None) -> list[Queue]:
+        return await self._by_key(_queues, now, endpoint_ids)
 
     async def setup_version(self) -> int:
         return await self._ask(setup.setup_version)
@@ -297,8 +308,10 @@ async def _due(db: Db, endpoint_id: str, now: Millis, limit: int, part: int | No
     return [rows.delivery_of_row(row) for row in await db.fetch(sql, *values)]
 
 
-async def _queues(db: Db, now: Millis) -> list[Queue]:
-    return [Queue(*row) for row in await db.fetch(_QUEUES, now)]
+async def _queues(db: Db, now: Millis, endpoint_ids: Sequence[str] | None) -> list[Queue]:
+    wanted = None if endpoint_ids is None else list(endpoint_ids)
+    await db.execute(_IN_ORDER)
+    return [Queue(*row) for row in await db.fetch(_QUEUES, now, wanted)]
 
 
 def _named(wanted: ContactFilter) -> str | None:

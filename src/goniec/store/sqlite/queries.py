@@ -26,6 +26,7 @@ from goniec.core.parts import part_of
 from goniec.core.rules import Rule
 from goniec.core.times import Millis
 from goniec.ports import (
+    DUE_MOST,
     FIRED,
     Balance,
     ContactFilter,
@@ -75,6 +76,13 @@ WITH RECURSIVE waiting (id) AS (
 SELECT id FROM waiting WHERE EXISTS (SELECT 1 FROM queue WHERE endpoint_id = waiting.id AND due_at <= ?)
 """
 """From endpoint to endpoint through the index, however many deliveries each has."""
+
+_QUEUES: Final = f"""
+SELECT subject, pending,
+    (SELECT count(*) FROM (SELECT 1 FROM queue WHERE endpoint_id = subject AND due_at <= ?1 LIMIT {DUE_MOST})),
+    (SELECT due_at FROM queue WHERE endpoint_id = subject AND due_at <= ?1 ORDER BY due_at LIMIT 1)
+FROM balances WHERE kind = 'endpoint' AND pending > 0
+"""
 
 _TIMELINE_BITE: Final = 50
 _Step = list[tuple[Event, tuple[Miss, ...], list[Run], list[Delivery]]]
@@ -179,8 +187,8 @@ class SqliteQueries:
     async def due(self, endpoint_id: str, now: Millis, limit: int, part: int | None = None) -> list[Delivery]:
         return await self._read(_due, endpoint_id, now, limit, part)
 
-    async def queues(self, now: Millis) -> list[Queue]:
-        return await self._read(_queues, now)
+    async def queues(self, now: Millis, endpoint_ids: Sequence[str] | None = None) -> list[Queue]:
+        return await self._read(_queues, now, endpoint_ids)
 
     async def setup_version(self) -> int:
         return await self._read(setup.setup_version)
@@ -286,9 +294,11 @@ def _due(db: apsw.Connection, endpoint_id: str, now: Millis, limit: int, part: i
     return list(made) if part is None else [one for one in made if part_of(one.contact_id) == part][:limit]
 
 
-def _queues(db: apsw.Connection, now: Millis) -> list[Queue]:
-    sql = (
-        "SELECT endpoint_id, count(*), coalesce(sum(due_at <= ?1), 0), min(iif(due_at <= ?1, due_at, NULL))"
-        " FROM queue GROUP BY endpoint_id ORDER BY endpoint_id"
-    )
-    return [Queue(*row) for row in db.execute(sql, (now,))]
+def _queues(db: apsw.Connection, now: Millis, endpoint_ids: Sequence[str] | None) -> list[Queue]:
+    if endpoint_ids is None:
+        found = fetch(db, f"{_QUEUES} ORDER BY subject", (now,))
+    elif endpoint_ids:
+        found = fetch(db, f"{_QUEUES} AND subject IN carray(?2) ORDER BY subject", (now, texts(endpoint_ids)))
+    else:
+        found = []
+    return [Queue(*row) for row in found]

@@ -138,7 +138,7 @@ async def read_endpoint(ask: Ask, id: str) -> Reply:
     endpoint = await ask.context.store.queries.endpoint(id)
     if endpoint is None:
         raise missing("endpoint")
-    facts = await _facts(ask)
+    facts = await _facts(ask, id)
     return Reply(200, facts.shown(endpoint), (etag(endpoint_tag(endpoint)),))
 
 
@@ -191,7 +191,7 @@ async def patch_endpoint(ask: Ask, id: str, body: EndpointDraft) -> Reply:
     when deliveries fail for good or the endpoint pauses, at most one an hour. With `split`, which takes a `concurrency`
     of 8 or more, several processes that share a database deliver to it at once, each to some of the contacts.
     """
-    facts = await _facts(ask)
+    facts = await _facts(ask, id)
 
     async def act(store: Store) -> EndpointSaved | Refusal:
         return await change_endpoint(_outside(ask, store), id, body, ask.expected)
@@ -227,7 +227,7 @@ async def remove_endpoint(ask: Ask, id: str) -> Reply:
 )
 async def pause(ask: Ask, id: str) -> Reply:
     """Send nothing to it until it is resumed. What is for it waits; nothing is lost."""
-    facts = await _facts(ask)
+    facts = await _facts(ask, id)
 
     async def act(store: Store) -> EndpointSaved | Refusal:
         return await pause_endpoint(_outside(ask, store), id, ask.expected)
@@ -246,7 +246,7 @@ async def pause(ask: Ask, id: str) -> Reply:
 )
 async def resume(ask: Ask, id: str) -> Reply:
     """Send to it again, beginning with what waits; also at once to one that gets probes only."""
-    facts = await _facts(ask)
+    facts = await _facts(ask, id)
 
     async def act(store: Store) -> EndpointSaved | Refusal:
         return await resume_endpoint(_outside(ask, store), id, ask.expected)
@@ -270,7 +270,7 @@ async def rotate(ask: Ask, id: str, body: RotateIn) -> Reply:
     The old one signs beside it for `overlapDays`, so that receivers can change over in their own time. This is also how
     to learn the secret of an endpoint that a rule has made.
     """
-    facts = await _facts(ask)
+    facts = await _facts(ask, id)
 
     async def act(store: Store) -> EndpointSaved | Refusal:
         return await rotate_secret(_outside(ask, store), id, body.secret, body.overlap_days, ask.expected)
@@ -357,9 +357,9 @@ def _client(endpoint: Endpoint) -> ClientOut | None:
     return ClientOut(client.certificate, client.subject, format_instant(client.not_after), key_set=True)
 
 
-async def _facts(ask: Ask) -> _Facts:
+async def _facts(ask: Ask, id: str | None = None) -> _Facts:
     queries: Queries = ask.context.store.queries
-    queues = await queries.queues(ask.context.clock.now())
+    queues = await queries.queues(ask.context.clock.now(), None if id is None else [id])
     return _Facts(usage(await queries.rules()), {queue.endpoint_id: queue.pending for queue in queues})
 
 

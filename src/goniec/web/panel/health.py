@@ -116,7 +116,8 @@ def health(  # noqa: PLR0913 - it looks at all that is known of an endpoint
 
 
 def _under_way(queue: Queue, now: Millis) -> bool:
-    return queue.due == queue.pending and queue.oldest_due is not None and now - queue.oldest_due < UNDER_WAY
+    due = queue.more_due or queue.due == queue.pending
+    return due and queue.oldest_due is not None and now - queue.oldest_due < UNDER_WAY
 
 
 def _outage(breaker: Breaker, oldest: Seen | None, pending: int, words: Words, times: Times, now: Millis) -> Health:

@@ -230,7 +230,7 @@ async def _troubles(visit: Visit, rows: Sequence[Row]) -> list[dict[str, str]]:
         return []
     queries, end = visit.context.store.queries, end_of_hour(visit.now)
     queues, hours = await asyncio.gather(
-        queries.queues(visit.now), queries.sums("endpoint", list(shown), end - WATCHED, end, HOUR)
+        queries.queues(visit.now, list(shown)), queries.sums("endpoint", list(shown), end - WATCHED, end, HOUR)
     )
     found = troubles(shown.values(), queues, hours)
     pending = {queue.endpoint_id: queue.pending for queue in queues}

@@ -205,8 +205,7 @@ def _count(rows: Sequence[Row], tab: str) -> int:
 
 
 async def _queue(visit: Visit, id: str) -> Queue | None:
-    queues = await visit.context.store.queries.queues(visit.now)
-    return next((queue for queue in queues if queue.endpoint_id == id), None)
+    return next(iter(await visit.context.store.queries.queues(visit.now, [id])), None)
 
 
 async def _seen(queries: Queries, deliveries: Sequence[Delivery]) -> list[Seen]:

@@ -165,14 +165,13 @@ async def delete(visit: Visit, id: str) -> Reply:
 
 async def _asked(visit: Visit, found: RuleSaved, *, changed: bool = False) -> Reply:
     queries, rule = visit.context.store.queries, found.rule
+    named = list(dict.fromkeys(endpoint_ids(rule)))
     everything, weeks, queues = await asyncio.gather(
-        queries.rules(), read_weeks(queries, [rule.id], visit.now), queries.queues(visit.now)
+        queries.rules(), read_weeks(queries, [rule.id], visit.now), queries.queues(visit.now, named)
     )
     others = [one for one in everything if one.id != rule.id]
     pending = {queue.endpoint_id: queue.pending for queue in queues}
-    shared = {
-        endpoint_id: users(others, ("endpoint", endpoint_id)) for endpoint_id in dict.fromkeys(endpoint_ids(rule))
-    }
+    shared = {endpoint_id: users(others, ("endpoint", endpoint_id)) for endpoint_id in named}
     return visit.page(
         "rule_delete.html",
         status=409 if changed else 200,

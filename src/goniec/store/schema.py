@@ -236,7 +236,7 @@ queue = Table(
     Column("contact_id", Text, nullable=False),
     Column("lane", Flag, nullable=False, comment="false once it has stepped aside"),
     Column("due_at", Millis, nullable=False),
-    Index("ix_queue_due", "endpoint_id", "due_at"),
+    Index("ix_queue_due", "endpoint_id", "due_at", "delivery_id"),
     Index(
         "ix_queue_lane",
         "endpoint_id",

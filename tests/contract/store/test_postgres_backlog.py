@@ -45,12 +45,10 @@ async def let_wait(url: str, count: int) -> None:
     try:
         scribe = Scribe(store)
         scribe.now -= HOUR
-        for start in range(0, count, BITE):
-            sent = []
-            for n in range(start, min(start + BITE, count)):
-                scribe.now += 1
-                sent.append(scribe.sent(scribe.event(f"w{n % CONTACTS}"), (DEAD,), "rul_dead"))
-            await scribe.save(*sent)
+        for start in range(0, count, BITE):  # all of a batch are due at the same time
+            numbers = range(start, min(start + BITE, count))
+            await scribe.save(*(scribe.sent(scribe.event(f"w{n % CONTACTS}"), (DEAD,), "rul_dead") for n in numbers))
+            scribe.now += 1
         assert len(await store.queries.due(DEAD, EVER, count)) == min(count, CONTACTS)
     finally:
         await store.close()

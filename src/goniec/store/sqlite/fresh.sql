@@ -516,3 +516,11 @@ UPDATE alembic_version SET version_num='0007' WHERE alembic_version.version_num 
 
 UPDATE alembic_version SET version_num='0008' WHERE alembic_version.version_num = '0007';
 
+-- Running upgrade 0008 -> 0009
+
+DROP INDEX ix_queue_due;
+
+CREATE INDEX ix_queue_due ON queue (endpoint_id, due_at, delivery_id);
+
+UPDATE alembic_version SET version_num='0009' WHERE alembic_version.version_num = '0008';
+

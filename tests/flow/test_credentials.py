@@ -3,10 +3,11 @@
 from msgspec.structs import replace
 
 from goniec.core.endpoint import Endpoint, Header
-from goniec.core.model import Attempt, Delivery
+from goniec.core.model import Attempt, Delivery, Failure
 from goniec.core.signing import encode_secret
 from goniec.core.times import DAY, HOUR
 from goniec.flow.credentials import as_sent
+from goniec.ports import Answer, Outgoing
 from tests.core.build import NOW, happened
 from tests.flow.workshop import Workshop, email, failing, ok
 
@@ -18,7 +19,7 @@ async def sealed_endpoint(shop: Workshop) -> Endpoint:
     return await shop.endpoint(
         username="jan",
         password=shop.vault.seal("end_1", "very secret"),
-        headers=(Header("X-Plain", "plain"), Header("X-Key", sealed=shop.vault.seal("end_1", "key"))),
+        headers=(Header("X-Plain", "plain"), Header("X-Key", sealed=shop.vault.seal("end_1", "key-of-ours"))),
         previous_secret=shop.vault.seal("end_1", encode_secret(OLD)),
         previous_until=NOW + HOUR,
     )
@@ -83,3 +84,28 @@ async def test_a_signature_is_not_told_when_it_may_have_been_another(shop: Works
     assert signature(replace(endpoint, updated_at=attempt.at + 1), delivery) is None
     assert signature(endpoint, replace(delivery, body=b"", body_sha256=b"x")) is None
     assert signature(replace(endpoint, secret=b"sealed with a key that is gone"), delivery) is None
+
+
+async def test_what_a_receiver_repeats_is_kept_without_secrets(shop: Workshop) -> None:
+    await sealed_endpoint(shop)
+    secret = encode_secret(OLD)
+
+    def debug_page(request: Outgoing) -> Answer:
+        sent = dict(request.headers)
+        page = f"Authorization: {sent['Authorization']}\r\nX-Key: {sent['X-Key']}\r\nX-Plain: plain".encode()
+        body = page + f" jan / very secret / {secret} / {secret.removeprefix('whsec_')}".encode()
+        return failing(500, head=b"HTTP/1.1 500 No\r\n" + page, body=body)
+
+    shop.sender.script = debug_page
+    _, attempts = await delivered(shop)
+    page = b"Authorization: Basic ****\r\nX-Key: ****\r\nX-Plain: plain"
+    assert attempts[0].head == b"HTTP/1.1 500 No\r\n" + page
+    assert attempts[0].body == page + b" jan / **** / **** / ****"
+
+
+async def test_an_address_that_a_receiver_points_to_is_told_without_secrets(shop: Workshop) -> None:
+    await sealed_endpoint(shop)
+    answer = failing(302, Failure.REDIRECT)
+    shop.sender.script = lambda _: replace(answer, detail="It points to /login?password=very%20secret but")
+    _, attempts = await delivered(shop)
+    assert attempts[0].detail == "It points to /login?password=**** but"

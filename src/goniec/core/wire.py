@@ -47,7 +47,8 @@ class Credentials(Struct, frozen=True):
     """An endpoint's secrets, opened.
 
     The signing secret, the one before while it still signs beside it, `Authorization`, own headers, the
-    client certificate with its key (PEM). With a `grant`, `authorization` is empty, and the sender's to fill.
+    client certificate with its key (PEM). With a `grant`, `authorization` is empty, and the sender's to fill. `hidden`
+    are the spellings (`masking`) of what must not be written down where a receiver sends it back.
     """
 
     secret: bytes
@@ -57,6 +58,7 @@ class Credentials(Struct, frozen=True):
     own: Headers = ()
     client: tuple[str, str] | None = None
     grant: Grant | None = None
+    hidden: tuple[bytes, ...] = ()
 
     def signing(self, now: Millis) -> Sequence[bytes]:
         """The secrets that sign at `now`, the current one first."""

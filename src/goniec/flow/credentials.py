@@ -10,11 +10,12 @@ from typing import Final
 from msgspec.structs import replace
 
 from goniec.core.endpoint import Endpoint
+from goniec.core.masking import masked, masked_text, spellings
 from goniec.core.model import Attempt, Delivery
-from goniec.core.signing import basic, decode_secret
+from goniec.core.signing import PREFIX, basic, decode_secret
 from goniec.core.times import Millis
 from goniec.core.wire import Credentials, Grant, headers
-from goniec.ports import Vault
+from goniec.ports import Answer, Vault
 
 _AUTHORIZATION: Final = "authorization"
 _SIGNATURE: Final = "webhook-signature"
@@ -26,9 +27,12 @@ Shown = tuple[tuple[str, str | None], ...]
 
 def unsealed(endpoint: Endpoint, vault: Vault) -> Credentials:
     """Open what an attempt needs; raises `ValueError` when no key at hand fits."""
+    secrets: list[str] = []
 
     def open_(sealed: bytes) -> str:
-        return vault.unseal(endpoint.id, sealed)
+        text = vault.unseal(endpoint.id, sealed)
+        secrets.append(text)
+        return text
 
     authorization, grant, client = None, None, endpoint.client_certificate
     if (oauth2 := endpoint.oauth2) is not None:
@@ -44,15 +48,28 @@ def unsealed(endpoint: Endpoint, vault: Vault) -> Credentials:
         )
     if endpoint.username is not None:
         authorization = basic(endpoint.username, open_(endpoint.password) if endpoint.password is not None else "")
-    return Credentials(
+        if endpoint.password is not None:
+            secrets.append(authorization.removeprefix("Basic "))
+    made = Credentials(
         secret=decode_secret(open_(endpoint.secret)),
         previous=decode_secret(open_(endpoint.previous_secret)) if endpoint.previous_secret is not None else None,
         previous_until=endpoint.previous_until or 0,
         authorization=authorization,
         own=tuple((h.name, open_(h.sealed) if h.sealed is not None else h.value or "") for h in endpoint.headers),
-        client=None if client is None else (client.certificate, open_(client.key)),
+        client=None if client is None else (client.certificate, vault.unseal(endpoint.id, client.key)),
         grant=grant,
     )
+    # a receiver may know the signing secret without its prefix
+    bare = [text.removeprefix(PREFIX) for text in secrets if text.startswith(PREFIX)]
+    return replace(made, hidden=spellings((*secrets, *bare)))
+
+
+def without_secrets(answer: Answer, hidden: tuple[bytes, ...]) -> Answer:
+    """Give an answer as it may be written down: many can read it, and some receivers repeat the request in it."""
+    head, body, detail = masked(answer.head, hidden), masked(answer.body, hidden), masked_text(answer.detail, hidden)
+    if (head, body, detail) == (answer.head, answer.body, answer.detail):
+        return answer
+    return replace(answer, head=head, body=body, detail=detail)
 
 
 def opens_to(vault: Vault, endpoint: Endpoint, sealed: bytes, text: str) -> bool:

@@ -21,7 +21,7 @@ from goniec.core.retry import Delivered, GiveUp, Gone, Next, Outcome, Policy, Re
 from goniec.core.times import MINUTE, Millis
 from goniec.core.wire import Credentials, headers
 from goniec.flow.attempt import line, made, moved
-from goniec.flow.credentials import unsealed
+from goniec.flow.credentials import unsealed, without_secrets
 from goniec.flow.leases import MARGIN_SECONDS, Alone, Leases
 from goniec.flow.outbox import Outbox
 from goniec.flow.owners import note_paused
@@ -477,7 +477,7 @@ class Deliverer:
             credentials.grant,
         )
         try:
-            answer = await self._sender.send(request)
+            answer = without_secrets(await self._sender.send(request), credentials.hidden)
         except Exception:  # noqa: BLE001 - a fault of ours must not end the worker
             log.exception("send.failed", delivery=delivery.id, endpoint=endpoint.id)
             answer = Answer(Failure.INTERNAL, "a fault in Goniec; its log has the details")

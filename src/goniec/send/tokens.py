@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from goniec.core.masking import masked, masked_text, spellings
 from goniec.core.model import Failure
 from goniec.core.wire import Grant, Headers
 from goniec.ports import Answer, Outgoing
@@ -47,11 +48,15 @@ Ask = Callable[[Outgoing], Awaitable[Answer]]
 
 
 class Token(Struct, eq=False):
-    """A token, until when it is used (monotonic seconds), and whether a receiver has ever taken it."""
+    """A token, until when it is used (monotonic seconds), and whether a receiver has ever taken it.
+
+    `hidden` are the spellings of it that are kept out of what a receiver answered.
+    """
 
     grant: Grant
     text: str
     until: float
+    hidden: tuple[bytes, ...] = ()
     worked: bool = False
 
 
@@ -91,6 +96,12 @@ class Tokens:
 
     def heard(self, token: Token, answer: Answer, *, again: bool) -> Answer:
         """Learn from what a receiver answered to a token; `again` says that the request was a second one already."""
+        answer = replace(
+            answer,
+            head=masked(answer.head, token.hidden),
+            body=masked(answer.body, token.hidden),
+            detail=masked_text(answer.detail, token.hidden),
+        )
         if answer.status not in {UNAUTHORIZED, FORBIDDEN}:
             token.worked = token.worked or answer.status is not None
             return answer
@@ -132,7 +143,7 @@ class Tokens:
         if isinstance(found, Missed):
             return found
         text, life = found
-        token = Token(grant, text, now + life - min(EARLY, life / EARLY_PART))
+        token = Token(grant, text, now + life - min(EARLY, life / EARLY_PART), spellings((text,)))
         if grant.holder not in self._kept and len(self._kept) >= HOLDERS_MAX:
             del self._kept[next(iter(self._kept))]
         self._kept[grant.holder] = token

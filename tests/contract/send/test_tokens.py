@@ -166,6 +166,13 @@ async def test_403_keeps_the_token(sender: HttpSender) -> None:
     assert len(server.requests) == 1
 
 
+async def test_a_token_that_a_receiver_repeats_is_not_kept(sender: HttpSender) -> None:
+    repeat = say(b"HTTP/1.1 401 t0ken!\r\nContent-Length: 16\r\n\r\nBearer t0ken! no")
+    async with Receiver(repeat) as receiver, Receiver(giving("t0ken!")) as server:
+        got = await sender.send(granted(receiver, server))
+    assert (got.head.splitlines()[0], got.body) == (b"HTTP/1.1 401 ****", b"Bearer **** no")
+
+
 # --- token servers that fail -----------------------------------------------------------------------------------------
 
 

@@ -398,18 +398,24 @@ class Tx(Protocol):
         """The endpoint with this identity."""
         ...
 
-    async def put_endpoint(self, endpoint: Endpoint) -> None: ...
+    async def put_endpoint(self, endpoint: Endpoint) -> None:
+        """Write it; of one that is known, `held_until` and `breaker` stay as they are unless it starts afresh."""
+        ...
+
     async def delete_endpoint(self, endpoint_id: str) -> None: ...
     async def waiting(self, endpoint_id: str, most: int) -> int:
         """How many deliveries wait in the queue for an endpoint, counted up to `most`."""
         ...
 
-    async def hold_endpoint(self, endpoint_id: str, until: Millis) -> None:
-        """Keep a Retry-After across restarts; no new version of the endpoint."""
+    async def hold_endpoint(self, endpoint_id: str, until: Millis, afresh: int) -> None:
+        """Keep a Retry-After across restarts; no new version of the endpoint.
+
+        It shortens none, and does nothing where the endpoint has started afresh since: `afresh` is what it was then.
+        """
         ...
 
-    async def keep_breaker(self, endpoint_id: str, breaker: Breaker) -> None:
-        """Keep how an endpoint is doing across restarts; no new version of the endpoint."""
+    async def keep_breaker(self, endpoint_id: str, breaker: Breaker, afresh: int) -> None:
+        """Keep how an endpoint is doing across restarts, as `hold_endpoint` keeps a Retry-After."""
         ...
 
     async def funnels(self) -> list[Funnel]: ...

@@ -161,7 +161,8 @@ class TestTheReturn:
         await outage(shop)
         shop.sender.script = ok
         known = await endpoint(shop)
-        await shop.endpoint(url="https://new.example/hook", version=known.version + 1)
+        version = known.version + 1
+        await shop.endpoint(url="https://new.example/hook", version=version, afresh=version)
         await shop.later(10 * SECOND)
         assert {one.status for one in await shop.deliveries()} == {Status.DELIVERED}
 

@@ -214,7 +214,7 @@ async def test_it_waits_while_the_endpoint_is_paused_or_asked_to_be_left_alone(
 ) -> None:
     await outage(shop, 2)
     job = begun(await resend(outside))
-    for fields in ({"paused": Pause.BY_HAND}, {"held_until": shop.clock.at + 1}):
+    for fields in ({"paused": Pause.BY_HAND}, {"held_until": shop.clock.at + 1, "afresh": 2}):
         await shop.endpoint(version=2, **AT_ONCE, **fields)
         await jobs_of(shop).round()
         assert await shop.store.queries.job(job.id) == job

@@ -195,7 +195,7 @@ async def test_letting_go(desk: Desk) -> None:
     one, two = desk.owner("one"), desk.owner("two")
     await one.take(("end_1", "end_2"))
     await one.let_go(("end_3",))
-    await one.let_go(("end_1", "end_3"), {"end_1": Breaker()})
+    await one.let_go(("end_1", "end_3"), {"end_1": (Breaker(), 0)})
     assert not one.owns("end_1")
     assert one.owns("end_2")
     await two.take(("end_1", "end_2"))

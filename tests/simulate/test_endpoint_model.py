@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec import Struct
 from typing_extensions import override
 
+from goniec.core.breaker import CLOSED
 from goniec.core.endpoint import Endpoint, Pause
 from goniec.core.model import Delivery, Failure, Status
 from goniec.core.retry import Policy
@@ -90,6 +91,8 @@ class Model:
         self.order = True
         self.breaker = True
         self.flying: dict[str, float] = {}
+        self.stale: set[str] = set()
+        """What was under way when somebody meant now: what comes of it says nothing of the endpoint."""
         self.last_start = float("-inf")
 
     def starts(self, request: Outgoing, at: float) -> str:
@@ -127,6 +130,8 @@ class Model:
     def ends(self, id: str, mode: Mode, at: float) -> None:
         """It is answered."""
         started = self.flying.pop(id)
+        stale = id in self.stale
+        self.stale.discard(id)
         sent = self.deliveries[id]
         sent.attempts += 1
         fault = mode in {"down", "busy"}
@@ -136,23 +141,29 @@ class Model:
         match mode:
             case "up":
                 sent.ends(Status.DELIVERED)
-            case "gone":
+            case "gone" if not stale:
                 self.paused = Pause.GONE
-            case "busy":
+            case "busy" if not stale:
                 self.held_until = max(self.held_until, at + HINT)
-            case "down" | "blaming":
+            case _:
                 pass
         if mode in {"down", "blaming", "busy"} and sent.counted > len(STEPS):
             sent.ends(Status.FAILED)
         if self.order and sent.refusals > 1 and sent.status is Status.PENDING:
             sent.aside = True
-        if mode != "gone":
+        if mode != "gone" and not stale:
             self._break(id, started, at, fault=fault)
 
     def saved(self, *, closing: bool = False) -> None:
         """Settings are read anew, and with them what is kept of the breaker: failures are counted from none."""
         if closing or self.open_since is None:
             self.row, self.open_since, self.probes = [], None, 0
+
+    def afresh(self) -> None:
+        """Nothing that was learnt of it counts any more."""
+        self.saved(closing=True)
+        self.held_until = 0.0
+        self.stale |= set(self.flying)
 
     def _break(self, id: str, started: float, at: float, *, fault: bool) -> None:
         if not fault:
@@ -182,6 +193,7 @@ class OneEndpoint(RuleBasedStateMachine):
         self.disk = Disk(self.rng, self.now)
         self.mode: Mode = "up"
         self.shut_at = 0.0
+        self.moves = 0
         secret = encode_secret(b"s" * 32)
         self.model = Model(secret)
         made = Endpoint(
@@ -294,9 +306,26 @@ class OneEndpoint(RuleBasedStateMachine):
 
     @rule()
     def resume(self) -> None:
+        known = drive(self.disk.queries.endpoint("end_1"))
+        assert known is not None
+        if (known.paused, known.held_until, known.breaker) == (None, None, CLOSED):
+            self.act(resume_endpoint(self.outside, "end_1"))  # there is nothing to resume
+            return
         self.model.paused = None
-        self.model.saved(closing=True)
-        self.act(resume_endpoint(self.outside, "end_1"))
+        self.model.afresh()
+        self.act(resume_endpoint(self.outside, "end_1"), self.afresh)
+
+    @rule()
+    def move(self) -> None:
+        self.moves += 1
+        draft = EndpointDraft(url=f"https://end_1.example/hook/{self.moves}")
+        self.model.afresh()
+        self.act(change_endpoint(self.outside, "end_1", draft, None), self.afresh)
+
+    def afresh(self) -> None:
+        """Somebody has it tried at once."""
+        self.model.afresh()
+        self.shut_at = self.loop.time()
 
     @rule(days=st.integers(0, 7))
     def rotate(self, days: int) -> None:

@@ -57,8 +57,9 @@ class Endpoint(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `password`, `secret`, secret headers, the key of a client certificate and the secret of `oauth2`, which takes the
     place of a user, are sealed with the endpoint's id as associated data; only the sender opens them. `ca_bundle` (PEM)
     are the only authorities that are believed there, where it is given. `held_until` is what a Retry-After asked for,
-    `breaker` how it was doing when that was last noted; neither belongs to a version. `previous_secret` signs beside
-    `secret` until `previous_until`.
+    `breaker` how it was doing when that was last noted; neither belongs to a version, and both are the sender's to
+    write. `afresh` is the version with which a person last swept them away: what was learnt of it under an earlier one
+    counts no more. `previous_secret` signs beside `secret` until `previous_until`.
     """
 
     id: str
@@ -80,6 +81,12 @@ class Endpoint(Struct, frozen=True, kw_only=True, omit_defaults=True):
     paused_at: Millis | None = None
     held_until: Millis | None = None
     breaker: Breaker = CLOSED
+    afresh: int = 0
+
+    @property
+    def starts_afresh(self) -> bool:
+        """Whether it is with this very version that nothing learnt before counts any more."""
+        return self.afresh == self.version
 
     @property
     def host(self) -> str:

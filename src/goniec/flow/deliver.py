@@ -350,6 +350,9 @@ class Deliverer:
         try:
             rows = await self._store.queries.due(box.endpoint_id, due, room, box.part)
             settled = self._settled
+        except Unavailable:
+            box.more = True
+            raise
         finally:
             self._settled = None
         for delivery in rows:
@@ -364,10 +367,13 @@ class Deliverer:
         endpoint = await self._store.queries.endpoint(box.endpoint_id)
         if endpoint is None or box.changes != changes:  # saved while we read: what we have may be what was before
             return
+        before, afresh = box.afresh, box.afresh != endpoint.afresh
         box.read(endpoint)
-        if not box.keeping:
+        if afresh or not box.keeping:
             box.breaker = box.kept = endpoint.breaker
         box.breaker = in_force(box.breaker, endpoint.policy)
+        if afresh and before >= 0:
+            self._task(self._hurry(box))
         try:
             box.credentials = unsealed(endpoint, self._vault)
         except ValueError as error:
@@ -451,8 +457,9 @@ class Deliverer:
             if again and box.endpoint is endpoint and self._lasts(box):
                 fresh = True
                 continue
-            self._heed(box, following, now)
-            self._judge(box, endpoint.policy, attempt, now)
+            if endpoint.afresh == box.afresh:  # else it tells of what a person has meant to mend since
+                self._heed(box, following, now)
+                self._judge(box, endpoint.policy, attempt, now)
             if laned:
                 self._advance(box, delivery)
             self._release(box, delivery)
@@ -513,14 +520,14 @@ class Deliverer:
     def _hold(self, box: Outbox, until: Millis) -> None:
         box.held_until = max(box.held_until, until)
         self._drop(box)
-        self._note(box, lambda tx: tx.hold_endpoint(box.endpoint_id, until))
+        self._note(box, partial(_held, box.endpoint_id, until, box.afresh))
 
     def _pause(self, box: Outbox, why: Pause) -> None:
         """Nothing more is sent until a person resumes it."""
         now = self._clock.now()
         box.endpoint = box.endpoint and replace(box.endpoint, paused=why)
         self._drop(box)
-        self._note(box, partial(_paused, box.endpoint_id, why, now))
+        self._note(box, partial(_paused, box.endpoint_id, why, now, box.afresh))
         log.warning("endpoint.paused", endpoint=box.endpoint_id, host=box.host, why=why)
 
     # the breaker
@@ -551,7 +558,7 @@ class Deliverer:
         try:
             while _noteworthy(box.kept, state := box.breaker):
                 told = kept(state)
-                if not await self._insist(box, partial(_kept, box.endpoint_id, told)):
+                if not await self._insist(box, partial(_kept, box.endpoint_id, told, box.afresh)):
                     return
                 box.kept = told
         finally:
@@ -648,16 +655,20 @@ def _count(delivery: Delivery, attempt: Attempt, answer: Answer) -> None:
         counters.first(None if answer.sent is None else waited + answer.sent, waited + answer.millis)
 
 
-async def _paused(endpoint_id: str, why: Pause, now: Millis, tx: Tx) -> None:
+async def _paused(endpoint_id: str, why: Pause, now: Millis, afresh: int, tx: Tx) -> None:
     endpoint = await tx.endpoint(endpoint_id)
-    if endpoint is not None and endpoint.paused is None:
+    if endpoint is not None and endpoint.paused is None and endpoint.afresh == afresh:
         changed = replace(endpoint, paused=why, paused_at=now, updated_at=now, version=endpoint.version + 1)
         await tx.put_endpoint(changed)
         await note_paused(tx, endpoint_id, why, now)
 
 
-async def _kept(endpoint_id: str, breaker: Breaker, tx: Tx) -> None:
-    await tx.keep_breaker(endpoint_id, breaker)
+async def _held(endpoint_id: str, until: Millis, afresh: int, tx: Tx) -> None:
+    await tx.hold_endpoint(endpoint_id, until, afresh)
+
+
+async def _kept(endpoint_id: str, breaker: Breaker, afresh: int, tx: Tx) -> None:
+    await tx.keep_breaker(endpoint_id, breaker, afresh)
 
 
 def _noteworthy(known: Breaker, state: Breaker) -> bool:

@@ -25,6 +25,9 @@ from goniec.flow.credentials import opened, opens_to
 from goniec.flow.oauth2 import EXCLUSIVE, check_oauth2, kept_oauth2, stored_oauth2
 from goniec.ports import Forbidden, Tx, Vault
 
+AT_ONCE: Final = 5_000
+"""How many deliveries that were put off become due in the transaction that resumes their endpoint."""
+
 SECRET_BYTES: Final = 32
 USERNAME_LIMIT: Final = 256
 PASSWORD_LIMIT: Final = 1_024
@@ -192,10 +195,15 @@ async def pause_endpoint(outside: Outside, endpoint_id: str, expected: Expected 
 
 
 async def resume_endpoint(outside: Outside, endpoint_id: str, expected: Expected = None) -> EndpointSaved | Refusal:
-    """Send to it again, beginning with what waits; where only probes go, all of it at once."""
+    """Send to it again, beginning with what waits.
+
+    All of it goes at once: also where only probes went, where it had asked for a break, and what was put off.
+    """
 
     def resumed(endpoint: Endpoint) -> Endpoint:
-        return replace(endpoint, paused=None, paused_at=None, breaker=CLOSED)
+        if (endpoint.paused, endpoint.held_until, endpoint.breaker) == (None, None, CLOSED):
+            return endpoint
+        return _afresh(replace(endpoint, paused=None, paused_at=None))
 
     return await _save(outside, endpoint_id, expected, resumed)
 
@@ -270,6 +278,10 @@ async def _save(
             return Conflict("endpointExists", detail, hit)
         changed = replace(changed, version=known.version + 1, updated_at=now)
         await tx.put_endpoint(changed)
+        if changed.starts_afresh:
+            await tx.hurry(endpoint_id, now, AT_ONCE)  # the sender sees to more
+        elif changed.breaker != known.breaker:
+            await tx.keep_breaker(endpoint_id, changed.breaker, changed.afresh)
         return EndpointSaved(changed, made)
 
     saved = await outside.store.transact(work)
@@ -319,7 +331,7 @@ def _changed(
         raise Invalid(Problem("/split" if draft.concurrency is UNSET else "/concurrency", str(error))) from None
     same = (url, username, password, headers) == (known.url, known.username, known.password, known.headers)
     same = same and (authorities, client, oauth2) == (known.ca_bundle, known.client_certificate, known.oauth2)
-    return replace(
+    changed = replace(
         known,
         url=url,
         username=username,
@@ -329,9 +341,15 @@ def _changed(
         client_certificate=client,
         oauth2=oauth2,
         policy=policy,
-        # another address or other credentials may be the cure: it is not to wait for the next probe
-        breaker=in_force(known.breaker, policy) if same else CLOSED,
+        breaker=in_force(known.breaker, policy),
     )
+    # another address or other credentials may be the cure: nothing is to wait for the next probe, or its own time
+    return changed if same else _afresh(changed)
+
+
+def _afresh(endpoint: Endpoint) -> Endpoint:
+    """Let nothing count that was learnt of it up to the version that follows: somebody has mended it and means now."""
+    return replace(endpoint, held_until=None, breaker=CLOSED, afresh=endpoint.version + 1)
 
 
 def _credentials(

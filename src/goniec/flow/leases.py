@@ -37,6 +37,10 @@ def workers(known: Iterable[Lease]) -> dict[str, int]:
     return {lease.owner: owned[lease.owner] for lease in living if lease.name.startswith(WORKER)}
 
 
+Known = tuple[Breaker, int]
+"""How an endpoint is doing, and under which `afresh` that was learnt."""
+
+
 class Leases(Protocol):
     """What a process owns. Its methods are called on one loop."""
 
@@ -71,7 +75,7 @@ class Leases(Protocol):
         """Have all that we own for longer; False: the store cannot tell just now."""
         ...
 
-    async def let_go(self, names: Iterable[str], breakers: Mapping[str, Breaker] | None = None) -> None:
+    async def let_go(self, names: Iterable[str], breakers: Mapping[str, Known] | None = None) -> None:
         """Let others have them at once; they know then how these endpoints are doing. Never raises."""
         ...
 
@@ -126,7 +130,7 @@ class Alone:
         """It need not be."""
         return True
 
-    async def let_go(self, names: Iterable[str], breakers: Mapping[str, Breaker] | None = None) -> None:
+    async def let_go(self, names: Iterable[str], breakers: Mapping[str, Known] | None = None) -> None:
         """There is nobody who could have it."""
 
     async def have(self, name: str) -> bool:  # noqa: ARG002 - whatever it is
@@ -225,7 +229,7 @@ class Leased:
                 del self._held[name]
         return True
 
-    async def let_go(self, names: Iterable[str], breakers: Mapping[str, Breaker] | None = None) -> None:
+    async def let_go(self, names: Iterable[str], breakers: Mapping[str, Known] | None = None) -> None:
         """See `Leases`."""
         self._owed.update(name for name in names if self._held.pop(name, None) is not None)
         if self._owed:
@@ -260,7 +264,7 @@ async def _renew(owner: str, names: list[str], now: Millis, millis: Millis, tx: 
     return await tx.renew_leases(owner, names, now, millis)
 
 
-async def _let_go(owner: str, names: list[str], breakers: Mapping[str, Breaker], tx: Tx) -> None:
-    for endpoint_id, breaker in breakers.items():
-        await tx.keep_breaker(endpoint_id, breaker)
+async def _let_go(owner: str, names: list[str], breakers: Mapping[str, Known], tx: Tx) -> None:
+    for endpoint_id, (breaker, afresh) in breakers.items():
+        await tx.keep_breaker(endpoint_id, breaker, afresh)
     await tx.release_leases(owner, names)

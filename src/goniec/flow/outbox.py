@@ -53,11 +53,11 @@ class Outbox:
     """An endpoint, or a part of one that is split, with what is held for it.
 
     `id` is the name under which it is owned, `hands` how many of its requests may be under way at a time. `flying`
-    counts its requests under way, `held` all its deliveries in memory, `changes` how often its settings were saved.
-    `kept` is what the store knows of the `breaker`, `keeping` says that it is being told more; `alarm` is the timer
-    that waits for the rate to let the next request go. `notes` counts what the store is being told otherwise,
-    `leaving` says that it is let go to another process, `used_at` when it had something to do (seconds on the clock
-    that never jumps).
+    counts its requests under way, `held` all its deliveries in memory, `changes` how often its settings were saved,
+    `afresh` says since which version what is known of it was learnt (-1: it was not read yet). `kept` is what the store
+    knows of the `breaker`, `keeping` says that it is being told more; `alarm` is the timer that waits for the rate to
+    let the next request go. `notes` counts what the store is being told otherwise, `leaving` says that it is let go to
+    another process, `used_at` when it had something to do (seconds on the clock that never jumps).
     """
 
     __slots__ = (
@@ -65,6 +65,7 @@ class Outbox:
         "_pace",
         "_second",
         "_started",
+        "afresh",
         "alarm",
         "breaker",
         "changes",
@@ -95,6 +96,7 @@ class Outbox:
         self.endpoint: Endpoint | None = None
         self.credentials: Credentials | None = None
         self.host: str | None = None
+        self.afresh = -1
         self.held_until: Millis = 0
         self.last_success: Millis = 0
         self.breaker: Breaker = CLOSED
@@ -120,7 +122,9 @@ class Outbox:
         """These are its settings now."""
         self.endpoint = endpoint
         self.host = endpoint.host
-        self.held_until = max(self.held_until, endpoint.held_until or 0)
+        held_until = self.held_until if self.afresh == endpoint.afresh else 0
+        self.afresh = endpoint.afresh
+        self.held_until = max(held_until, endpoint.held_until or 0)
         self.hands = hands(endpoint.policy.concurrency, self.part)
         self._pace = pace(endpoint.policy.rate, self.part)
 

@@ -223,7 +223,7 @@ class Shares:
 
     async def _release(self, names: list[str]) -> None:
         going = [self._boxes.pop(name) for name in names if name in self._boxes]
-        breakers = {box.endpoint_id: state for box in going if (state := kept(box.breaker)) != box.kept}
+        breakers = {box.endpoint_id: (state, box.afresh) for box in going if (state := kept(box.breaker)) != box.kept}
         await self._leases.let_go(names, breakers)
         self._signals.tell(Signal.LEASES, [name for name in names if _is_endpoint(name)])
 

@@ -1,5 +1,7 @@
 """Rules, endpoints, funnels, API keys, marks."""
 
+from msgspec.structs import replace
+
 from goniec.core.breaker import Breaker
 from goniec.core.endpoint import Endpoint
 from goniec.core.model import ApiKey, Funnel
@@ -73,7 +75,7 @@ async def test_an_endpoint_may_move(store: Store) -> None:
 async def test_holding_an_endpoint_is_no_new_version_of_it(store: Store) -> None:
     await put(store, endpoint())
     version = await store.transact(lambda tx: tx.setup_version())
-    await store.transact(lambda tx: tx.hold_endpoint("end_1", NOW + 5))
+    await store.transact(lambda tx: tx.hold_endpoint("end_1", NOW + 5, 0))
     assert await store.queries.endpoint("end_1") == endpoint(held_until=NOW + 5)
     assert await store.transact(lambda tx: tx.endpoint_of(endpoint().url, None)) == endpoint(held_until=NOW + 5)
     assert await store.transact(lambda tx: tx.setup_version()) == version
@@ -83,12 +85,48 @@ async def test_how_an_endpoint_is_doing_is_no_new_version_of_it(store: Store) ->
     await put(store, endpoint())
     version = await store.transact(lambda tx: tx.setup_version())
     breaker = Breaker(failures=5, failed=("dlv_1",), opened_at=NOW, probe_at=NOW + 5, failing=7, failed_at=NOW)
-    await store.transact(lambda tx: tx.keep_breaker("end_1", breaker))
+    await store.transact(lambda tx: tx.keep_breaker("end_1", breaker, 0))
     assert await store.queries.endpoint("end_1") == endpoint(breaker=breaker)
     assert await store.transact(lambda tx: tx.endpoint("end_1")) == endpoint(breaker=breaker)
     assert await store.transact(lambda tx: tx.setup_version()) == version
+
+
+OPEN = Breaker(failures=5, failed=("dlv_1",), opened_at=NOW, probe_at=NOW + 5, failing=7, failed_at=NOW)
+
+
+async def test_another_version_of_an_endpoint_leaves_what_the_sender_has_learnt_of_it(store: Store) -> None:
+    await put(store, endpoint())
+    await store.transact(lambda tx: tx.hold_endpoint("end_1", NOW + 5, 0))
+    await store.transact(lambda tx: tx.keep_breaker("end_1", OPEN, 0))
     await put(store, endpoint(version=2))
-    assert await store.queries.endpoints() == [endpoint(version=2)]
+    assert await store.queries.endpoints() == [endpoint(version=2, held_until=NOW + 5, breaker=OPEN)]
+
+
+async def test_an_endpoint_that_starts_afresh_is_held_no_longer_and_is_not_spoken_ill_of_by_late_comers(
+    store: Store,
+) -> None:
+    await put(store, endpoint(held_until=NOW + 5, breaker=OPEN))
+    afresh = endpoint(version=2, afresh=2)
+    await put(store, afresh)
+    await store.transact(lambda tx: tx.hold_endpoint("end_1", NOW + 9, 0))
+    await store.transact(lambda tx: tx.keep_breaker("end_1", OPEN, 0))
+    assert await store.queries.endpoint("end_1") == afresh
+    await store.transact(lambda tx: tx.hold_endpoint("end_1", NOW + 9, 2))
+    await store.transact(lambda tx: tx.keep_breaker("end_1", OPEN, 2))
+    assert await store.queries.endpoint("end_1") == replace(afresh, held_until=NOW + 9, breaker=OPEN)
+
+
+async def test_a_shorter_break_ends_no_longer_one(store: Store) -> None:
+    await put(store, endpoint())
+    await store.transact(lambda tx: tx.hold_endpoint("end_1", NOW + 9, 0))
+    await store.transact(lambda tx: tx.hold_endpoint("end_1", NOW + 5, 0))
+    assert await store.queries.endpoint("end_1") == endpoint(held_until=NOW + 9)
+
+
+async def test_of_an_endpoint_that_is_gone_nothing_is_kept(store: Store) -> None:
+    await store.transact(lambda tx: tx.hold_endpoint("end_1", NOW + 9, 0))
+    await store.transact(lambda tx: tx.keep_breaker("end_1", OPEN, 0))
+    assert await store.queries.endpoint("end_1") is None
 
 
 async def test_every_change_of_setup_raises_its_version(store: Store) -> None:

@@ -67,10 +67,11 @@ _FREE: Final = (
 """Who is the head of its lane now has been due since it was made."""
 
 _HURRY: Final = (
-    "UPDATE queue SET due_at = $1 WHERE delivery_id IN (SELECT q.delivery_id FROM queue q"
+    "UPDATE queue SET due_at = $1 WHERE delivery_id = ANY(ARRAY(SELECT q.delivery_id FROM queue q"
     " WHERE q.endpoint_id = $2 AND q.due_at > $1{}"
-    f" AND q.due_at < {rows.BEHIND} ORDER BY q.due_at, q.delivery_id LIMIT $3)"
+    f" AND q.due_at < {rows.BEHIND} ORDER BY q.due_at, q.delivery_id LIMIT $3 FOR UPDATE OF q SKIP LOCKED))"
 )
+"""What somebody is just moving on is passed over: who hurries may have setup alone, for which that one may wait."""
 
 _FRESH: Final = (
     "SELECT id FROM deliveries"

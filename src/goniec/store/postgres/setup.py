@@ -148,14 +148,16 @@ class SetupTx(Transaction):
     async def put_endpoint(self, endpoint: Endpoint) -> None:
         db = await self._mine()
         await db.execute(
-            "INSERT INTO endpoints (id, identity, held_until, breaker, doc) VALUES ($1, $2, $3, $4, $5)"
-            " ON CONFLICT (id) DO UPDATE SET identity = excluded.identity, held_until = excluded.held_until,"
-            " breaker = excluded.breaker, doc = excluded.doc",
+            "INSERT INTO endpoints AS known (id, identity, held_until, breaker, doc) VALUES ($1, $2, $3, $4, $5)"
+            " ON CONFLICT (id) DO UPDATE SET identity = excluded.identity, doc = excluded.doc,"
+            " held_until = CASE WHEN $6::boolean THEN excluded.held_until ELSE known.held_until END,"
+            " breaker = CASE WHEN $6::boolean THEN excluded.breaker ELSE known.breaker END",
             endpoint.id,
             identity(endpoint.url, endpoint.username),
             endpoint.held_until,
             encode(endpoint.breaker),
             encode(replace(endpoint, breaker=CLOSED)),
+            endpoint.starts_afresh,
         )
         await self._changed()
 
@@ -170,11 +172,22 @@ class SetupTx(Transaction):
         found: int = await self.db.fetchval(sql, endpoint_id, most)
         return found
 
-    async def hold_endpoint(self, endpoint_id: str, until: Millis) -> None:
-        await self.db.execute("UPDATE endpoints SET held_until = $1 WHERE id = $2", until, endpoint_id)
+    async def hold_endpoint(self, endpoint_id: str, until: Millis, afresh: int) -> None:
+        known = await self._since(endpoint_id, afresh)
+        if known is not None:
+            until = max(until, known.held_until or 0)
+            await self.db.execute("UPDATE endpoints SET held_until = $1 WHERE id = $2", until, endpoint_id)
 
-    async def keep_breaker(self, endpoint_id: str, breaker: Breaker) -> None:
-        await self.db.execute("UPDATE endpoints SET breaker = $1 WHERE id = $2", encode(breaker), endpoint_id)
+    async def keep_breaker(self, endpoint_id: str, breaker: Breaker, afresh: int) -> None:
+        if await self._since(endpoint_id, afresh) is not None:
+            await self.db.execute("UPDATE endpoints SET breaker = $1 WHERE id = $2", encode(breaker), endpoint_id)
+
+    async def _since(self, endpoint_id: str, afresh: int) -> Endpoint | None:
+        """An endpoint, until the end ours alone to write to, unless it has started afresh since."""
+        sql = "SELECT held_until, breaker, doc FROM endpoints WHERE id = $1 FOR UPDATE"
+        row = await self.db.fetchrow(sql, endpoint_id)
+        known = None if row is None else endpoint_of_row(*row)
+        return known if known is not None and known.afresh == afresh else None
 
     async def funnels(self) -> list[Funnel]:
         return await funnels(await self._mine())

@@ -133,15 +133,16 @@ class SetupTx(Transaction):
 
     async def put_endpoint(self, endpoint: Endpoint) -> None:
         self.db.execute(
-            "INSERT INTO endpoints (id, identity, held_until, breaker, doc) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET identity = excluded.identity, held_until = excluded.held_until,"
-            " breaker = excluded.breaker, doc = excluded.doc",
+            "INSERT INTO endpoints (id, identity, held_until, breaker, doc) VALUES (?1, ?2, ?3, ?4, ?5)"
+            " ON CONFLICT (id) DO UPDATE SET identity = excluded.identity, doc = excluded.doc,"
+            " held_until = iif(?6, excluded.held_until, held_until), breaker = iif(?6, excluded.breaker, breaker)",
             (
                 endpoint.id,
                 identity(endpoint.url, endpoint.username),
                 endpoint.held_until,
                 encode(endpoint.breaker),
                 encode(replace(endpoint, breaker=CLOSED)),
+                endpoint.starts_afresh,
             ),
         )
         self._changed()
@@ -156,11 +157,16 @@ class SetupTx(Transaction):
         found: int = self.db.execute(sql, (endpoint_id, most)).get
         return found
 
-    async def hold_endpoint(self, endpoint_id: str, until: Millis) -> None:
-        self.db.execute("UPDATE endpoints SET held_until = ? WHERE id = ?", (until, endpoint_id))
+    async def hold_endpoint(self, endpoint_id: str, until: Millis, afresh: int) -> None:
+        known = endpoint(self.db, endpoint_id)
+        if known is not None and known.afresh == afresh:
+            until = max(until, known.held_until or 0)
+            self.db.execute("UPDATE endpoints SET held_until = ? WHERE id = ?", (until, endpoint_id))
 
-    async def keep_breaker(self, endpoint_id: str, breaker: Breaker) -> None:
-        self.db.execute("UPDATE endpoints SET breaker = ? WHERE id = ?", (encode(breaker), endpoint_id))
+    async def keep_breaker(self, endpoint_id: str, breaker: Breaker, afresh: int) -> None:
+        known = endpoint(self.db, endpoint_id)
+        if known is not None and known.afresh == afresh:
+            self.db.execute("UPDATE endpoints SET breaker = ? WHERE id = ?", (encode(breaker), endpoint_id))
 
     async def funnels(self) -> list[Funnel]:
         return funnels(self.db)

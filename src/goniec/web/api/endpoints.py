@@ -245,7 +245,7 @@ async def pause(ask: Ask, id: str) -> Reply:
     errors=(412,),
 )
 async def resume(ask: Ask, id: str) -> Reply:
-    """Send to it again, beginning with what waits; also at once to one that gets probes only."""
+    """Send to it again, beginning with what waits, at once: also where it gets probes only, or asked for a break."""
     facts = await _facts(ask, id)
 
     async def act(store: Store) -> EndpointSaved | Refusal:

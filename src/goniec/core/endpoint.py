@@ -95,6 +95,11 @@ class Endpoint(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return rest.partition("/")[0] if found else self.url
 
 
+def next_probe(endpoint: Endpoint) -> Millis | None:
+    """When an endpoint that gets probes only is asked next: never while it has asked to be left alone."""
+    return max(endpoint.breaker.probe_at, endpoint.held_until or 0) if endpoint.breaker.open else None
+
+
 def origin(url: str) -> str:
     """Scheme, host and port of a stored URL: credentials are meant for one and no other."""
     return "/".join(url.split("/", 3)[:3])

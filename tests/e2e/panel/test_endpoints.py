@@ -50,7 +50,7 @@ async def test_the_list_says_how_each_endpoint_is_and_which_rules_use_it(engine:
     page = await ala.get("/endpoints")
     for id in (works, dead, paused):
         assert f"/endpoints/{id}" in page.links
-    assert "All 3 Working 1 With a backlog 0 Not answering 1 Paused 1" in page.text
+    assert "All 3 Working 1 With a backlog 0 Not accepting 1 Paused 1" in page.text
     assert f"/deliveries?status=pending&endpoint={dead}" in page.links
     assert "goniec" in page.text
     assert "100%" in page.text

@@ -135,13 +135,32 @@ async def test_what_needs_somebody_is_told(engine: Engine, sign_in: SignIn) -> N
     ala = await sign_in("viewer", "pl")
     page = await ala.get("/")
     assert re.search(
-        r"Odbiorca leży 127\.0\.0\.1:9: Nie odpowiada mniej więcej od \d\d:\d\d; 1 wysyłka czeka", page.text
+        r"Odbiorca leży 127\.0\.0\.1:9: Nie przyjmuje wysyłek mniej więcej od \d\d:\d\d; 1 wysyłka czeka", page.text
     )
     assert "inbox:paused: Wstrzymany ręcznie; 1 wysyłka czeka" in page.text
     assert f"/endpoints/{await engine.endpoint(down)}" in page.links
     assert "2 wysyłki w kolejce" in page.text
     assert "/deliveries?status=pending" in page.links
     assert ledger(page)["Oczekujące"] == "2"
+    for one in await engine.everything("/deliveries", endpointId=await engine.endpoint(paused)):
+        await engine.post(f"/deliveries/{one['id']}/cancel", {})
+    assert "Wstrzymana, nie wysłano, anulowana" in (await ala.get("/overview/feed")).text
+
+
+async def test_what_has_failed_and_arrived_since_is_no_concern(engine: Engine, sign_in: SignIn) -> None:
+    endpoint = await engine.endpoint(await engine.rule(VISITED, "http://127.0.0.1:9/"), schedule=[])
+    await engine.visit({"email": "jan@example.pl"})
+    await engine.quiet()
+    ala = await sign_in("viewer")
+    assert "1 delivery of the last day stands as failed" in (await ala.get("/")).text
+    assert "The last delivery failed: Connection error." in (await ala.get(f"/endpoints/{endpoint}")).text
+    await engine.patch(f"/endpoints/{endpoint}", {"url": "inbox:mended"})
+    for one in await engine.deliveries():
+        await engine.post(f"/deliveries/{one['id']}/resend", {})
+    await engine.quiet()
+    assert "stands as failed" not in (await ala.get("/")).text
+    assert "It works. The last delivery arrived" in (await ala.get(f"/endpoints/{endpoint}")).text
+    assert "Working 1" in (await ala.get("/endpoints")).text
 
 
 async def test_a_test_send_is_no_figure_but_stands_in_the_feed(engine: Engine, sign_in: SignIn) -> None:

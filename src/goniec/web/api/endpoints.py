@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from goniec.core.endpoint import Endpoint, Pause
+from goniec.core.endpoint import Endpoint, Pause, next_probe
 from goniec.core.times import Millis, format_instant
 from goniec.core.uses import Use
 from goniec.flow.configure import Named, Outside, Refusal, usage
@@ -70,10 +70,10 @@ class ClientOut(Struct, rename="camel"):
 class EndpointOut(Struct, rename="camel", kw_only=True):
     """Where webhooks go, and how.
 
-    `pending` counts the deliveries that wait for it, `heldUntil` is until when it asked to be left alone, and the
-    earlier signing secret signs beside the present one until `previousSecretUntil`. While it fails again and again
-    (`failingSince`), it gets nothing but single probes, the next one at `nextProbeAt`. `usedBy` are the rules that name
-    it.
+    `pending` counts the deliveries that wait for it, `heldUntil` is until when it asked to be left alone (null once
+    that is over), and the earlier signing secret signs beside the present one until `previousSecretUntil`. While it
+    fails again and again (`failingSince`), it gets nothing but single probes, the next one at `nextProbeAt`. `usedBy`
+    are the rules that name it.
     """
 
     id: str
@@ -279,10 +279,11 @@ async def rotate(ask: Ask, id: str, body: RotateIn) -> Reply:
 
 
 class _Facts(Struct, frozen=True):
-    """What is shown of an endpoint beside itself: which rules use it, how much waits for it."""
+    """What is shown of an endpoint beside itself: which rules use it, how much waits for it, and when that was."""
 
     used: Mapping[Use, list[Named]]
     pending: Mapping[str, int]
+    now: Millis
 
     def shown(self, endpoint: Endpoint) -> EndpointOut:
         """Show an endpoint."""
@@ -331,9 +332,9 @@ class _Facts(Struct, frozen=True):
             "split": policy.split,
             "paused": endpoint.paused,
             "paused_at": _instant(endpoint.paused_at),
-            "held_until": _instant(endpoint.held_until),
+            "held_until": _instant(None if (endpoint.held_until or 0) <= self.now else endpoint.held_until),
             "failing_since": _instant(endpoint.breaker.opened_at),
-            "next_probe_at": _instant(endpoint.breaker.probe_at if endpoint.breaker.open else None),
+            "next_probe_at": _instant(next_probe(endpoint)),
             "previous_secret_until": _instant(endpoint.previous_until),
             "created_at": format_instant(endpoint.created_at),
             "updated_at": format_instant(endpoint.updated_at),
@@ -359,8 +360,9 @@ def _client(endpoint: Endpoint) -> ClientOut | None:
 
 async def _facts(ask: Ask, id: str | None = None) -> _Facts:
     queries: Queries = ask.context.store.queries
-    queues = await queries.queues(ask.context.clock.now(), None if id is None else [id])
-    return _Facts(usage(await queries.rules()), {queue.endpoint_id: queue.pending for queue in queues})
+    now = ask.context.clock.now()
+    queues = await queries.queues(now, None if id is None else [id])
+    return _Facts(usage(await queries.rules()), {queue.endpoint_id: queue.pending for queue in queues}, now)
 
 
 def _outside(ask: Ask, store: Store) -> Outside:

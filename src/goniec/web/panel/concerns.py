@@ -63,16 +63,18 @@ def trouble_words(visit: Visit, trouble: Trouble) -> str:
             return visit.say("Paused by hand; %(waits)s", waits=waits)
         case "silent", _:
             at = _hour(visit, trouble.since or visit.now)
-            return visit.say("Not answering since about %(at)s; %(waits)s", at=at, waits=waits)
+            return visit.say("Not accepting since about %(at)s; %(waits)s", at=at, waits=waits)
         case _:
             return visit.many(
-                "%(n)s delivery given up in the last day", "%(n)s deliveries given up in the last day", trouble.failed
+                "%(n)s delivery of the last day stands as failed",
+                "%(n)s deliveries of the last day stand as failed",
+                trouble.failed,
             )
 
 
 def _of_endpoint(visit: Visit, endpoint: Endpoint, trouble: Trouble) -> Concern:
     paused = trouble.kind == "paused"
-    badge = visit.say("Endpoint paused") if paused else visit.say("Endpoint not answering")
+    badge = visit.say("Endpoint paused") if paused else visit.say("Endpoint not accepting")
     icon = "player-pause" if paused else "alert-triangle"
     text = f"{endpoint.host}: {trouble_words(visit, trouble)}"
     return Concern(trouble.tone, icon, badge, text, f"/endpoints/{endpoint.id}")

@@ -102,7 +102,7 @@ def _run(run: Run, rules: Mapping[str, str]) -> Item:
 
 def _delivery(visit: Visit, delivery: Delivery, attempts: Sequence[Attempt], rules: Mapping[str, str]) -> Item:
     last = attempts[-1] if attempts else None
-    answer = visit.say("waiting") if last is None else answer_name(last, visit.words)
+    answer = _unsent(visit, delivery.status) if last is None else answer_name(last, visit.words)
     what = f"{rules[delivery.rule_id]}, {answer}"
     return Item(
         at=delivery.created_at if last is None else last.at,
@@ -114,3 +114,8 @@ def _delivery(visit: Visit, delivery: Delivery, attempts: Sequence[Attempt], rul
         what=visit.say("Test: %(what)s", what=what) if delivery.test else what,
         path=f"/deliveries/{delivery.id}",
     )
+
+
+def _unsent(visit: Visit, status: Status) -> str:
+    """What became of one that was never tried."""
+    return visit.say("waiting") if status in {Status.PENDING, Status.HELD} else visit.say("not sent, cancelled")

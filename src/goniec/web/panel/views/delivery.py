@@ -99,6 +99,7 @@ async def _values(visit: Visit, delivery: Delivery, attempts: list[Attempt]) -> 
         "seen": f"{delivery.status}.{len(attempts)}.{endpoint.version if endpoint else 0}",
         "moving": moving(delivery),
         "resting": endpoint is not None and endpoint.paused is not None and delivery.status is Status.PENDING,
+        "probing": endpoint is not None and endpoint.breaker.open and delivery.status is Status.PENDING,
         "due": due_at(delivery, endpoint) if delivery.status is Status.PENDING else None,
         "event": words.named(labels.EVENTS, delivery.event_type),
         "request": _request(visit, delivery, endpoint, shown),

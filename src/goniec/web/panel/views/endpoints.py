@@ -7,21 +7,22 @@ from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from goniec.core.endpoint import Endpoint
 from goniec.core.labels import Label
-from goniec.core.model import Delivery, Status
+from goniec.core.model import Attempt, Delivery, Status
 from goniec.core.times import DAY, HOUR, SECOND
 from goniec.flow.configure import Conflict, Missing, Named, Refusal, Stale, usage
 from goniec.flow.endpoints import EndpointSaved, delete_endpoint, endpoint_tag, pause_endpoint, resume_endpoint
 from goniec.ports import DeliveryFilter, Page, Queries, Queue, Sum
 from goniec.web.lists import closed, opened
-from goniec.web.panel.attention import WATCHED, troubles
+from goniec.web.panel.attention import WATCHED, Trouble, troubles
 from goniec.web.panel.delivery_words import STATUSES
 from goniec.web.panel.endpoint_fields import decimal
 from goniec.web.panel.failures import answer_name
 from goniec.web.panel.figures import balance_of
-from goniec.web.panel.health import STATES, Seen, State, health, state_of
+from goniec.web.panel.health import STATES, Seen, State, health, lately, state_of
 from goniec.web.panel.page import PAGE_HEADERS, Visit, page
 from goniec.web.panel.people import called, people
 from goniec.web.panel.spans import span_text, spans_text
@@ -39,7 +40,7 @@ TABS: Final = {
     "": Label("Wszystkie", "All"),
     "works": Label("Działające", "Working"),
     "waits": Label("Z kolejką", "With a backlog"),
-    "fails": Label("Nie przyjmują", "Not answering"),
+    "fails": Label("Nie przyjmują", "Not accepting"),
     "paused": Label("Wstrzymane", "Paused"),
 }
 
@@ -54,6 +55,8 @@ class Row(Struct, frozen=True):
     state: State
     queue: Queue | None
     week: Sum | None
+    tried: Sum | None
+    trouble: Trouble | None
     rules: int
 
 
@@ -80,7 +83,7 @@ async def endpoints(visit: Visit) -> Reply:
     more = closed(shown[ROWS - 1].endpoint.id) if len(shown) > ROWS else None
     return visit.page(
         "endpoints.html",
-        rows=shown[:ROWS],
+        rows=[await _looked_at(visit.context.store.queries, row) for row in shown[:ROWS]],
         tabs=tabs,
         words=TABS,
         states=STATES,
@@ -106,6 +109,9 @@ async def endpoint(visit: Visit, id: str) -> Reply:
     pending = await queries.deliveries(DeliveryFilter(endpoint_id=id, status=Status.PENDING), Page(1))
     recent = await _seen(queries, latest)
     oldest = next(iter(await _seen(queries, pending)), None)
+    (row,) = await _rows(visit, [found])
+    last = await _last(queries, id, recent, tests=row.tried is None)
+    state = state_of(found, queue, row.tried, row.trouble, last, visit.now)
     policy = found.policy
     return visit.page(
         "endpoint_live.html" if visit.htmx else "endpoint.html",
@@ -114,7 +120,18 @@ async def endpoint(visit: Visit, id: str) -> Reply:
         states=STATES,
         statuses=STATUSES,
         queue=queue,
-        health=health(found, queue, recent, oldest, words=visit.words, times=visit.times, now=visit.now),
+        health=health(
+            state,
+            found,
+            queue,
+            row.tried,
+            last,
+            oldest,
+            fresh=not recent,
+            words=visit.words,
+            times=visit.times,
+            now=visit.now,
+        ),
         sent=await _sent(visit, recent),
         rules=await rules_of(visit, id),
         jobs=await running_jobs(visit, id),
@@ -182,22 +199,44 @@ async def _rows(visit: Visit, known: Sequence[Endpoint]) -> list[Row]:
     queries, now = visit.context.store.queries, visit.now
     queues = {queue.endpoint_id: queue for queue in await queries.queues(now)}
     used = usage(await queries.rules())
+    ids = [known[0].id] if len(known) == 1 else None
     # the hour that has begun counts too
-    weeks = await queries.sums("endpoint", None, now - DAYS * DAY, now + HOUR, DAYS * DAY + 2 * HOUR)
-    hours = await queries.sums("endpoint", None, now - WATCHED, now + HOUR, HOUR)
+    weeks = await queries.sums("endpoint", ids, now - DAYS * DAY, now + HOUR, DAYS * DAY + 2 * HOUR)
+    hours = await queries.sums("endpoint", ids, now - WATCHED, now + HOUR, HOUR)
     by_week = {one.subject: one for one in weeks}
+    by_hour: dict[str, list[Sum]] = {}
+    for hour in hours:
+        by_hour.setdefault(hour.subject, []).append(hour)
     found = troubles(known, queues.values(), hours)
     rows = []
     for one in known:
-        queue, week = queues.get(one.id), by_week.get(one.id)
-        state = state_of(one, queue, week, found.get(one.id), now)
-        rows.append(Row(one, state, queue, week, len(used.get(("endpoint", one.id), []))))
+        queue, week, trouble = queues.get(one.id), by_week.get(one.id), found.get(one.id)
+        tried = lately(by_hour.get(one.id, ()), week)
+        state = state_of(one, queue, tried, trouble, None, now)
+        rows.append(Row(one, state, queue, week, tried, trouble, len(used.get(("endpoint", one.id), []))))
     return rows
 
 
+async def _looked_at(queries: Queries, row: Row) -> Row:
+    """A row that is shown: of an endpoint that took some, whether it works by now."""
+    if row.state != "some":
+        return row
+    latest = await queries.deliveries(DeliveryFilter(endpoint_id=row.endpoint.id), Page(RECENT, newest=True))
+    last = await _last(queries, row.endpoint.id, await _seen(queries, latest))
+    return row if last is None or last.failure is not None else replace(row, state="works")
+
+
+async def _last(queries: Queries, id: str, recent: Sequence[Seen], *, tests: bool = False) -> Attempt | None:
+    """The newest attempt as far as it is known: of its latest deliveries, and of those that stand as failed."""
+    given_up = await queries.deliveries(DeliveryFilter(endpoint_id=id, status=Status.FAILED), Page(RECENT, newest=True))
+    seen = [*recent, *await _seen(queries, given_up)]
+    tried = [one.last for one in seen if one.last is not None and (tests or not one.delivery.test)]
+    return max(tried, key=lambda one: one.at, default=None)
+
+
 def _tab(state: State) -> str:
-    """Those that rest wait too."""
-    return "waits" if state == "rests" else state
+    """Those that rest wait too, and who takes some works."""
+    return {"rests": "waits", "some": "works"}.get(state, state)
 
 
 def _count(rows: Sequence[Row], tab: str) -> int:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 from msgspec import Struct
+from msgspec.structs import replace
 
 from goniec.core.endpoint import Endpoint
 from goniec.core.model import Status
@@ -28,7 +29,7 @@ SHOWN: Final = 5
 """So many endpoints and rules stand on the page; the lists have all of them."""
 
 COUNTED: Final = 500
-"""The events of the last minute are counted up to here."""
+"""The events of the last minute, and what stands as failed, are counted up to here."""
 
 SPARK: Final = 72
 """How wide a sparkline is, in pixels."""
@@ -81,7 +82,7 @@ async def overview(visit: Visit) -> Reply:
         empty=not seen.rules and not totals["events"],
         begun=steps,
         curl=curl_line(visit),
-        endpoints=_endpoints(visit, seen),
+        endpoints=await _endpoints(visit, seen),
         endpoint_count=len(seen.endpoints),
         rules=[_needy(visit, seen, rule) for rule in attention[:SHOWN]],
         attention=len(attention),
@@ -164,7 +165,7 @@ def _needy(visit: Visit, seen: Picture, rule: Rule) -> tuple[str, Concern, Marku
     return visible(rule.name), why, spark
 
 
-def _endpoints(visit: Visit, seen: Picture) -> list[Line]:
+async def _endpoints(visit: Visit, seen: Picture) -> list[Line]:
     """The endpoints that need somebody, the worst first, then those that work, the busiest first."""
     hours: dict[str, list[Sum]] = {}
     for hour in seen.hours:
@@ -176,7 +177,22 @@ def _endpoints(visit: Visit, seen: Picture) -> list[Line]:
         return (2 if trouble is None else trouble.tone != "bad", -done)
 
     shown = sorted(seen.endpoints.values(), key=urgency)[:SHOWN]
-    return [_line(visit, one, seen.troubles.get(one.id), hours.get(one.id, []), end_of_hour(seen.now)) for one in shown]
+    lines = []
+    for one in shown:
+        trouble = await _unmended(visit, one.id, seen.troubles.get(one.id))
+        lines.append(_line(visit, one, trouble, hours.get(one.id, []), end_of_hour(seen.now)))
+    return lines
+
+
+async def _unmended(visit: Visit, id: str, trouble: Trouble | None) -> Trouble | None:
+    """What is still wrong: of the deliveries that were given up, those that have not arrived since."""
+    if trouble is None or trouble.kind != "failing":
+        return trouble
+    # no more than were given up in that time can have stayed so, save for tests, which are no figure
+    wanted = DeliveryFilter(endpoint_id=id, status=Status.FAILED, test=False)
+    stand = await visit.context.store.queries.deliveries(wanted, Page(COUNTED, newest=True))
+    left = sum((one.last_at or 0) >= visit.now - WATCHED for one in stand)
+    return replace(trouble, failed=trouble.failed if left == COUNTED else min(left, trouble.failed)) if left else None
 
 
 def _line(visit: Visit, endpoint: Endpoint, trouble: Trouble | None, hours: Sequence[Sum], end: Millis) -> Line:

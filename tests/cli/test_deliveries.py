@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import apsw
 import pytest
 
 from tests.cli.commands import call, goniec, serving
@@ -32,6 +33,7 @@ def test_filters_and_the_limit(worked: Worked) -> None:
     assert listed("--contact", worked.jan, "--since", "2020-01-01T00:00:00Z") == one
     assert listed("--contact", worked.ola) == []
     assert listed("--status", "failed") == []
+    assert listed("--error", "connectFailed") == []
     assert listed("--until", "2020-01-01T00:00:00Z") == []
     ran = goniec(worked.folder, "deliveries", "list", "--limit", "1")
     assert "The newest 1; --limit shows more." in ran.stderr
@@ -44,6 +46,28 @@ def test_a_filter_by_something_that_is_not_there(worked: Worked, what: str) -> N
     assert ran.stderr.startswith(f"goniec: there is no {what} ")
     if what != "contact":
         assert f"goniec:   {getattr(worked, what)}  " in ran.stderr, "what there is"
+
+
+def test_a_failure_has_the_name_that_everything_else_prints(worked: Worked) -> None:
+    ran = goniec(worked.folder, "deliveries", "export", "--error", "connect")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert '"connectFailed", "connectTimeout"' in ran.stderr
+
+
+def test_one_that_waits_says_for_what(worked: Worked) -> None:
+    assert goniec(worked.folder, "deliveries", "resend", worked.delivery).returncode == 0
+
+    def shown(column: str, value: str) -> str:
+        db = apsw.Connection(str(worked.folder / "goniec.db"))
+        db.execute(f"UPDATE endpoints SET {column} = {value}")
+        db.close()
+        return goniec(worked.folder, "deliveries", "show", worked.delivery).stdout.splitlines()[0]
+
+    assert shown("held_until", "32503680000000").endswith("pending, next attempt 3000-01-01T00:00:00.000Z")
+    assert re.search(
+        r"pending, waits until its endpoint answers, which is asked next at 3000-01-01T00:00:00\.000Z$",
+        shown("breaker", """CAST('{"opened_at":1}' AS BLOB)"""),
+    )
 
 
 def test_one_in_full(worked: Worked) -> None:

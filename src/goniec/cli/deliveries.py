@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from goniec.cli.opened import Machine, opened
 from goniec.cli.terminal import FAILED, USAGE, CommandError, printable, say, settings_in_force, shown_body, table
+from goniec.core.endpoint import Endpoint, next_probe
 from goniec.core.model import Attempt, Delivery, Failure, Status
 from goniec.core.text import email_key
 from goniec.core.times import Millis, format_instant, parse_instant
@@ -24,6 +25,18 @@ LIMIT_MAX: Final = 1000
 EVERYTHING: Final = 2**31
 """Rows that are looked at: whoever asks here can wait."""
 
+_CODES: Final = {one.name: one.value for one in Failure}
+
+
+def _code(name: str) -> str:
+    """The word for a failure that everything else prints."""
+    return _CODES.get(name, name)
+
+
+Error = Annotated[
+    Failure | None,
+    Parameter(name="--error", name_transform=_code, help="only those whose last attempt failed with this"),
+]
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="JSON instead of text")]
 
 
@@ -34,7 +47,7 @@ def list_deliveries(  # noqa: PLR0913 - each filter is an option
     endpoint: Annotated[str | None, Parameter(help="only those to this endpoint (id)")] = None,
     contact: Annotated[str | None, Parameter(help="only those about this contact (id)")] = None,
     email: Annotated[str | None, Parameter(help="only those about the contact with this e-mail")] = None,
-    error: Annotated[Failure | None, Parameter(help="only those whose last attempt failed with this")] = None,
+    error: Error = None,
     since: Annotated[str | None, Parameter(help="made at or after, such as 2026-11-25T03:36:00Z")] = None,
     until: Annotated[str | None, Parameter(help="made before")] = None,
     limit: Annotated[int, Parameter(help="at most so many")] = 50,
@@ -69,12 +82,12 @@ def list_deliveries(  # noqa: PLR0913 - each filter is an option
 
 def show(id: Annotated[str, Parameter(help="dlv_…")], *, json: Json = False) -> int:
     """Show a delivery with its attempts and the exact body."""
-    delivery, attempts, host = asyncio.run(_show(id))
+    delivery, attempts, endpoint, now = asyncio.run(_show(id))
     if json:
         print(_json(_whole_as_json(delivery, attempts)))
         return 0
-    due = f", next attempt {format_instant(delivery.due_at)}" if delivery.due_at is not None else ""
-    print(f"{delivery.id}  {delivery.status}{due}")
+    host = "an endpoint that is gone" if endpoint is None else endpoint.host
+    print(f"{delivery.id}  {delivery.status}{_coming(delivery, endpoint, now)}")
     print(f"  to       {host} ({delivery.endpoint_id})")
     print(f"  about    {delivery.contact_id}, number {delivery.seq}")
     if delivery.test:
@@ -101,7 +114,7 @@ def export(  # noqa: PLR0913 - each filter is an option
     endpoint: Annotated[str | None, Parameter(help="only those to this endpoint (id)")] = None,
     contact: Annotated[str | None, Parameter(help="only those about this contact (id)")] = None,
     email: Annotated[str | None, Parameter(help="only those about the contact with this e-mail")] = None,
-    error: Annotated[Failure | None, Parameter(help="only those whose last attempt failed with this")] = None,
+    error: Error = None,
     since: Annotated[str | None, Parameter(help="made at or after, such as 2026-11-25T03:36:00Z")] = None,
     until: Annotated[str | None, Parameter(help="made before")] = None,
 ) -> int:
@@ -170,20 +183,31 @@ async def _none(queries: Queries, wanted: DeliveryFilter) -> None:
         raise CommandError(f"there is no contact with the id {wanted.contact_id}")
 
 
-async def _show(id: str) -> tuple[Delivery, list[Attempt], str]:
+async def _show(id: str) -> tuple[Delivery, list[Attempt], Endpoint | None, Millis]:
     async with opened(settings_in_force()) as store:
         queries: Queries = store.queries
         found = await queries.delivery(id)
         if found is None:
             raise CommandError(f"there is no delivery {id}; goniec deliveries list shows them")
-        endpoint = await queries.endpoint(found[0].endpoint_id)
-        return *found, "an endpoint that is gone" if endpoint is None else endpoint.host
+        return *found, await queries.endpoint(found[0].endpoint_id), (await Machine.beside(store)).now()
 
 
 async def _resend(ids: Sequence[str]) -> list[Delivery | Refusal]:
     async with opened(settings_in_force()) as store:
         now = (await Machine.beside(store)).now()
         return [await store.transact(partial(requeued, id, now)) for id in ids]
+
+
+def _coming(delivery: Delivery, endpoint: Endpoint | None, now: Millis) -> str:
+    """When a pending delivery is tried next, or what it waits for."""
+    if delivery.due_at is None:
+        return ""
+    if endpoint is not None and endpoint.paused is not None:
+        return ", waits until its endpoint is resumed"
+    if endpoint is not None and (probe := next_probe(endpoint)) is not None:
+        return f", waits until its endpoint answers, which is asked next at {format_instant(max(probe, now))}"
+    held = 0 if endpoint is None else endpoint.held_until or 0
+    return f", next attempt {format_instant(max(delivery.due_at, held))}"
 
 
 def _headline(attempt: Attempt) -> str:

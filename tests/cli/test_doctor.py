@@ -13,7 +13,7 @@ import apsw
 import pytest
 from typing_extensions import override
 
-from goniec.cli.diagnosis import _disk
+from goniec.cli.diagnosis import _disk, _workers
 from goniec.settings import read_settings
 from goniec.store.rows import BEHIND
 from tests.cli.commands import goniec, serving
@@ -246,7 +246,26 @@ def test_an_endpoint_that_is_left_alone_while_it_fails(worked: Worked) -> None:
     change(worked.folder, f"UPDATE endpoints SET breaker = CAST('{opened}' AS BLOB)")
     change(worked.folder, "UPDATE queue SET due_at = due_at - 3600000")
     ran = goniec(worked.folder, "doctor", allow_networks=NETWORKS)
-    assert f"{worked.endpoint} does not answer and is asked now and then" in ran.stdout, ran.stdout
+    assert f"{worked.endpoint} takes nothing and is asked now and then" in ran.stdout, ran.stdout
+
+
+def test_what_keeps_failing_is_told_by_its_code(worked: Worked) -> None:
+    assert goniec(worked.folder, "deliveries", "resend", worked.delivery).returncode == 0
+    change(worked.folder, "UPDATE endpoints SET breaker = CAST('{\"opened_at\":1}' AS BLOB)")
+    change(worked.folder, "UPDATE attempts SET failure = 'tooManyRequests', status = 429")
+    ran = goniec(worked.folder, "doctor", allow_networks=NETWORKS)
+    assert f"{worked.endpoint} takes nothing (tooManyRequests, status 429) and is asked" in ran.stdout, ran.stdout
+    change(worked.folder, "UPDATE attempts SET failure = 'addressRefused', status = NULL, detail = 'a private address'")
+    problem = examine(worked.folder, allow_networks=NETWORKS)["queue"]
+    assert f"{worked.endpoint} may not be reached (addressRefused); deliveries that wait" in problem["detail"]
+    assert "a private address" in problem["advice"]
+
+
+def test_nobody_who_delivers_is_a_problem_once_something_waits() -> None:
+    assert not _workers([], 0).problem
+    told = _workers([], 3)
+    assert told.problem
+    assert told.detail == "no worker is running, so nothing is delivered; deliveries that wait: 3"
 
 
 def test_deliveries_that_are_overdue(worked: Worked) -> None:

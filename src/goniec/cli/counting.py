@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from goniec.cli.finding import Finding
-from goniec.core.model import Status
+from goniec.cli.terminal import printable
+from goniec.core.model import Attempt, Failure, Status
 from goniec.core.times import HOUR, MINUTE, Millis, format_instant
-from goniec.ports import Balance, Holder, Queries, Stuck
+from goniec.ports import Balance, DeliveryFilter, Holder, Page, Queries, Stuck
 
 OVERDUE: Final[Millis] = MINUTE
 """So long after its time a delivery to an open endpoint should be on its way."""
@@ -56,11 +57,15 @@ async def queue(queries: Queries, now: Millis) -> list[Finding]:
         if endpoint.paused is not None:
             told = f"{endpoint.id} is paused; deliveries that wait for it: {one.pending}"
             found.append(Finding("queue", told, advice=f"POST /api/v1/endpoints/{endpoint.id}/resume lets them go"))
+        elif (last := await _last_failure(queries, endpoint.id)) is not None and last.failure is Failure.ADDRESS:
+            told = f"{endpoint.id} may not be reached ({last.failure}); deliveries that wait for it: {one.pending}"
+            advice = f"{printable(last.detail)}; GONIEC_ALLOW_NETWORKS of the server that sends says what is allowed"
+            found.append(Finding("queue", told, problem=True, advice=advice))
         elif endpoint.breaker.open:
-            told = (
-                f"{endpoint.id} does not answer and is asked now and then; deliveries that wait for it: {one.pending}"
-            )
-            found.append(Finding("queue", told, advice="see its attempts; what waits goes out once it answers"))
+            why = "" if last is None else f" ({_answer(last)})"
+            told = f"{endpoint.id} takes nothing{why} and is asked now and then; deliveries that wait for it: "
+            advice = "see its attempts; what waits goes out once it takes one"
+            found.append(Finding("queue", f"{told}{one.pending}", advice=advice))
         elif (endpoint.held_until or 0) <= now and one.oldest_due is not None and one.oldest_due < now - OVERDUE:
             due = f"{one.due} or more" if one.more_due else f"{one.due}"
             told = f"deliveries due at {endpoint.id}: {due}, the oldest since {format_instant(one.oldest_due)}"
@@ -96,6 +101,19 @@ def _stuck(one: Stuck) -> Finding:
             told = f"in the queue for {one.endpoint_id}, which is not there: {one.n}, such as {one.example}"
             advice = f'POST /api/v1/deliveries/cancel {{"endpointId": "{one.endpoint_id}"}} ends them'
     return Finding("queue", told, problem=True, advice=advice)
+
+
+async def _last_failure(queries: Queries, endpoint_id: str) -> Attempt | None:
+    """What the oldest delivery that waits for an endpoint has failed with so far."""
+    wanted = DeliveryFilter(endpoint_id=endpoint_id, status=Status.PENDING)
+    for last in (await queries.last_attempts([one.id for one in await queries.deliveries(wanted, Page(1))])).values():
+        return None if last.failure is None else last
+    return None
+
+
+def _answer(attempt: Attempt) -> str:
+    code = str(attempt.failure)
+    return code if attempt.status is None else f"{code}, status {attempt.status}"
 
 
 async def _balances(queries: Queries, holder: Holder) -> list[str]:

@@ -20,6 +20,7 @@ from goniec.cli.finding import Finding
 from goniec.cli.mailing import mail
 from goniec.cli.opened import Machine, no_database
 from goniec.core.endpoint import Endpoint
+from goniec.core.model import Status
 from goniec.core.rules import RuleSet
 from goniec.core.times import MINUTE, SECOND, Millis, format_instant
 from goniec.flow.credentials import unsealed
@@ -86,7 +87,8 @@ async def _all(settings: Settings, store: Database) -> AsyncIterator[Finding]:
     yield await counting.ledger(queries)
     yield await _server(settings, store)
     if isinstance(settings.database, Postgres):
-        yield _workers(await queries.leases(now))
+        pending = (await queries.totals())[f"deliveries.{Status.PENDING}"]
+        yield _workers(await queries.leases(now), pending)
     for finding in await counting.queue(queries, now):
         yield finding
     yield await _clock(queries, now, machine.ahead)
@@ -144,12 +146,13 @@ async def _server(settings: Settings, store: Database) -> Finding:
     return Finding("server", f"answers at {place}, and is ready")
 
 
-def _workers(known: list[Lease]) -> Finding:
+def _workers(known: list[Lease], pending: int) -> Finding:
     """Who delivers, of the processes that share the database."""
     found = workers(known)
     if not found:
         advice = "start goniec serve with the role worker or all, if something is to be delivered"
-        return Finding("workers", "no worker is running, so nothing is delivered", advice=advice)
+        told = f"no worker is running, so nothing is delivered; deliveries that wait: {pending}"
+        return Finding("workers", told, problem=pending > 0, advice=advice)
     shares = ", ".join(str(owned) for _, owned in sorted(found.items()))
     return Finding("workers", f"{len(found)} running; endpoints that each delivers to just now: {shares}")
 

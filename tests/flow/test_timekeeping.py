@@ -107,6 +107,22 @@ async def test_it_is_asked_again_after_a_while_and_later_where_the_server_is_awa
         await world.clock()
 
 
+async def test_a_server_that_is_away_is_told_once_and_so_is_its_return(
+    logged: list[tuple[str, dict[str, object]]],
+) -> None:
+    world = World()
+    clock = await world.clock()
+    world.away = True
+    for _ in range(3):
+        world.at += 15_000
+        await clock.look()
+    assert logged == [("database.away", {"reason": "the server is away"})]
+    world.away = False
+    await clock.look()
+    await clock.look()
+    assert logged[1:] == [("database.back", {"seconds": 30.0})]
+
+
 async def test_of_slow_answers_the_quickest_counts() -> None:
     world = World()
     world.ways = [(0, 400), (30, 30), (300, 0)]

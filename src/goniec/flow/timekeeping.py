@@ -53,6 +53,8 @@ class SharedClock:
         self._apart = 0.0
         self._asked = 0.0
         self._wrong = False
+        self._away: float | None = None
+        """Since when the server does not answer, on the steady clock."""
 
     @classmethod
     async def begin(cls, machine: Clock, ask: Ask) -> "SharedClock":
@@ -91,8 +93,10 @@ class SharedClock:
             return
         try:
             low, high = await self._bounds()
-        except Unavailable:
-            return  # it goes on by itself, and whoever needs the store says that it is away
+        except Unavailable as error:
+            self._lost(error)
+            return  # it goes on by itself
+        self._found()
         self._correct(low, high)
         self._note()
         self._tell()
@@ -125,6 +129,17 @@ class SharedClock:
     def _note(self) -> None:
         self._asked = self._steady()
         self._apart = self._between()
+
+    def _lost(self, error: Unavailable) -> None:
+        """Say it once; a process that only answers has nobody else to say so."""
+        if self._away is None:
+            self._away = self._steady()
+            log.warning("database.away", reason=str(error))
+
+    def _found(self) -> None:
+        if self._away is not None:
+            log.info("database.back", seconds=round(self._steady() - self._away, 1))
+            self._away = None
 
     def _tell(self) -> None:
         ahead = self.ahead()

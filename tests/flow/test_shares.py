@@ -11,6 +11,7 @@ from goniec.core.model import Failure, Status
 from goniec.core.times import SECOND
 from goniec.flow.endpoints import pause_endpoint
 from goniec.flow.outbox import Outbox
+from goniec.observe import log
 from goniec.ports import WORKER, DeliveryFilter, Outgoing, Page, Signal, Tx
 from tests.flow.crew import Crew, Worker, crew, delivered, visit
 from tests.flow.desk import Desk
@@ -289,7 +290,9 @@ async def stand_still(team: Crew, worker: Worker) -> None:
     await team.later(70)
 
 
-async def test_another_takes_over_from_one_that_stands_still(team: Crew) -> None:
+async def test_another_takes_over_from_one_that_stands_still(team: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[str, dict[str, object]]] = []
+    monkeypatch.setattr(log, "info", lambda event, **fields: said.append((event, fields)))
     one, two = await team.join("one"), await team.join("two")
     gate = asyncio.Event()
     one.sender.script = held(gate, lambda _: failing())
@@ -300,6 +303,7 @@ async def test_another_takes_over_from_one_that_stands_still(team: Crew) -> None
     await visit(team, 0)
     await stand_still(team, one)
     assert two.owned == ["end_0"]
+    assert said == [("endpoints.taken_over", {"endpoints": 1, "of": "one"})]
     assert len(two.sender.sent) == 2
     gate.set()
     team.workers["one"] = one
@@ -322,6 +326,9 @@ async def test_a_late_failure_of_one_that_stood_still_changes_nothing(team: Crew
     await stand_still(team, one)
     assert len(two.sender.sent) >= 1
     (before,) = await team.store.queries.deliveries(DeliveryFilter(), Page())
+    while not before.attempts:  # sent, and not yet written down
+        await asyncio.sleep(0.001)
+        (before,) = await team.store.queries.deliveries(DeliveryFilter(), Page())
     gate.set()
     team.workers["one"] = one
     await team.later(3)

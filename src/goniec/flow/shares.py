@@ -8,7 +8,8 @@ one process has the database to itself there is nothing to share, and this does 
 """
 
 import zlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from goniec.core.breaker import kept
@@ -185,7 +186,14 @@ class Shares:
         await self._leases.take(dict.fromkeys(wanted))
         for id in wanted:
             self._spared.pop(id, None)
+        self._inherit({lease.name: lease.owner for lease in known if lease.left <= 0}, wanted)
         self._choose(len(mine), share, workers, mono)
+
+    def _inherit(self, before: Mapping[str, str], wanted: Iterable[str]) -> None:
+        """Say of whom endpoints were taken over: of processes that let their leases run out."""
+        ours = {(parsed(name)[0], before[name]) for name in wanted if name in before and self._leases.owns(name)}
+        for owner, n in Counter(owner for _, owner in ours if owner != self._leases.owner).items():
+            log.info("endpoints.taken_over", endpoints=n, of=owner)
 
     def _taste(self, name: str) -> int:
         """Each process has an order of its own, so that two do not reach for the same."""

@@ -136,8 +136,10 @@ async def test_one_takes_calls_and_others_deliver(tmp_path: Path, url: str) -> N
             async with httpx.AsyncClient(base_url=worker.url) as plain:
                 metrics = figures((await plain.get("/metrics")).text)
                 assert (await plain.get("/healthz")).json() == {"status": "alive"}
-                for path in ("/", "/api/v1/contacts", "/docs"):
-                    assert (await plain.get(path)).status_code == 404
+                for path, status in (("/", 404), ("/api/v1/contacts", 503), ("/docs", 404)):
+                    refused = await plain.get(path)
+                    assert refused.status_code == status
+                    assert "this process is a worker" in refused.json()["detail"]
                 assert metrics["goniec_process_info", "worker"] == 1
                 assert metrics["goniec_workers", None] == 2
                 owned += int(metrics["goniec_process_endpoints", None])

@@ -22,7 +22,7 @@ from goniec.web.operation import Operation, Parts
 from goniec.web.pages import page_handlers
 from goniec.web.panel.routes import panel_handlers
 from goniec.web.panel.serve import lost
-from goniec.web.problems import missing, problem
+from goniec.web.problems import Fault, problem
 from goniec.web.reply import ASGIApp, Receive, Reply, Scope, Send, send_reply
 from goniec.web.traced import traced
 
@@ -32,6 +32,12 @@ HOT: Final = frozenset({("POST", "/events")})
 
 ABOUT_ITSELF: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """What every process answers, whatever its role."""
+
+
+WORKER: Final = (
+    f"this process is a worker, which answers {', '.join(sorted(ABOUT_ITSELF))} and nothing else:"
+    " ask one of the role web or all"
+)
 
 
 def create_app(context: ApiContext) -> ASGIApp:
@@ -64,7 +70,9 @@ def create_worker_app(context: ApiContext) -> ASGIApp:
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in ABOUT_ITSELF:
-            await send_reply(problem(missing("page"), context.dice, scope["method"], scope["path"]), send)
+            # who calls the API is to come again, by way of a process that answers it
+            fault = Fault(503 if scope["path"].startswith("/api/") else 404, WORKER)
+            await send_reply(problem(fault, context.dice, scope["method"], scope["path"]), send)
         else:
             await whole(scope, receive, send)
 

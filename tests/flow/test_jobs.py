@@ -330,7 +330,8 @@ async def test_a33_all_that_match_are_cancelled_while_one_is_being_sent(
     assert await shop.store.queries.totals() == await shop.store.queries.recount()
 
 
-async def test_calling_off_twice_at_once_is_one_job(outside: Outside) -> None:
+async def test_calling_off_twice_at_once_is_one_job(shop: Workshop, outside: Outside) -> None:
+    await shop.rule("rul_2")
     job = begun(await cancel_range(outside, Range(rule_id="rul_1")))
     assert begun(await cancel_range(outside, Range(rule_id="rul_1")), fresh=False) == job
     begun(await cancel_range(outside, Range(rule_id="rul_2")))
@@ -340,6 +341,12 @@ async def test_calling_off_everything_by_mistake_is_refused(outside: Outside) ->
     with pytest.raises(Invalid, match="everything"):
         await cancel_range(outside, Range())
     begun(await cancel_range(outside, Range(until=NOW)))
+
+
+async def test_calling_off_what_never_was_is_refused(outside: Outside) -> None:
+    with pytest.raises(Invalid, match="no endpoint") as refused:
+        await cancel_range(outside, Range(endpoint_id="end_x", rule_id="rul_x"))
+    assert [one.pointer for one in refused.value.problems] == ["/endpointId", "/ruleId"]
 
 
 async def test_calling_off_one_rule_leaves_the_others(shop: Workshop, outside: Outside) -> None:

@@ -21,7 +21,7 @@ from goniec.core.times import Millis
 from goniec.flow.configure import Conflict, Missing, Outside, Refusal
 from goniec.flow.leases import DUTY, Alone, Leases
 from goniec.observe import log
-from goniec.ports import Clock, DeliveryFilter, Notice, Page, Store, Tx, Unavailable
+from goniec.ports import Clock, DeliveryFilter, Notice, Page, Queries, Store, Tx, Unavailable
 
 BITE: Final = 500
 """Deliveries that one transaction moves at most."""
@@ -94,7 +94,7 @@ async def cancel_range(outside: Outside, wanted: Range, by: str = "") -> Begun |
     """Take all pending deliveries that match out of the queue.
 
     Raises:
-        Invalid: nothing is named that they have to match, or the range makes no sense.
+        Invalid: nothing is named that they have to match, or nothing ever was; or the range makes no sense.
 
     """
     now = outside.clock.now()
@@ -103,6 +103,7 @@ async def cancel_range(outside: Outside, wanted: Range, by: str = "") -> Begun |
     if all(one is None for one in named):
         what = "name at least one of endpointId, ruleId, contactId, since and until"
         problems.append(Problem("", f"this would cancel everything that waits: {what}"))
+    problems += await _strangers(outside.store.queries, wanted)
     if problems:
         raise Invalid(*problems)
     job = replace(_job(outside, JobKind.CANCEL, wanted, by, now), statuses=(Status.PENDING,))
@@ -178,6 +179,25 @@ def _problems(wanted: Range, now: Millis) -> list[Problem]:
     if wanted.since >= now:
         return [Problem("/since", "lies ahead: nothing was made after it yet")]
     return []
+
+
+async def _strangers(queries: Queries, wanted: Range) -> list[Problem]:
+    """What is named and never had a delivery: a slip of the pen. What was deleted may still have some that wait."""
+    named = (
+        (
+            "endpointId",
+            "endpoint",
+            wanted.endpoint_id,
+            queries.endpoint,
+            DeliveryFilter(endpoint_id=wanted.endpoint_id),
+        ),
+        ("ruleId", "rule", wanted.rule_id, queries.rule, DeliveryFilter(rule_id=wanted.rule_id)),
+    )
+    return [
+        Problem(f"/{field}", f"there is no {noun} with this id, and no delivery of one")
+        for field, noun, id, read, its in named
+        if id is not None and await read(id) is None and not await queries.deliveries(its, Page(1))
+    ]
 
 
 def _job(outside: Outside, kind: JobKind, wanted: Range, by: str, now: Millis) -> Job:

@@ -49,7 +49,26 @@ async def test_it_adds_up_from_whichever_side(rules: Configured) -> None:
     rules.shop.clock.at += MINUTE
     of_rule = (await rules.get("/ledger", params={"of": "rule", "id": second["id"]})).json()["days"]
     assert [day["delivered"] for day in of_rule] == [1, 0]
-    assert (await rules.get("/ledger", params={"of": "rule"})).json()["days"] == []
+    keys = ["day", "made", "delivered", "failed", "cancelled"]
+    assert [*days[0]] == [*keys, "events", "runs", "attempts", "failedAttempts"]
+    assert [*mine[0]] == [*keys, "attempts", "failedAttempts"]
+    assert [*of_rule[0]] == [*keys, "runs"]
+
+
+async def test_days_are_those_of_something_that_there_is_or_was(rules: Configured) -> None:
+    rule = await rules.rule(triggers=EVERY)
+    endpoint = await rules.endpoint_of(rule)
+    for query in ({"of": "rule", "id": rule["id"]}, {"of": "endpoint", "id": endpoint["id"]}):
+        assert (await rules.get("/ledger", params=query)).json()["days"] == []
+    await rules.contact(email="a@x.pl")
+    await rules.shop.settle()
+    await rules.ask("DELETE", f"/rules/{rule['id']}")
+    for id in (rule["id"], endpoint["id"]):
+        of = "rule" if id == rule["id"] else "endpoint"
+        assert len((await rules.get("/ledger", params={"of": of, "id": id})).json()["days"]) == 1
+        for query in ({"of": of}, {"id": id}, {"of": of, "id": "end_x"}):
+            answer = await rules.get("/ledger", params=query)
+            assert (answer.status_code, pointers(answer)) == (400, ["/id"]), query
 
 
 async def test_queries_that_make_no_sense(rules: Configured) -> None:

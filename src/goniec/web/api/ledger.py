@@ -1,12 +1,15 @@
 """The ledger: what was received, what was made of it and how that stands, of the whole, each endpoint and each rule."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
+from goniec.core.problems import Problem
 from goniec.core.times import DAY, Millis, format_instant
-from goniec.ports import Balance, Subject, Sum
+from goniec.ports import Balance, Queries, Subject, Sum
 from goniec.web.operation import Ask, operation
+from goniec.web.problems import invalid
 from goniec.web.reply import Reply
 
 
@@ -43,19 +46,21 @@ class BalanceOut(Struct, rename="camel"):
 class DayOut(Struct, rename="camel"):
     """What happened on a day (UTC), test sends left out.
 
-    Each thing counts on the day on which it happened: what was made on one day may be delivered on the next, and what
-    is sent again counts where it ends then.
+    Each thing counts on the day on which it happened: what was made on one day may be delivered on the next. What is
+    sent again is not made again, but ends again: failed, and delivered unless it had been before. So the ends of a day
+    may be more than what was made. An endpoint has no `events` and `runs`, a rule no `events`, `attempts` and
+    `failedAttempts`: these are left out there.
     """
 
     day: str
-    events: int
-    runs: int
     made: int
     delivered: int
     failed: int
     cancelled: int
-    attempts: int
-    failed_attempts: int
+    events: int | UnsetType = UNSET
+    runs: int | UnsetType = UNSET
+    attempts: int | UnsetType = UNSET
+    failed_attempts: int | UnsetType = UNSET
 
 
 class LedgerOut(Struct, rename="camel"):
@@ -71,8 +76,12 @@ class LedgerQuery(Struct, frozen=True, kw_only=True, rename="camel"):
     """How far the days go back, and whose they are."""
 
     days: Annotated[int, Meta(ge=1, le=400, description="Days, today included.")] = 30
-    of: Annotated[Literal["all", "endpoint", "rule"], Meta(description="Of what the days are told.")] = "all"
-    id: Annotated[str | None, Meta(description="Of which endpoint or rule.")] = None
+    of: Annotated[
+        Literal["all", "endpoint", "rule"], Meta(description="Whose days: of all, or of what `id` names.")
+    ] = "all"
+    id: Annotated[str | None, Meta(description="The endpoint or rule, where `of` asks for one; deleted ones too.")] = (
+        None
+    )
 
 
 @operation("GET", "/ledger", scope="read", tag="deliveries", summary="Read the ledger", answers={200: LedgerOut})
@@ -84,20 +93,41 @@ async def read_ledger(ask: Ask, query: LedgerQuery) -> Reply:
     """
     queries, now = ask.context.store.queries, ask.context.clock.now()
     totals = await queries.totals()
+    balances = {"endpoint": await queries.balances("endpoint"), "rule": await queries.balances("rule")}
     kind: Subject = "" if query.of == "all" else query.of
-    ids = None if query.of == "all" else [query.id or ""]
+    await _known(queries, query, balances.get(query.of, []))
     since = (now // DAY - query.days + 1) * DAY
-    days = await queries.sums(kind, ids, since, now + 1, DAY)
+    days = await queries.sums(kind, None if query.id is None else [query.id], since, now + 1, DAY)
     names = TotalsOut.__struct_fields__
     return Reply(
         200,
         LedgerOut(
             TotalsOut(*(totals.get(name, totals.get(f"deliveries.{name}", 0)) for name in names)),
-            [balance_out(one) for one in await queries.balances("endpoint")],
-            [balance_out(one) for one in await queries.balances("rule")],
-            [_day(one) for one in days],
+            [balance_out(one) for one in balances["endpoint"]],
+            [balance_out(one) for one in balances["rule"]],
+            [_day(kind, one) for one in days],
         ),
     )
+
+
+async def _known(queries: Queries, query: LedgerQuery, balances: Sequence[Balance]) -> None:
+    """Refuse an id that nothing has or ever had, that is missing, or that is of no use."""
+    match query.of, query.id:
+        case "all", None:
+            return
+        case "all", _:
+            what = "give `of` too, endpoint or rule: without it the days are those of all"
+        case _, None:
+            what = f"of={query.of} needs the id of one"
+        case _, id if any(one.subject == id for one in balances):
+            return
+        case "endpoint", id if await queries.endpoint(id) is not None:
+            return
+        case "rule", id if await queries.rule(id) is not None:
+            return
+        case _:
+            what = f"there is no {query.of} with this id, and there was none that had a delivery"
+    raise invalid([Problem("/id", what)], "query")
 
 
 def balance_out(one: Balance) -> BalanceOut:
@@ -105,9 +135,15 @@ def balance_out(one: Balance) -> BalanceOut:
     return BalanceOut(one.subject, one.made, one.pending, one.held, one.delivered, one.failed, one.cancelled)
 
 
-def _day(one: Sum) -> DayOut:
-    figures = (one.events, one.runs, one.made, one.delivered, one.failed, one.cancelled)
-    return DayOut(_date(one.at), *figures, one.attempts, one.failed_attempts)
+def _day(kind: Subject, one: Sum) -> DayOut:
+    day = DayOut(_date(one.at), one.made, one.delivered, one.failed, one.cancelled)
+    if not kind:
+        day.events = one.events
+    if kind != "endpoint":
+        day.runs = one.runs
+    if kind != "rule":
+        day.attempts, day.failed_attempts = one.attempts, one.failed_attempts
+    return day
 
 
 def _date(at: Millis) -> str:

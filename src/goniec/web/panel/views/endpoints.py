@@ -197,9 +197,9 @@ async def rules_of(visit: Visit, id: str) -> list[Named]:
 
 async def _rows(visit: Visit, known: Sequence[Endpoint]) -> list[Row]:
     queries, now = visit.context.store.queries, visit.now
-    queues = {queue.endpoint_id: queue for queue in await queries.queues(now)}
-    used = usage(await queries.rules())
     ids = [known[0].id] if len(known) == 1 else None
+    queues = {queue.endpoint_id: queue for queue in await queries.queues(now, ids)}
+    used = usage(await queries.rules())
     # the hour that has begun counts too
     weeks = await queries.sums("endpoint", ids, now - DAYS * DAY, now + HOUR, DAYS * DAY + 2 * HOUR)
     hours = await queries.sums("endpoint", ids, now - WATCHED, now + HOUR, HOUR)

@@ -161,6 +161,7 @@ CODES: Final = {
     "inUse": (409, "`rules` name it"),
     "lastAdmin": (409, "it is the last administrator who can sign in"),
     "nameTaken": (409, "another one has this name"),
+    "testUnderWay": (409, "a test send is sent once more before its answer is there"),
     "pendingDeliveries": (409, "deliveries wait for this endpoint"),
     "notPending": (409, "a delivery that has failed cannot be cancelled"),
     "answerErased": (409, "the request was done; its contact was erased since, and the stored answer with it"),

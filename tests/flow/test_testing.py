@@ -1,5 +1,7 @@
 """Test sends, runs by hand and explanations, over the real store."""
 
+import asyncio
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,19 +11,21 @@ from msgspec.structs import replace
 
 from goniec.core.actions import AddTag, RemoveTag
 from goniec.core.decide import Call, Happening
+from goniec.core.endpoint import Endpoint
 from goniec.core.ids import DELIVERY, is_id, run_id
-from goniec.core.model import Contact, Delivery, Failure, Outcome, Status
+from goniec.core.model import Attempt, Contact, Delivery, Failure, Outcome, Status
 from goniec.core.problems import Invalid
 from goniec.flow import explain as explaining
 from goniec.flow.batch import Recorded
 from goniec.flow.configure import Conflict, Missing, Refusal
+from goniec.flow.deliveries import resend_delivery
 from goniec.flow.endpoints import pause_endpoint
 from goniec.flow.explain import Explanation, explain
 from goniec.flow.rules import switch_rule
-from goniec.flow.testing import EXAMPLE, Trial, asked_run, send_test
+from goniec.flow.testing import EXAMPLE, INTERRUPTED, Trial, _end_lost, asked_run, end_interrupted, send_test
 from goniec.ports import DeliveryFilter, Page
 from tests.flow.desk import Desk, hook
-from tests.flow.workshop import Workshop, email, failing
+from tests.flow.workshop import Workshop, email, failing, held
 
 ZONE = ZoneInfo("Europe/Warsaw")
 
@@ -259,3 +263,47 @@ async def test_explain_needs_both(desk: Desk) -> None:
     assert await explain(queries, ZONE, "rul_x", "c1", 0) == Missing("rule")
     saved = await desk.create()
     assert await explain(queries, ZONE, saved.rule.id, "c1", 0) == Missing("contact")
+
+
+async def test_a_test_send_is_written_down_though_who_asked_has_gone(desk: Desk) -> None:
+    shop, saved = desk.shop, await desk.create()
+    gate = asyncio.Event()
+    shop.sender.script = held(gate)
+    asking = asyncio.create_task(send_test(desk.bench, saved.rule.id, None, None))
+    await shop.until(lambda: len(shop.sender.sent) == 1)
+    (one,) = await shop.deliveries()
+    refused = await resend_delivery(desk.outside, one.id)
+    assert isinstance(refused, Conflict)
+    assert refused.code == "testUnderWay"
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert asking.cancelled()
+    gate.set()
+    for _ in range(1_000):
+        (one,) = await shop.deliveries()
+        if one.status is not Status.HELD:
+            break
+        await asyncio.sleep(0.005)
+    assert (one.status, one.attempts, len(shop.sender.sent)) == (Status.DELIVERED, 1, 1)
+
+
+async def test_a_test_send_whose_process_died_is_ended_after_a_while(desk: Desk) -> None:
+    shop, saved = desk.shop, await desk.create()
+
+    async def dies(_endpoint: Endpoint, _delivery: Delivery) -> Attempt:
+        raise OSError("the process dies")
+
+    with pytest.raises(OSError, match="dies"):
+        await send_test(replace(desk.bench, try_out=dies), saved.rule.id, None, None)
+    assert await end_interrupted(shop.store, shop.clock.at) == 0
+    await shop.store.transact(partial(_end_lost, ["dlv_0"]))
+    shop.clock.at += INTERRUPTED + 1
+    assert await end_interrupted(shop.store, shop.clock.at) == 1
+    (one,) = await shop.deliveries()
+    (attempt,) = await shop.attempts(one.id)
+    assert (one.status, one.attempts, attempt.failure) == (Status.FAILED, 1, Failure.INTERNAL)
+    assert "before it had written down" in attempt.detail
+    assert await end_interrupted(shop.store, shop.clock.at) == 0
+    assert await shop.store.queries.totals() == await shop.store.queries.recount()
+    again = await resend_delivery(replace(desk.outside, notice=shop.deliverer), one.id)
+    assert isinstance(again, Delivery)

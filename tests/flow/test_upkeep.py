@@ -5,11 +5,14 @@ import asyncio
 import pytest
 
 from goniec.core.endpoint import Pause
+from goniec.core.model import Failure, Status
 from goniec.core.times import DAY, SECOND
 from goniec.flow import upkeep
 from goniec.flow.leases import DUTY, Leased
+from goniec.flow.testing import INTERRUPTED
 from goniec.flow.upkeep import Upkeep
 from goniec.ports import EventFilter, Page, Unavailable
+from tests.contract.store.scribe import Scribe
 from tests.core.build import happened
 from tests.flow.workshop import Workshop, email
 
@@ -90,3 +93,16 @@ async def test_of_several_processes_one_keeps_the_house(shop: Workshop, keeping:
             shop.clock.at += 1
             await asyncio.sleep(0.005)
     work.cancel()
+
+
+async def test_a_test_send_that_nobody_is_left_to_end_is_ended(shop: Workshop, keeping: Upkeep) -> None:
+    scribe = Scribe(shop.store)
+    await scribe.deliver("con_1", status=Status.HELD, test=True)
+    shop.clock.at += INTERRUPTED + 1
+    work = asyncio.create_task(keeping.run())
+    (one,) = await shop.deliveries()
+    while one.status is Status.HELD:
+        await asyncio.sleep(0.001)
+        (one,) = await shop.deliveries()
+    work.cancel()
+    assert (one.status, one.failure) == (Status.FAILED, Failure.INTERNAL)

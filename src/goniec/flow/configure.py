@@ -30,6 +30,7 @@ Code = Literal[
     "pendingDeliveries",
     "ruleInactive",
     "secretsUnreadable",
+    "testUnderWay",
 ]
 
 Expected = frozenset[str] | None

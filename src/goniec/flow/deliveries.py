@@ -27,6 +27,9 @@ async def requeued(delivery_id: str, now: Millis, tx: Tx) -> Delivery | Refusal:
     known = await tx.delivery(delivery_id)
     if known is None:
         return Missing("delivery")
+    if known.test and known.status is Status.HELD:
+        detail = "this test send is still under way: wait for its answer, and then send it once more"
+        return Conflict("testUnderWay", detail)
     if await tx.endpoint(known.endpoint_id) is None:
         return Conflict("endpointDeleted", "its endpoint was deleted: there is nowhere left to send it")
     found = await tx.requeue(delivery_id, now)

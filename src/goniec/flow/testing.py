@@ -4,7 +4,8 @@ A test send is made by the same serializer and the same sender as a real one and
 it stays outside every queue and is sent once. Called by the API, the panel and the commands.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -16,17 +17,17 @@ from goniec.core.endpoint import Endpoint
 from goniec.core.identity import Who
 from goniec.core.ids import EVENT, delivery_id, prefixed
 from goniec.core.matching import type_of
-from goniec.core.model import Attempt, Contact, Delivery, Status
+from goniec.core.model import Attempt, Contact, Delivery, Failure, Status
 from goniec.core.occurring import can_occur, doubts
 from goniec.core.payload import body
 from goniec.core.problems import Invalid, Problem
 from goniec.core.rules import Rule
-from goniec.core.times import Millis
+from goniec.core.times import MINUTE, Millis
 from goniec.flow.configure import Conflict, Missing, Refusal
 from goniec.flow.credentials import unsealed
 from goniec.flow.explain import known_to
 from goniec.flow.rules import webhooks
-from goniec.ports import Changes, Clock, Dice, Finished, Queries, Store, Tx, Vault
+from goniec.ports import Changes, Clock, DeliveryFilter, Dice, Finished, Page, Queries, Store, Tx, Vault
 
 EXAMPLE: Final = Contact(
     id="00000000-0000-7000-8000-000000000000",
@@ -38,6 +39,9 @@ EXAMPLE: Final = Contact(
     company="Przykładowa Sp. z o.o.",
 )
 """Whom a test send tells about when no contact is named; nobody has this id."""
+
+INTERRUPTED: Final[Millis] = 10 * MINUTE
+"""After so long nobody waits for the answer to a test send any more: no attempt may take as long."""
 
 TryOut = Callable[[Endpoint, Delivery], Awaitable[Attempt]]
 """Makes one attempt, outside every queue; raises `ValueError` when no key at hand opens the endpoint's secrets."""
@@ -56,6 +60,10 @@ class Trial(Struct, frozen=True):
     rule: Rule
     can_occur: bool
     hints: tuple[str, ...]
+
+
+_under_way: Final[set[asyncio.Future[Trial]]] = set()
+"""Held, for the loop itself holds tasks only weakly."""
 
 
 class Workbench(Struct, frozen=True):
@@ -101,9 +109,30 @@ async def send_test(
     known = await known_to(queries)
     hints = (*doubts(rule, known, bench.clock.now()), *_endpoint_doubts(endpoint))
     delivery = await bench.store.transact(partial(_begin, bench, rule, contact, endpoint_id, place))
-    attempt = await bench.try_out(endpoint, delivery)
-    work = partial(_end, Trial(_after(delivery, attempt), attempt, endpoint, rule, can_occur(rule, known), hints))
-    return await (finishing or bench.store).transact(work)
+
+    async def through() -> Trial:
+        attempt = await bench.try_out(endpoint, delivery)
+        work = partial(_end, Trial(_after(delivery, attempt), attempt, endpoint, rule, can_occur(rule, known), hints))
+        return await (finishing or bench.store).transact(work)
+
+    # who asked may go away meanwhile; what is on its way is written down all the same
+    way = asyncio.ensure_future(through())
+    _under_way.add(way)
+    way.add_done_callback(_over)
+    return await asyncio.shield(way)
+
+
+def _over(way: "asyncio.Future[Trial]") -> None:
+    _under_way.discard(way)
+    if not way.cancelled():
+        way.exception()  # who asked is told, if still there; else `end_interrupted` ends what could not be written down
+
+
+async def end_interrupted(store: Store, now: Millis) -> int:
+    """End the test sends that were begun long ago and not ended, for their process has died; gives how many."""
+    found = await store.queries.deliveries(DeliveryFilter(statuses=(Status.HELD,), test=True), Page())
+    lost = [one.id for one in found if one.created_at < now - INTERRUPTED]
+    return await store.transact(partial(_end_lost, lost)) if lost else 0
 
 
 async def asked_run(queries: Queries, rule_id: str, contact_id: str, by: str) -> Call | Refusal:
@@ -174,3 +203,16 @@ def _after(delivery: Delivery, attempt: Attempt) -> Delivery:
 async def _end(trial: Trial, tx: Tx) -> Trial:
     await tx.finish([Finished(trial.delivery, trial.attempt)])
     return trial
+
+
+async def _end_lost(ids: Sequence[str], tx: Tx) -> int:
+    lost = [one for id in ids if (one := await tx.delivery(id)) is not None and one.status is Status.HELD]
+    await tx.finish([Finished(_after(one, attempt), attempt) for one in lost for attempt in (_interrupted(one),)])
+    return len(lost)
+
+
+def _interrupted(delivery: Delivery) -> Attempt:
+    detail = "Goniec ended before it had written down the answer; nobody knows whether the message arrived"
+    return Attempt(
+        delivery_id=delivery.id, number=1, at=delivery.created_at, millis=0, failure=Failure.INTERNAL, detail=detail
+    )

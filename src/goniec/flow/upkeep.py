@@ -1,7 +1,7 @@
 """Upkeep: what is due by the clock.
 
-Today that is retention; due steps, dates, leases and alerts will be further duties beside it. Runs on the loop of
-`record`, through the same writer, in bites small enough that no caller notices.
+Today that is retention, and test sends that nobody is left to end; due steps, dates, leases and alerts will be further
+duties beside it. Runs on the loop of `record`, through the same writer, in bites small enough that no caller notices.
 """
 
 import asyncio
@@ -10,8 +10,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from goniec.core.times import DAY, HOUR, Millis
+from goniec.core.times import DAY, HOUR, MINUTE, Millis
 from goniec.flow.leases import DUTY, Alone, Leases
+from goniec.flow.testing import end_interrupted
 from goniec.observe import log
 from goniec.ports import Clock, Pruned, Store, Tx, Unavailable
 
@@ -23,6 +24,9 @@ LOOK_SECONDS: Final = 1.0
 """How often retention looks for what is too old; between bites of a larger backlog it rests `REST_SECONDS`."""
 
 REST_SECONDS: Final = 0.02
+
+TESTS_EVERY: Final[Millis] = MINUTE
+"""How often it is looked for test sends whose process has died."""
 
 BEHIND: Final = 200
 """Contacts that one transaction puts into the index for searching."""
@@ -45,6 +49,7 @@ class Upkeep:
         self._clock = clock
         self._retention = retention_days * DAY
         self._dedup = dedup_days * DAY
+        self._looked: Millis = 0
 
     async def run(self) -> None:
         """Let go what is too old, again and again."""
@@ -57,6 +62,10 @@ class Upkeep:
     async def _prune(self, bite: int) -> bool:
         now = self._clock.now()
         try:
+            if abs(now - self._looked) >= TESTS_EVERY:
+                self._looked = now
+                if ended := await end_interrupted(self._store, now):
+                    log.warning("tests.interrupted", ended=ended)
             pruned = await self._store.transact(partial(self._bite, now, bite))
         except Unavailable as error:
             log.warning("retention.unavailable", reason=str(error))

@@ -191,6 +191,13 @@ POLISH: Final[dict[str, str]] = {
     "the rule has no action of the type webhook; add one and save the rule": (
         "reguła nie ma akcji „Wyślij informacje na temat uruchomionej reguły”; dodaj ją i zapisz"
     ),
+    "{} or more": "co najmniej {}",
+    "Goniec ended before it had written down the answer; nobody knows whether the message arrived": (
+        "Goniec zakończył pracę, zanim zapisał odpowiedź; nie wiadomo, czy wiadomość doszła"
+    ),
+    "this test send is still under way: wait for its answer, and then send it once more": (
+        "ta wysyłka testowa jeszcze trwa: poczekaj na odpowiedź i dopiero wtedy wyślij ponownie"
+    ),
     "no key at hand opens the secrets of the endpoint {}; give it its password and secret anew": (
         "żaden klucz nie otwiera haseł endpointu {}; podaj hasło i sekret jeszcze raz"
     ),

@@ -7,6 +7,7 @@ from typing import Any
 
 from goniec.core.ids import event_of
 from goniec.core.model import Status
+from goniec.core.parts import PARTS
 from goniec.flow.outbox import BURST_SECONDS
 from goniec.store.sqlite.driving import drive
 from tests.simulate.receivers import Arrival
@@ -117,14 +118,24 @@ def _limits(world: World) -> Iterator[str]:
     for id, policy in world.policies.items():
         if world.network.most[id] > policy.concurrency:
             yield f"{id} had {world.network.most[id]} requests at a time, of {policy.concurrency}"
-        starts = [(life, at) for at, life, endpoint in world.network.starts if endpoint == id]
+        starts = [(life, at, part) for at, life, endpoint, part in world.network.starts if endpoint == id]
         if policy.rate is not None:
-            for (life, at), (other, later) in pairwise(starts):
-                if life == other and later - at < 1 / policy.rate - BURST_SECONDS - 1e-6:
-                    yield f"{id} got requests at {at:.3f} and {later:.3f}, at {policy.rate} a second"
+            yield from _pace(starts, policy.rate / (PARTS if policy.split and not world.turns else 1))
         for paused, since, until in world.paused:
-            if paused == id and any(world.heard(since) < at < until for _, at in starts):
+            if paused == id and any(world.heard(since) < at < until for _, at, _ in starts):
                 yield f"{id} got a request between {since:.3f} and {until:.3f}, while it was paused"
+
+
+def _pace(starts: list[tuple[int, float, str]], rate: float) -> Iterator[str]:
+    """No process starts more than the rate allows; of what is split, more than its part may."""
+    last: dict[tuple[int, str], float] = {}
+    latest = {part: life for life, _, part in starts[:1]}
+    for life, at, part in starts:
+        before = last.get((life, part)) if latest.get(part) == life else None
+        if before is not None and at - before < 1 / rate - BURST_SECONDS - 1e-6:
+            yield f"{part} got requests at {before:.3f} and {at:.3f}, at {rate} a second"
+        last[life, part] = at
+        latest[part] = life
 
 
 def _ledger(world: World, rows: dict[str, Any]) -> Iterator[str]:

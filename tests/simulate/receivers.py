@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
@@ -14,6 +15,9 @@ MODES: Final = ("ok", "down", "silent", "refusing", "resetting", "busy", "picky"
 WEIGHTS: Final = (10, 4, 2, 2, 2, 1, 2, 2, 1, 1)
 HINT: Final = 7
 """Seconds that a busy receiver asks for."""
+
+PartOf = Callable[[str, str], str]
+"""Gives what a delivery, the second, to an endpoint, the first, counts for."""
 
 
 class Arrival(Struct):
@@ -43,8 +47,11 @@ class Network:
         self.rng = rng
         self.modes: dict[str, str] = {}
         self.arrivals: list[Arrival] = []
-        self.starts: list[tuple[float, int, str]] = []
+        self.part: PartOf = lambda endpoint, _: endpoint
+        """What of an endpoint has one owner, which is all of it but where it is split."""
+        self.starts: list[tuple[float, int, str, str]] = []
         self.flying: Counter[tuple[int, str]] = Counter()
+        self.at_once: Counter[str] = Counter()
         self.most: Counter[str] = Counter()
         self.twice: list[str] = []
         self.two_owners: list[tuple[float, str, int, int]] = []
@@ -56,15 +63,17 @@ class Network:
         head = dict(request.headers)
         delivery = head["webhook-id"]
         loop = asyncio.get_running_loop()
-        self.starts.append((loop.time(), life, endpoint))
+        part = self.part(endpoint, delivery)
+        self.starts.append((loop.time(), life, endpoint, part))
         if (life, delivery) in self._under_way:
             self.twice.append(delivery)
         self._under_way.add((life, delivery))
         for (other, where), n in self.flying.items():
-            if n and where == endpoint and other != life:
-                self.two_owners.append((loop.time(), endpoint, other, life))
-        self.flying[life, endpoint] += 1
-        self.most[endpoint] = max(self.most[endpoint], self.flying[life, endpoint])
+            if n and where == part and other != life:
+                self.two_owners.append((loop.time(), part, other, life))
+        self.flying[life, part] += 1
+        self.at_once[endpoint] += 1
+        self.most[endpoint] = max(self.most[endpoint], self.at_once[endpoint])
         try:
             await asyncio.sleep(self.rng.random() * 0.05)
             arrival = Arrival(
@@ -74,7 +83,8 @@ class Network:
             arrival.heard = True
             return answer
         finally:
-            self.flying[life, endpoint] -= 1
+            self.flying[life, part] -= 1
+            self.at_once[endpoint] -= 1
             self._under_way.discard((life, delivery))
 
     async def _answer(self, endpoint: str, arrival: Arrival, request: Outgoing) -> Answer:

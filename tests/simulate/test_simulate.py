@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from goniec.core.model import Delivery
+from goniec.flow import outbox
 from goniec.flow.deliver import Deliverer
 from goniec.flow.outbox import Outbox
 from goniec.flow.record import Recorder
@@ -98,6 +99,11 @@ def overtakes_what_others_recorded(_: Deliverer, box: Outbox, delivery: Delivery
     return delivery.contact_id not in box.lanes
 
 
+def deals_out_no_rate(rate: float | None, _: int | None) -> float | None:
+    """Each part of a split endpoint is sent to as quickly as the whole may be."""
+    return rate
+
+
 WRITE = Recorder._write
 
 
@@ -118,6 +124,7 @@ async def answers_too_early(self: Recorder, jobs: Any, riders: Any, tx: Tx) -> A
         (Deliverer, "_forget", forgets_that_it_was_saved, 2942),
         (Deliverer, "_lasts", starts_what_its_lease_may_not_outlast, 1093),
         (Deliverer, "_may_overtake", overtakes_what_others_recorded, 159),
+        (outbox, "pace", deals_out_no_rate, 20),
         (Recorder, "_write", answers_too_early, 4),
     ],
 )

@@ -17,6 +17,7 @@ from goniec.core import breaker
 from goniec.core.decide import Call
 from goniec.core.endpoint import Endpoint
 from goniec.core.model import Delivery
+from goniec.core.parts import part_name, part_of
 from goniec.core.retry import Policy
 from goniec.core.signing import encode_secret
 from goniec.core.times import SECOND, Millis
@@ -25,7 +26,7 @@ from goniec.flow.batch import Duplicate, Recorded
 from goniec.flow.configure import Outside
 from goniec.flow.deliver import Deliverer
 from goniec.flow.deliveries import cancel_delivery, resend_delivery
-from goniec.flow.endpoints import pause_endpoint, resume_endpoint
+from goniec.flow.endpoints import EndpointDraft, change_endpoint, pause_endpoint, resume_endpoint
 from goniec.flow.leases import Alone, Leased
 from goniec.flow.record import Locale, Recorder
 from goniec.ports import Answer, Outgoing, Remembered, Signal, Tx, Unavailable
@@ -113,6 +114,14 @@ class World:
             rng.choice((0, 1, 1, 2)),
             rng.random() < 0.7,
         )
+        # of its own chance, so that the histories without are what they were
+        splitting = random.Random(f"split {seed}")
+        self.split = self.plan.workers is not None and splitting.random() < 0.3
+        """Whether the first endpoint is in parts at times."""
+        self.turns = [splitting.random() * BUSY_SECONDS for _ in range(splitting.choice((0, 0, 1, 2, 3)))]
+        """When that is changed."""
+        if self.split:
+            self.network.part = self._part
         self.offset: Millis = 0
         self.lives: list[Died] = []
         self.living: list[Life | None] = [None] * (self.plan.workers or 1)
@@ -209,6 +218,8 @@ class World:
         events += [self._jump() for _ in range(self.plan.jumps)]
         if self.plan.workers is not None:
             events += [self._stall() for _ in range(self.plan.stalls)]
+        if self.split:
+            events.append(self._turn())
         events += [self._operate() for _ in range(rng.choice((0, 0, 1, 3)))]
         events += [self._trouble() for _ in range(rng.choice((0, 0, 1)))]
         await asyncio.gather(*events)
@@ -250,6 +261,8 @@ class World:
                 "order": rng.random() < 0.8, "orderHold": rng.choice((0, 5, 1800)), "breaker": rng.random() < 0.8,
                 "rate": rng.choice((None, None, 1, 4)),
             }  # fmt: skip
+            if self.split and n == 0:
+                policy |= {"concurrency": 8 if policy["concurrency"] == 1 else 16, "split": True}
             self.policies[id] = msgspec.convert(policy, Policy)
             endpoints.append(
                 Endpoint(
@@ -370,6 +383,23 @@ class World:
         if self.lag:
             at = max([at, *(until for since, until in self.troubles if since - self.lag <= at < until)])
         return at + self.lag
+
+    async def _turn(self) -> None:
+        """Somebody has the first endpoint whole again, or in parts."""
+        split = True
+        for at in sorted(self.turns):
+            await asyncio.sleep(at - self.loop.time())
+            split = not split
+            draft = EndpointDraft(split=split)
+            await self._insist(lambda outside, draft=draft: change_endpoint(outside, "end_0", draft, None))  # type: ignore[misc] # bound at once
+            self.say(f"end_0 is {'in parts' if split else 'whole'}")
+
+    def _part(self, endpoint: str, delivery: str) -> str:
+        """What a request counts for where owners and their pace are looked at."""
+        if endpoint != "end_0":
+            return endpoint
+        contact = self.disk.db.execute("SELECT contact_id FROM deliveries WHERE id = ?", (delivery,)).get
+        return part_name(endpoint, part_of(contact))
 
     async def _operate(self) -> None:
         rng = self.rng

@@ -418,6 +418,9 @@ POLISH: Final[dict[str, str]] = {
     "the body may have {} ({} bytes)": "treść może mieć najwyżej {} ({} B)",
     "no cursor of this list; send a nextCursor as it came": "ten adres strony listy jest uszkodzony; otwórz listę od początku",
     "there is nothing at this path": "pod tym adresem nic nie ma",
+    "there is no {} with this id, and no delivery of one": (
+        "nie ma tu niczego o tym identyfikatorze ({}) ani żadnej wysyłki, która by się do niego odnosiła"
+    ),
     "there is no {} with this id": "nie ma tu niczego o tym identyfikatorze ({})",
     "this path does not take that method; the header Allow names those it takes": (
         "ten adres nie przyjmuje takiej metody; przyjmowane wymienia nagłówek Allow"

@@ -248,6 +248,8 @@ def test_where_the_database_lies(tmp_path: Path, url: str, expected: str) -> Non
         ("postgresql://u:hunter2@h/a/b", "the database's name is missing"),
         ("postgres://u:hunt@er2@h/d?sslpassword=hunter2", "sslpassword is no option; there are host, passfile"),
         ("postgresql://u:hunt#er2@h/d", "a URL is expected, such as postgresql://user:password@host"),
+        ("postgresql://u:hun/ter2@h/d", "in the user and the password, / is written %2F"),
+        ("postgresql://u:12/hunter@h/d", "in the user and the password, / is written %2F"),
         ("postgresql://u:hunter2@h/d#x", "nothing may follow a #"),
         ("postgresql://u:hunter2@h:x/d", "a URL is expected, such as postgresql://user:password@host"),
     ],

@@ -143,7 +143,7 @@ def check_url(text: str, allowed: Networks = (), own: Own = ()) -> Checked | Ref
         return Refused(Refusal.SCHEME, detail)
     authority, target = _split(rest)
     if "@" in authority:
-        detail = "Take the user name and password out of the URL and enter them in the fields for user and password."
+        detail = "Take the user name and password out of the URL: they go into basicAuth (in the panel: their fields)."
         return Refused(Refusal.USERINFO, detail)
     host, port = _host_and_port(authority, PORTS[scheme])
     if port is None:

@@ -13,6 +13,9 @@ OPTIONS: Final = frozenset(
 """What may stand behind the question mark."""
 
 
+_ESCAPES: Final = "in the user and the password, / is written %2F, ? %3F, # %23, : %3A, @ %40 and % %25"
+
+
 class Postgres:
     """The URL of a database. A plain class, because a struct would print its fields; as a text it tells no password."""
 
@@ -30,12 +33,14 @@ class Postgres:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise ValueError(f"a URL is expected, such as {example}") from None
+            hint = f"; {_ESCAPES}" if "@" in url else ""
+            raise ValueError(f"a URL is expected, such as {example}{hint}") from None
         if parts.scheme not in SCHEMES:
             raise ValueError(f"a URL that begins with postgresql:// is expected, such as {example}")
         name = unquote(parts.path.removeprefix("/"))
         if not name or "/" in name:
-            raise ValueError(f"the database's name is missing at the end: {example}")
+            hint = f"; {_ESCAPES}" if "@" in name else ""
+            raise ValueError(f"the database's name is missing at the end: {example}{hint}")
         if parts.fragment:
             raise ValueError(f"nothing may follow a #; in a password it is written %23: {example}")
         unknown = sorted({key for key, _ in parse_qsl(parts.query, keep_blank_values=True)} - OPTIONS)

@@ -178,7 +178,7 @@ def _by_endpoint(figures: Figures) -> Iterator[Iterator[str]]:
     )
     yield gauge(
         "goniec_endpoint_failing_seconds",
-        "For how long an endpoint has been tried without success; noted when that changes much.",
+        "For how long an endpoint has been tried without success; noted every 10 minutes, and when it is over.",
         [(endpoint.id, endpoint.breaker.failing / SECOND) for endpoint in endpoints],
         max,
     )

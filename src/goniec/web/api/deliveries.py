@@ -29,7 +29,8 @@ NOBODY: Final = "con_"
 class DeliveryOut(Struct, rename="camel", kw_only=True):
     """One message for one endpoint.
 
-    `id` is its `webhook-id`, `sequence` its `goniec-sequence`. A test send has no event and no run. `aside` means that
+    `id` is its `webhook-id`, `sequence` its `goniec-sequence`. A test send has no event and no run, and is `held` while
+    it is under way. `aside` means that
     it has left its contact's lane, `resend` that somebody asked for it once more. `failure` is what the last attempt
     failed with, null when it went well or there was none. `bodySha256` stays when a contact is erased.
     """

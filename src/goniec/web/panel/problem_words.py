@@ -319,7 +319,7 @@ POLISH: Final[dict[str, str]] = {
     "Start the URL with https:// or http://, or enter inbox: to have it arrive in Goniec itself.": (
         "zacznij adres od https:// lub http://, albo wpisz inbox:, a wiadomość trafi do samego Gońca"
     ),
-    "Take the user name and password out of the URL and enter them in the fields for user and password.": (
+    "Take the user name and password out of the URL: they go into basicAuth (in the panel: their fields).": (
         "usuń nazwę użytkownika i hasło z adresu i wpisz je w polach autoryzacji basic"
     ),
     "The port has to be a number from 1 to 65535.": "port jest liczbą od 1 do 65535",

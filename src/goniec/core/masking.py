@@ -17,6 +17,9 @@ MASK: Final = b"****"
 SHORTEST: Final = 4
 """Characters of a secret that is looked for: a shorter one stands everywhere, and would hide what an answer says."""
 
+CUT: Final = 4 * 1024
+"""Bytes of a head or body below which nothing of it is cut before it is kept."""
+
 _UNRESERVED: Final = frozenset(string.ascii_letters.encode() + string.digits.encode() + b"-._~")
 _BEYOND_LATIN_1: Final = re.compile("[^\x00-\xff]")
 
@@ -44,10 +47,22 @@ def spellings(secrets: Iterable[str]) -> tuple[bytes, ...]:
 
 
 def masked(data: bytes, hidden: Sequence[bytes]) -> bytes:
-    """Give the data without these spellings; also without the beginning of one, where the data ends within it."""
+    """Give the data without these spellings; also without the beginning of one, where the data was cut within it."""
+    cut = len(data) >= CUT
     for one in hidden:
         if one in data:
             data = data.replace(one, MASK)
+    return _uncut(data, hidden) if cut else data
+
+
+def masked_text(text: str, hidden: Sequence[bytes]) -> str:
+    """Give a sentence without these spellings; what it quotes may have been cut at an ellipsis."""
+    *cut, last = [masked(part.encode(errors="replace"), hidden) for part in text.split("…")]
+    return "…".join(part.decode(errors="replace") for part in (*(_uncut(part, hidden) for part in cut), last))
+
+
+def _uncut(data: bytes, hidden: Sequence[bytes]) -> bytes:
+    """Give the data without the beginning of a spelling at its end."""
     for one in hidden:
         at = data.find(one[:SHORTEST], max(0, len(data) - len(one) + 1))
         while at >= 0:
@@ -55,11 +70,6 @@ def masked(data: bytes, hidden: Sequence[bytes]) -> bytes:
                 return data[:at] + MASK
             at = data.find(one[:SHORTEST], at + 1)
     return data
-
-
-def masked_text(text: str, hidden: Sequence[bytes]) -> str:
-    """Give a sentence without these spellings; what it quotes may have been cut at an ellipsis."""
-    return "…".join(masked(part.encode(errors="replace"), hidden).decode(errors="replace") for part in text.split("…"))
 
 
 def _percent(text: str) -> str:

@@ -66,7 +66,9 @@ def unsealed(endpoint: Endpoint, vault: Vault) -> Credentials:
 
 def without_secrets(answer: Answer, hidden: tuple[bytes, ...]) -> Answer:
     """Give an answer as it may be written down: many can read it, and some receivers repeat the request in it."""
-    head, body, detail = masked(answer.head, hidden), masked(answer.body, hidden), masked_text(answer.detail, hidden)
+    head, body, detail = masked(answer.head, hidden), masked(answer.body, hidden), answer.detail
+    if answer.failure is not None:  # else it is a sentence of ours, and nothing in it is the receiver's
+        detail = masked_text(detail, hidden)
     if (head, body, detail) == (answer.head, answer.body, answer.detail):
         return answer
     return replace(answer, head=head, body=body, detail=detail)

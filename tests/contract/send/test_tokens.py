@@ -9,11 +9,13 @@ from urllib.parse import parse_qs
 import pytest
 from msgspec.structs import replace
 
+from goniec.core.masking import CUT
 from goniec.core.model import Failure
 from goniec.core.wire import Grant
 from goniec.ports import Answer, Outgoing
 from goniec.send.http import HttpSender
 from goniec.send.tokens import HOLDERS_MAX, LIFE_MAX, LIFE_UNTOLD, Missed, Token, Tokens
+from goniec.send.transfer import BODY_KEPT
 from tests.contract.send.conftest import networks, post
 from tests.contract.send.names import Names
 from tests.contract.send.receivers import Behaviour, Receiver, Request, answer, hang, say, unused_port, wait_for
@@ -171,6 +173,7 @@ async def test_a_token_that_a_receiver_repeats_is_not_kept(sender: HttpSender) -
     async with Receiver(repeat) as receiver, Receiver(giving("t0ken!")) as server:
         got = await sender.send(granted(receiver, server))
     assert (got.head.splitlines()[0], got.body) == (b"HTTP/1.1 401 ****", b"Bearer **** no")
+    assert CUT <= BODY_KEPT, "nothing shorter is looked at for a secret that was cut"
 
 
 # --- token servers that fail -----------------------------------------------------------------------------------------

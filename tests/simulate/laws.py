@@ -120,20 +120,22 @@ def _limits(world: World) -> Iterator[str]:
             yield f"{id} had {world.network.most[id]} requests at a time, of {policy.concurrency}"
         starts = [(life, at, part) for at, life, endpoint, part in world.network.starts if endpoint == id]
         if policy.rate is not None:
-            yield from _pace(starts, policy.rate / (PARTS if policy.split and not world.turns else 1))
+            yield from _pace(starts, policy.rate)
+            if policy.split and not world.turns:  # who was cut off may have lost a part, and what it knew of it
+                yield from _pace([one for one in starts if not world.lives[one[0]].stalled], policy.rate / PARTS)
         for paused, since, until in world.paused:
             if paused == id and any(world.heard(since) < at < until for _, at, _ in starts):
                 yield f"{id} got a request between {since:.3f} and {until:.3f}, while it was paused"
 
 
-def _pace(starts: list[tuple[int, float, str]], rate: float) -> Iterator[str]:
+def _pace(starts: list[tuple[int, float, tuple[str, int]]], rate: float) -> Iterator[str]:
     """No process starts more than the rate allows; of what is split, more than its part may."""
-    last: dict[tuple[int, str], float] = {}
+    last: dict[tuple[int, tuple[str, int]], float] = {}
     latest = {part: life for life, _, part in starts[:1]}
     for life, at, part in starts:
         before = last.get((life, part)) if latest.get(part) == life else None
         if before is not None and at - before < 1 / rate - BURST_SECONDS - 1e-6:
-            yield f"{part} got requests at {before:.3f} and {at:.3f}, at {rate} a second"
+            yield f"{part[0]} got requests at {before:.3f} and {at:.3f}, at {rate} a second"
         last[life, part] = at
         latest[part] = life
 

@@ -49,7 +49,9 @@ class Network:
         self.arrivals: list[Arrival] = []
         self.part: PartOf = lambda endpoint, _: endpoint
         """What of an endpoint has one owner, which is all of it but where it is split."""
-        self.starts: list[tuple[float, int, str, str]] = []
+        self.tenure: Callable[[str], int] = lambda _: 0
+        """How often an endpoint, or a part of it, was taken until now, as far as that counts."""
+        self.starts: list[tuple[float, int, str, tuple[str, int]]] = []
         self.flying: Counter[tuple[int, str]] = Counter()
         self.at_once: Counter[str] = Counter()
         self.most: Counter[str] = Counter()
@@ -64,7 +66,7 @@ class Network:
         delivery = head["webhook-id"]
         loop = asyncio.get_running_loop()
         part = self.part(endpoint, delivery)
-        self.starts.append((loop.time(), life, endpoint, part))
+        self.starts.append((loop.time(), life, endpoint, (part, self.tenure(part))))
         if (life, delivery) in self._under_way:
             self.twice.append(delivery)
         self._under_way.add((life, delivery))

@@ -17,7 +17,7 @@ from goniec.core import breaker
 from goniec.core.decide import Call
 from goniec.core.endpoint import Endpoint
 from goniec.core.model import Delivery
-from goniec.core.parts import part_name, part_of
+from goniec.core.parts import parsed, part_name, part_of
 from goniec.core.retry import Policy
 from goniec.core.signing import encode_secret
 from goniec.core.times import SECOND, Millis
@@ -122,6 +122,7 @@ class World:
         """When that is changed."""
         if self.split:
             self.network.part = self._part
+            self.network.tenure = self._tenure
         self.offset: Millis = 0
         self.lives: list[Died] = []
         self.living: list[Life | None] = [None] * (self.plan.workers or 1)
@@ -400,6 +401,11 @@ class World:
             return endpoint
         contact = self.disk.db.execute("SELECT contact_id FROM deliveries WHERE id = ?", (delivery,)).get
         return part_name(endpoint, part_of(contact))
+
+    def _tenure(self, part: str) -> int:
+        """Who takes it anew knows nothing of when it was sent to last."""
+        sql = "SELECT coalesce(sum(epoch), 0) FROM leases WHERE name IN (?, ?)"
+        return int(self.disk.db.execute(sql, (part, parsed(part)[0])).get)
 
     async def _operate(self) -> None:
         rng = self.rng

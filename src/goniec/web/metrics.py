@@ -153,7 +153,7 @@ def _by_endpoint(figures: Figures) -> Iterator[Iterator[str]]:
     )
     yield gauge(
         "goniec_queue_due",
-        f"Deliveries that are due, by endpoint; of an endpoint at most {DUE_MOST} are counted.",
+        f"Deliveries that may go now, by endpoint; of an endpoint at most {DUE_MOST} are counted.",
         [(queue.endpoint_id, queue.due) for queue in queues],
     )
     yield gauge(

@@ -157,8 +157,8 @@ def health(  # noqa: PLR0913 - it looks at all that is known of an endpoint
 
 
 def _under_way(queue: Queue, now: Millis) -> bool:
-    due = queue.more_due or queue.due == queue.pending
-    return due and queue.oldest_due is not None and now - queue.oldest_due < UNDER_WAY
+    """Whether what waits is what has just come: who follows another of its contact's is not counted as due."""
+    return queue.oldest_due is not None and now - queue.oldest_due < UNDER_WAY
 
 
 def _outage(endpoint: Endpoint, oldest: Seen | None, pending: int, words: Words, times: Times, now: Millis) -> Health:

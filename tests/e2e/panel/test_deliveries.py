@@ -301,13 +301,13 @@ async def test_an_endpoint_in_trouble_is_told_above_the_list(engine: Engine, sig
     await engine.attempted(3)
     ala = await sign_in("viewer", "pl")
     page = await ala.get("/deliveries")
-    assert "127.0.0.1:1: nie odpowiada mniej więcej od" in page.text
+    assert "127.0.0.1:1: nie przyjmuje wysyłek mniej więcej od" in page.text
     assert "inbox:paused: " in page.text
     assert "Wyjdą, gdy ktoś wznowi endpoint." in page.text
     for rule in (dead, quiet):
         assert f"/endpoints/{await engine.endpoint(rule)}" in page.links
     # only about what the list shows
-    assert "nie odpowiada" not in (await ala.get(f"/deliveries?rule={quiet['id']}")).text
+    assert "nie przyjmuje" not in (await ala.get(f"/deliveries?rule={quiet['id']}")).text
     assert "Wyjdą, gdy" not in (await ala.get(f"/deliveries?rule={dead['id']}")).text
 
 

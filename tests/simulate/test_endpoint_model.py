@@ -309,7 +309,7 @@ class OneEndpoint(RuleBasedStateMachine):
         known = drive(self.disk.queries.endpoint("end_1"))
         assert known is not None
         if (known.paused, known.held_until, known.breaker) == (None, None, CLOSED):
-            self.act(resume_endpoint(self.outside, "end_1"))  # there is nothing to resume
+            self.act(resume_endpoint(self.outside, "end_1"), self.model.saved)  # there is nothing to resume
             return
         self.model.paused = None
         self.model.afresh()

@@ -192,7 +192,7 @@ async def test_a40_credentials_in_the_url_are_refused_and_not_echoed(rules: Conf
     answer = await rules.post("/rules", draft(actions=[{"type": "webhook", "url": url}]))
     assert (answer.status_code, pointers(answer)) == (422, ["/actions/0/url"])
     assert "p%40ss" not in answer.text
-    assert "user and password" in answer.json()["errors"][0]["detail"]
+    assert "user name and password" in answer.json()["errors"][0]["detail"]
 
 
 async def test_a45_a_private_address_is_refused_with_the_setting_that_allows_it(rules: Configured) -> None:

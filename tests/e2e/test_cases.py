@@ -338,7 +338,7 @@ async def test_a40_credentials_in_a_url_are_refused_and_not_echoed(engine: Engin
     refused = await engine.ask("POST", "/rules", 422, json={"name": "n", "triggers": [VISITED], "actions": [webhook]})
     (error,) = refused.json()["errors"]
     assert error["pointer"] == "/actions/0/url"
-    assert "user and password" in error["detail"]
+    assert "user name and password" in error["detail"]
     assert "p%40ss" not in refused.text
     assert "p%40ss" not in (engine.folder / "serve.log").read_text()
 

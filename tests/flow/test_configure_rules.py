@@ -116,7 +116,7 @@ async def test_credentials_have_a_length(desk: Desk) -> None:
 async def test_a40_credentials_in_the_url_are_refused_and_not_repeated(desk: Desk) -> None:
     told = await refused(desk, draft(actions=[{"type": "webhook", "url": "https://jan:p%40ss@h.example/hook"}]))
     assert list(told) == ["/actions/0/url"]
-    assert "user and password" in told["/actions/0/url"]
+    assert "user name and password" in told["/actions/0/url"]
     assert "p%40ss" not in str(told)
 
 

@@ -114,6 +114,20 @@ async def test_an_owner_s_own_deliveries_go_at_once_and_others_are_told_of_their
     await soon(lambda: two.told[-1] == (Signal.DUE, (part_name("end_0", part_of(contact)),)))
 
 
+async def test_beside_it_a_whole_one_goes_as_ever(team: Crew) -> None:
+    await team.shop.endpoint("end_1", notice=False)
+    await team.shop.rule(
+        "rul_1", triggers=[{"type": "page.visited", "urls": ["**/1/"]}],
+        actions=[{"type": "webhook", "endpointId": "end_1"}],
+    )  # fmt: skip
+    one = await team.join("one")
+    await crowd(team)
+    await delivered(team)
+    await visit(team, 1, by=one)
+    await delivered(team)
+    assert [request.url for request in one.sender.sent[len(CONTACTS) :]] == ["https://end_1.example/hook"]
+
+
 async def person(team: Crew, address: str) -> str:
     """The id of the contact with an address."""
     (found,) = await team.store.queries.contacts(ContactFilter(email=address), Page())

@@ -6,6 +6,7 @@ it stays outside every queue and is sent once. Called by the API, the panel and 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -124,7 +125,7 @@ async def send_test(
 
 def _over(way: "asyncio.Future[Trial]") -> None:
     _under_way.discard(way)
-    if not way.cancelled():
+    with suppress(asyncio.CancelledError):
         way.exception()  # who asked is told, if still there; else `end_interrupted` ends what could not be written down
 
 

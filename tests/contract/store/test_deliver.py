@@ -1,7 +1,7 @@
 """The queue: what may go, and how deliveries move on."""
 
 from goniec.core.model import Delivery, Status
-from goniec.ports import DUE_MOST, Queue, Store
+from goniec.ports import DUE_MOST, Queue, Store, Tx
 from tests.contract.store.scribe import ENDPOINT, NOW, Scribe, attempt, by_hand, endpoint, failed, ids, put, succeeded
 
 SOON = NOW + 5_000
@@ -245,6 +245,24 @@ async def test_however_many_stand_behind_a_head_nobody_looks_at_them(store: Stor
     assert await due(store, SOON) == [head.id]
     await store.transact(lambda tx: tx.cancel_many(ids([head, *followers[:-1]]), SOON))
     assert await due(store, SOON) == [followers[-1].id]
+
+
+async def test_who_comes_after_the_head_has_gone_in_the_same_transaction_is_no_follower(
+    store: Store, scribe: Scribe
+) -> None:
+    first, second = scribe.sent(scribe.event("c1")), scribe.sent(scribe.event("c1"))
+    lanes = [(ENDPOINT, "c1")]
+
+    async def work(tx: Tx) -> None:
+        await tx.busy_lanes(lanes)
+        await tx.save(first)
+        assert await tx.busy_lanes(lanes) == set(lanes)
+        await tx.cancel(first.deliveries[0].id, NOW)
+        assert await tx.busy_lanes(lanes) == set()
+        await tx.save(second)
+
+    await store.transact(work)
+    assert await due(store) == ids(second.deliveries)
 
 
 async def test_a_follower_that_leaves_lets_nobody_pass_its_head(store: Store, scribe: Scribe) -> None:

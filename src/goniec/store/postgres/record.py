@@ -211,7 +211,7 @@ class RecordTx(Transaction):
                 raise Overtaken from None
             held |= heads
         busy = {(row[0], row[1]) for row in found}
-        self._busy.update(busy)
+        self._busy = set(busy)
         return busy
 
     # writing it all

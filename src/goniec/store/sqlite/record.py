@@ -135,7 +135,7 @@ class RecordTx(Transaction):
 
     async def busy_lanes(self, lanes: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
         busy = set(_BUSY.run(self.db, lanes))
-        self._busy.update(busy)
+        self._busy = set(busy)
         return busy
 
     # writing it all

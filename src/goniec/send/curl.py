@@ -189,11 +189,14 @@ class Driver:
                 self._forget(descriptor)
                 if stirred := self._stirred.pop(descriptor, None):
                     stirred()
-        self._act([(descriptor, MASKS[events & ANY]) for descriptor, events in ready if descriptor in self._wanted])
+        self._act([(descriptor, MASKS[events & ANY]) for descriptor, events in ready])
 
     def _act(self, happened: list[tuple[int, int]]) -> None:
         try:
             for descriptor, mask in happened:
+                # idle, or closed just now: what libcurl is told of one may end others whose time is up
+                if mask and descriptor not in self._wanted:
+                    continue
                 if mask & pycurl.CSELECT_IN:
                     turns = self._turns[descriptor] = self._turns.get(descriptor, 0) + 1
                     if turns >= TURNS_FREE and self._floods(descriptor, turns) and self._cut(descriptor):

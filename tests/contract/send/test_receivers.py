@@ -3,7 +3,8 @@
 import asyncio
 import gzip
 import socket
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -53,6 +54,39 @@ async def test_a_head_that_does_not_come_whole_in_time_is_a_time_out(sender: Htt
     assert got.sent is not None
     assert got.sent < 300, "the request had gone out before the wait for the answer"
     assert len(receiver.requests) == 1
+
+
+async def test_transfers_whose_time_is_up_at_once_while_bytes_of_both_lie_unread(sender: HttpSender) -> None:
+    """They end together when libcurl is told of the first, and it closes the connection of the second."""
+    faults: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+    talks: list[Talk] = []
+    begun = asyncio.Barrier(3)
+
+    async def behave(talk: Talk) -> None:
+        await talk.write(OK + b"\r\n")
+        talks.append(talk)
+        await begun.wait()
+        await talk.hold()
+
+    async with Receiver(behave) as receiver:
+        sending = [asyncio.create_task(sender.send(post(receiver.url(), timeout=SHORT))) for _ in range(2)]
+        await begun.wait()
+        for _ in range(curl.TURNS_FREE + 1):
+            for talk in talks:
+                talk.writer.write(b"x")
+            await asyncio.sleep(0.01)
+        for talk in talks:
+            talk.writer.write(b"x")
+        stall(SHORT)
+        got = await asyncio.gather(*sending)
+    assert [(one.status, one.note) for one in got] == [(200, "timeout")] * 2
+    assert faults == []
+
+
+def stall(seconds: float) -> None:
+    """Hold up the whole loop."""
+    time.sleep(seconds)
 
 
 async def test_a_receiver_that_never_reads_is_a_time_out(sender: HttpSender) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from goniec.core import wire
 from goniec.core.decide import Call
 from goniec.core.endpoint import Endpoint, Pause
 from goniec.core.model import Delivery, Failure, Status
@@ -15,6 +16,7 @@ from goniec.core.signing import verify
 from goniec.core.times import DAY, HOUR, MINUTE, SECOND
 from goniec.flow import deliver, outbox
 from goniec.ports import Answer, EventFilter, Finished, Outgoing, Page, RunFilter, Tx, Unavailable
+from goniec.tracing import Tracing
 from tests.contract.store.scribe import by_hand
 from tests.core.build import NOW, happened
 from tests.flow.workshop import SECRET, Workshop, email, failing, held, ok
@@ -195,6 +197,24 @@ class TestRetries:
         await shop.settle()
         (attempt,) = await shop.attempts(one(await shop.deliveries()).id)
         assert attempt.failure is Failure.INTERNAL
+
+    @pytest.mark.parametrize(("where", "name"), [(wire, "sign"), (Tracing, "attempt")])
+    async def test_so_is_one_in_making_the_request_and_nobody_waits_behind_it_for_good(
+        self, shop: Workshop, monkeypatch: pytest.MonkeyPatch, where: object, name: str
+    ) -> None:
+        def broken(*_: object) -> bytes:
+            raise RuntimeError("boom")
+
+        await shop.rule()
+        with monkeypatch.context() as fault:
+            fault.setattr(where, name, broken)
+            await shop.record(visit(n=2))
+            await shop.settle()
+        assert shop.sender.sent == []
+        await shop.later(HOUR)
+        first, second = await shop.deliveries()
+        assert [attempt.failure for attempt in await shop.attempts(first.id)] == [Failure.INTERNAL, None]
+        assert shop.sender.ids() == [first.id, second.id]
 
     async def test_retry_after_holds_the_endpoint_also_over_a_restart(self, shop: Workshop) -> None:
         await shop.rule()

@@ -19,7 +19,7 @@ from goniec.core.endpoint import Endpoint, Pause
 from goniec.core.model import Attempt, Delivery, Failure, Status
 from goniec.core.retry import Delivered, GiveUp, Gone, Next, Outcome, Policy, RetryAt, Tried, after
 from goniec.core.times import MINUTE, Millis
-from goniec.core.wire import Credentials, headers
+from goniec.core.wire import Credentials, Headers, headers
 from goniec.flow.attempt import line, made, moved
 from goniec.flow.credentials import unsealed, without_secrets
 from goniec.flow.leases import MARGIN_SECONDS, Alone, Leases
@@ -28,7 +28,7 @@ from goniec.flow.owners import note_paused
 from goniec.flow.shares import Nobody, Shares
 from goniec.observe import counters, log
 from goniec.ports import Answer, Clock, Dice, Finished, Outgoing, Sender, Signal, Signals, Store, Tx, Unavailable, Vault
-from goniec.tracing import tracing
+from goniec.tracing import Attempting, tracing
 
 MEMORY: Final = 4_000
 """How many deliveries are held in memory, over all endpoints, before each has to do with the few that it is sure of."""
@@ -468,23 +468,13 @@ class Deliverer:
     async def _send(
         self, endpoint: Endpoint, credentials: Credentials, delivery: Delivery, now: Millis, *, fresh: bool
     ) -> Answer:
-        policy = endpoint.policy
-        span = tracing.attempt(delivery, now)
-        parent = None if span is None else span.header
-        head = headers(delivery, delivery.attempts + 1, credentials, self._agent, now, parent)
-        request = Outgoing(
-            endpoint.url,
-            head,
-            delivery.body,
-            policy.timeout,
-            policy.connect_timeout,
-            fresh,
-            endpoint.ca_bundle,
-            credentials.client,
-            credentials.grant,
-        )
+        span: Attempting | None = None
         try:
-            answer = without_secrets(await self._sender.send(request), credentials.hidden)
+            span = tracing.attempt(delivery, now)
+            parent = None if span is None else span.header
+            head = headers(delivery, delivery.attempts + 1, credentials, self._agent, now, parent)
+            answer = await self._sender.send(_request(endpoint, credentials, delivery.body, head, fresh=fresh))
+            answer = without_secrets(answer, credentials.hidden)
         except Exception:  # noqa: BLE001 - a fault of ours must not end the worker
             log.exception("send.failed", delivery=delivery.id, endpoint=endpoint.id)
             answer = Answer(Failure.INTERNAL, "a fault in Goniec; its log has the details")
@@ -646,6 +636,20 @@ class Deliverer:
         box.held -= 1
         if self._settled is not None:
             self._settled.add(delivery.id)
+
+
+def _request(endpoint: Endpoint, credentials: Credentials, body: bytes, head: Headers, *, fresh: bool) -> Outgoing:
+    return Outgoing(
+        endpoint.url,
+        head,
+        body,
+        endpoint.policy.timeout,
+        endpoint.policy.connect_timeout,
+        fresh,
+        endpoint.ca_bundle,
+        credentials.client,
+        credentials.grant,
+    )
 
 
 def _count(delivery: Delivery, attempt: Attempt, answer: Answer) -> None:

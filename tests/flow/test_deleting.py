@@ -3,7 +3,8 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
@@ -17,13 +18,16 @@ from goniec.flow.configure import Conflict, Outside
 from goniec.flow.deliveries import cancel_delivery, resend_delivery
 from goniec.flow.endpoints import delete_endpoint, pause_endpoint, resume_endpoint
 from goniec.flow.jobs import Begun, Jobs, Range, cancel_range, resend_range
+from goniec.flow.record import Locale, Recorder
 from goniec.flow.rules import delete_rule
-from goniec.ports import Store, Tx
+from goniec.flow.upkeep import Upkeep
+from goniec.ports import DeliveryFilter, Page, Store, Tx
 from goniec.store.address import Postgres
 from goniec.store.postgres import open_store
 from goniec.store.postgres.store import PostgresStore
 from tests.contract.store.scribe import Scribe, endpoint, put
-from tests.core.build import NOW
+from tests.core.build import NOW, rule
+from tests.e2e.engine import eventually
 from tests.flow.desk import Desk, Guard
 from tests.flow.workshop import Clock, Dice, Vault, Workshop, email
 from tests.postgres import database
@@ -129,6 +133,12 @@ class Quiet:
     def kick(self, endpoint_id: str) -> None: ...
 
 
+class Nobody:
+    """Takes no deliveries: the table has them."""
+
+    def take(self, deliveries: Sequence[Delivery], busy: set[tuple[str, str]]) -> None: ...
+
+
 class Two:
     """Two processes at one database, with a delivery to `end_1` that failed."""
 
@@ -214,6 +224,42 @@ async def test_a35_an_endpoint_is_sent_to_in_one_process_as_it_is_deleted_in_ano
     assert found is not None
     assert found[0].status is Status.FAILED
     assert await two.stores[0].queries.stuck() == []
+
+
+async def test_a35_an_endpoint_is_deleted_in_one_process_while_another_records_for_it(two: Two) -> None:
+    ours, theirs = two.stores
+    watched = rule(triggers=[{"type": "contact.created"}])
+    await put(ours, watched)
+    slow = Slow(ours)
+    slow.gate.set()
+    recorder = Recorder(cast("Store", slow), two.clock, Dice(), Nobody(), Locale(ZoneInfo("Europe/Warsaw"), "PL"))
+    running = asyncio.create_task(recorder.run())
+    await recorder.record([email("a@x.pl", create=False)])  # whoever reads rules has setup alone until it commits
+    slow.reached.clear()
+    slow.gate.clear()
+    recorded = asyncio.create_task(recorder.record([email("a@x.pl")]))
+    try:
+        assert await asyncio.to_thread(slow.reached.wait, 10)
+        assert await delete_rule(two.outside(theirs), watched.id, None) is None
+        assert await two.delete(theirs) is None, "what is not committed yet holds up nobody"
+    finally:
+        slow.gate.set()
+    (found,) = cast("Any", await recorded)
+    recorder.stop()
+    await running
+    (lost,) = found.deliveries
+    assert await ours.queries.homeless() == ["end_1"]
+    upkeep = asyncio.create_task(Upkeep(theirs, two.clock, 90, 30).run())
+
+    async def ended() -> bool:
+        return not await ours.queries.homeless()
+
+    await eventually(ended, "it is cancelled")
+    upkeep.cancel()
+    (found,) = await ours.queries.deliveries(DeliveryFilter(endpoint_id="end_1", status=Status.CANCELLED), Page())
+    assert found.id == lost
+    assert await ours.queries.stuck() == []
+    assert await ours.queries.totals() == await ours.queries.recount()
 
 
 async def test_what_waits_for_an_endpoint_that_is_not_there_is_not_looped_over(desk: Desk) -> None:

@@ -99,7 +99,8 @@ def _stuck(one: Stuck) -> Finding:
             advice = f"goniec deliveries resend {one.example} lets its contact's go on; {_FAULT}"
         case _:
             told = f"in the queue for {one.endpoint_id}, which is not there: {one.n}, such as {one.example}"
-            advice = f'POST /api/v1/deliveries/cancel {{"endpointId": "{one.endpoint_id}"}} ends them'
+            asked = f'POST /api/v1/deliveries/cancel {{"endpointId": "{one.endpoint_id}"}}'
+            advice = f"a server cancels them within minutes; {asked} does it at once"
     return Finding("queue", told, problem=True, advice=advice)
 
 

@@ -1,7 +1,8 @@
 """Upkeep: what is due by the clock.
 
-Today that is retention, and test sends that nobody is left to end; due steps, dates, leases and alerts will be further
-duties beside it. Runs on the loop of `record`, through the same writer, in bites small enough that no caller notices.
+Today that is retention, test sends that nobody is left to end, and deliveries to endpoints that are gone; due steps,
+dates, leases and alerts will be further duties beside it. Runs on the loop of `record`, through the same writer, in
+bites small enough that no caller notices.
 """
 
 import asyncio
@@ -10,11 +11,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from goniec.core.model import Status
 from goniec.core.times import DAY, HOUR, MINUTE, Millis
 from goniec.flow.leases import DUTY, Alone, Leases
 from goniec.flow.testing import end_interrupted
 from goniec.observe import log
-from goniec.ports import Clock, Pruned, Store, Tx, Unavailable
+from goniec.ports import Clock, DeliveryFilter, Page, Pruned, Store, Tx, Unavailable
 
 BITE: Final = 500
 BITE_MOST: Final = 4_000
@@ -25,8 +27,8 @@ LOOK_SECONDS: Final = 1.0
 
 REST_SECONDS: Final = 0.02
 
-TESTS_EVERY: Final[Millis] = MINUTE
-"""How often it is looked for test sends whose process has died."""
+STRAYS_EVERY: Final[Millis] = MINUTE
+"""How often it is looked for test sends whose process has died, and for what waits for an endpoint that is gone."""
 
 BEHIND: Final = 200
 """Contacts that one transaction puts into the index for searching."""
@@ -62,10 +64,11 @@ class Upkeep:
     async def _prune(self, bite: int) -> bool:
         now = self._clock.now()
         try:
-            if abs(now - self._looked) >= TESTS_EVERY:
+            if abs(now - self._looked) >= STRAYS_EVERY:
                 self._looked = now
                 if ended := await end_interrupted(self._store, now):
                     log.warning("tests.interrupted", ended=ended)
+                await self._cancel_homeless(now)
             pruned = await self._store.transact(partial(self._bite, now, bite))
         except Unavailable as error:
             log.warning("retention.unavailable", reason=str(error))
@@ -74,8 +77,24 @@ class Upkeep:
             log.debug("retention", events=pruned.events, deliveries=pruned.deliveries, more=pruned.more)
         return pruned.more
 
+    async def _cancel_homeless(self, now: Millis) -> None:
+        """Cancel what was being recorded in one process while its endpoint was deleted in another.
+
+        Who deletes an endpoint sees what waits for it, but not what is not committed yet; and whoever records is not
+        to ask for each endpoint whether it is still there.
+        """
+        for endpoint_id in await self._store.queries.homeless():
+            wanted = DeliveryFilter(endpoint_id=endpoint_id, status=Status.PENDING)
+            ids = [one.id for one in await self._store.queries.deliveries(wanted, Page(BITE))]
+            cancelled = await self._store.transact(partial(_cancel, ids, now))
+            log.warning("deliveries.homeless", endpoint=endpoint_id, cancelled=cancelled)
+
     async def _bite(self, now: Millis, bite: int, tx: Tx) -> Pruned:
         sums = now - max(SUMS_KEPT, self._retention)
         pruned = await tx.prune(now - self._retention, now - self._dedup, now - ANSWERS_KEPT, bite, sums)
         behind = await tx.catch_up(BEHIND)
         return replace(pruned, more=pruned.more or behind)
+
+
+async def _cancel(ids: list[str], now: Millis, tx: Tx) -> int:
+    return await tx.cancel_many(ids, now)

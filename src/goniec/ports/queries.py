@@ -89,6 +89,10 @@ class Queries(Protocol):
         """Endpoints that have something due, paused ones too."""
         ...
 
+    async def homeless(self) -> list[str]:
+        """Endpoints that something waits for and that are not there. One that cannot be read is."""
+        ...
+
     async def due(self, endpoint_id: str, now: Millis, limit: int, part: int | None = None) -> list[Delivery]:
         """Deliveries of an endpoint, or of one part of it, that may go now, oldest due first.
 

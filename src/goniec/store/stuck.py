@@ -1,7 +1,7 @@
 """Deliveries that nothing would ever move: what only a fault, or a hand in the tables, can leave behind.
 
 The statements are the same for every database; each gives endpoints with how many there are, and the id of one. Called
-by the queries of each store, for `goniec doctor`.
+by the queries of each store, for `goniec doctor`; what is homeless, `upkeep` looks for as well.
 """
 
 from typing import Final, Literal
@@ -33,3 +33,13 @@ STATEMENTS: Final[tuple[tuple[Literal["unqueued", "unwanted", "homeless", "headl
     ("headless", HEADLESS),
 )
 """By what a `Stuck` calls it."""
+
+NOWHERE: Final = """
+WITH RECURSIVE waiting (id) AS (
+    SELECT min(endpoint_id) FROM queue
+    UNION ALL
+    SELECT (SELECT min(endpoint_id) FROM queue WHERE endpoint_id > waiting.id) FROM waiting WHERE waiting.id IS NOT NULL
+)
+SELECT id FROM waiting WHERE id IS NOT NULL AND id NOT IN (SELECT id FROM endpoints) ORDER BY id
+"""
+"""The endpoints of what is homeless, from one to the next through the index, however many deliveries each has."""

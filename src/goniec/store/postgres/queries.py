@@ -199,6 +199,9 @@ class PostgresQueries:
     async def due_endpoints(self, now: Millis) -> list[str]:
         return await self._by_key(_due_endpoints, now)
 
+    async def homeless(self) -> list[str]:
+        return await self._by_key(stuck.homeless)
+
     async def due(self, endpoint_id: str, now: Millis, limit: int, part: int | None = None) -> list[Delivery]:
         return await self._by_key(_due, endpoint_id, now, limit, part)
 

@@ -184,6 +184,9 @@ class SqliteQueries:
     async def due_endpoints(self, now: Millis) -> list[str]:
         return await self._read(_due_endpoints, now)
 
+    async def homeless(self) -> list[str]:
+        return await self._read(stuck.homeless)
+
     async def due(self, endpoint_id: str, now: Millis, limit: int, part: int | None = None) -> list[Delivery]:
         return await self._read(_due, endpoint_id, now, limit, part)
 

@@ -57,6 +57,14 @@ def test_progress_is_the_part_of_its_time_that_it_has_gone_through() -> None:
     assert replace(RESEND, since=NOW, cursor=at(0)).progress == 0
 
 
+def test_progress_counts_from_the_first_that_was_met() -> None:
+    """Who asks for the whole day after an outage of an hour does not begin near the end."""
+    assert replace(RESEND, first=at(0.5), cursor=at(0.75)).progress == 0.5
+    assert replace(CANCEL, first=at(0.5), cursor=at(0.25)).progress == 0.5
+    assert replace(RESEND, first=at(0.5), cursor=at(0.5)).progress == 0
+    assert replace(RESEND, first=at(1), cursor=at(1)).progress == 0
+
+
 def test_without_a_rate_it_takes_all_it_may() -> None:
     assert allowance(CANCEL, None, NOW, 500) == (500, NOW)
 

@@ -89,7 +89,7 @@ async def test_each_of_a_range_goes_once_more_from_the_oldest_on(
     job = await through(shop, begun(await resend(outside)))
     assert shop.sender.ids() == ids
     assert (job.state, job.done, job.skipped, job.progress) == (JobState.DONE, 8, 0, 1.0)
-    assert (job.by, job.ended_at) == ("test", shop.clock.at)
+    assert (job.by, job.ended_at, job.first) == ("test", shop.clock.at, ids[0])
     assert {one.status for one in await shop.deliveries()} == {Status.DELIVERED}
     assert await shop.store.queries.totals() == await shop.store.queries.recount()
 

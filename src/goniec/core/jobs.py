@@ -52,9 +52,9 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_
 
     All that is given of endpoint, rule and contact must hold; `since` (included) and `until` (not) compare when a
     delivery was made, and `open_end` says that nobody named an end, so that it is the job's own beginning. `rate` are
-    deliveries in a second, None: no limit. `cursor` is the last delivery that was looked at, `done` counts those that
-    something was done to, `skipped` those that had changed before their turn came. `paced_at` is until when the rate is
-    used up.
+    deliveries in a second, None: no limit. `first` is the first delivery that was looked at, `cursor` the last. `done`
+    counts those that something was done to, `skipped` those that had changed before their turn came. `paced_at` is
+    until when the rate is used up.
     """
 
     id: str
@@ -71,6 +71,7 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_
     by: str = ""
     state: JobState = JobState.RUNNING
     failure: JobFailure | None = None
+    first: str | None = None
     cursor: str | None = None
     done: int = 0
     skipped: int = 0
@@ -92,14 +93,17 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_
 
     @property
     def progress(self) -> float:
-        """How much of its time it has gone through, from 0 to 1."""
+        """How much of its time it has gone through from the first that it met on, from 0 to 1."""
         if self.state is JobState.DONE:
             return 1.0
         if self.cursor is None:
             return 0.0
-        since = 0 if self.since is None else self.since
-        part = (time_of(self.cursor) - since) / max(1, self.until - since)
-        return min(1.0, max(0.0, 1 - part if self.newest_first else part))
+        start, end = self.since or 0, self.until
+        if self.newest_first:
+            start, end = end, start
+        if self.first is not None:
+            start = time_of(self.first)
+        return min(1.0, max(0.0, (time_of(self.cursor) - start) / ((end - start) or 1)))
 
     def asks_for(self, other: "Job") -> bool:
         """Whether it asks for just what another one does, be it at another rate."""

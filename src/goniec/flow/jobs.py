@@ -261,6 +261,7 @@ async def _move(
         done = await tx.requeue_many(ids, job.statuses, now)
     moved = replace(
         known,
+        first=ids[0] if known.first is None and ids else known.first,
         cursor=known.cursor if further is None else further,
         done=known.done + done,
         skipped=known.skipped + len(ids) - done,

@@ -105,7 +105,7 @@ async def test_attempts_say_why_and_each_can_be_looked_at(engine: Engine, sign_i
     assert "próba 3 z 3" in page.text
     assert "third" in page.text
     assert "503 Service Unavailable" in page.text
-    assert "Po stronie odbiorcy wystąpił błąd. Ponowimy." in page.text
+    assert "Po stronie odbiorcy wystąpił błąd." in page.text
     assert "Pod tym adresem nie ma odbiorcy. Sprawdź ścieżkę." in page.text
     first = await ala.get(f"/deliveries/{one['id']}?attempt=1")
     assert "próba 1 z 3" in first.text

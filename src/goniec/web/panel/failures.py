@@ -131,12 +131,10 @@ FAILURES: Final[dict[Failure, Label]] = {
         "The receiver says that this address is gone (410). The endpoint is paused.",
     ),
     Failure.BUSY: Label(
-        "Odbiorca dostaje zbyt wiele naraz (429). Wysyłamy wolniej i ponowimy.",
-        "The receiver gets too much at once (429). We slow down and try again.",
+        "Odbiorca dostaje zbyt wiele naraz (429). Jeśli to się powtarza, ustaw endpointowi limit na sekundę.",
+        "The receiver gets too much at once (429). If it goes on, limit how many a second the endpoint is sent.",
     ),
-    Failure.SERVER: Label(
-        "Po stronie odbiorcy wystąpił błąd. Ponowimy.", "Something failed at the receiver. It is tried again."
-    ),
+    Failure.SERVER: Label("Po stronie odbiorcy wystąpił błąd.", "Something failed at the receiver."),
     Failure.STATUS: Label(
         "Odbiorca odpowiedział nieznanym statusem.", "The receiver answered with a status that nobody knows."
     ),

@@ -248,6 +248,22 @@ async def on_postgres(folder: Path, seed: int) -> AsyncIterator[tuple[Lives, Tow
         yield one, town
 
 
+@asynccontextmanager
+async def worker(one: Engine, name: str, **settings: str) -> AsyncIterator[Engine]:
+    """A further process on the database of an engine, which only delivers."""
+    folder = one.folder / name
+    folder.mkdir()
+    made = Engine(folder, **{**one.settings, "role": "worker", **settings})
+    made.machine, made.bear = one.machine, nursery().bear
+    made.share_keys([one])
+    try:
+        await made.start()
+        yield made
+        assert await made.stop() == 0
+    finally:
+        await made.close()
+
+
 async def hasty(engine: Engine, town: Town) -> None:
     """Let every request end well within a lease that is brief, for none starts that might outlast it."""
     for endpoint in town.endpoints.values():

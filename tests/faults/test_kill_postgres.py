@@ -1,4 +1,4 @@
-"""The same on PostgreSQL: Goniec is killed, PostgreSQL is killed, and the way between them is cut, all under load.
+"""The same on PostgreSQL: Goniec is killed, and PostgreSQL is killed, both under load.
 
 Whoever is killed here is one of the processes of `lives`; several that share a database die in the same ways.
 """
@@ -15,15 +15,12 @@ import pytest
 from tests.faults.check import Town
 from tests.faults.lives import BRIEF, DEATHS, EAGER, KEY, OUTAGES, Lives, hasty, lives, on_postgres, survived
 from tests.faults.trap import Step
-from tests.faults.wire import Wire
 from tests.postgres import PostgresServer
 
 DEATHS_EACH: Final = 10
 SOAK_KILLS: Final = int(os.environ.get("GONIEC_SOAK_LIVES", "2000")) // 10
 STEPS: Final = (Step.SENT, Step.SEEN, Step.ANSWERED)
 """With each of them a transaction begins, runs, or is about to."""
-CUT_SECONDS: Final = 3.0
-CUTS: Final = 2
 
 
 @pytest.fixture
@@ -85,26 +82,3 @@ async def away(one: Lives, town: Town, server: PostgresServer, step: Step) -> No
     await one.load.meanwhile(asyncio.to_thread(server.start))
     await one.some_time(0.5, 0.2)
     town.faults.append((began, time.monotonic()))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(111, 112))
-async def test_the_way_to_postgresql_is_cut(tmp_path: Path, server: PostgresServer, seed: int) -> None:
-    direct = await server.make()
-    async with Wire(server.port) as wire:
-        url = direct.replace(f":{server.port}/", f":{wire.port}/")
-        async with lives(tmp_path, seed, machine=EAGER + BRIEF, database=url, secret_key=KEY) as (one, town):
-            await hasty(one.engine, town)
-            await one.load.go()
-            for number in range(CUTS):
-                await one.some_time(0.5, 0.2)
-                began = time.monotonic()
-                wire.cut()
-                await one.load.meanwhile(asyncio.sleep(CUT_SECONDS))
-                if number % 2:
-                    wire.break_off()
-                wire.mend()
-                await one.some_time(0.5, 0.2)
-                town.faults.append((began, time.monotonic()))
-            await survived(one, town, killed=False)
-            assert await one.engine.stop() == 0

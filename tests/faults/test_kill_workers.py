@@ -13,11 +13,9 @@ import pytest
 
 from tests.e2e.engine import Engine, eventually
 from tests.faults.check import Town
-from tests.faults.lives import BRIEF, EAGER, Lives, hasty, lives, survived
-from tests.faults.nursery import nursery
+from tests.faults.lives import BRIEF, EAGER, KEY, Lives, hasty, lives, survived, worker
 from tests.postgres import database
 
-KEY: Final = "k" * 32
 WORKERS: Final = 3
 KILLS: Final = 5
 REST_SECONDS: Final = 0.1
@@ -27,19 +25,7 @@ REST_SECONDS: Final = 0.1
 async def crew(one: Engine) -> AsyncIterator[list[Engine]]:
     """Workers on the database of an engine that only takes events."""
     async with AsyncExitStack() as stack:
-        made = []
-        for number in range(WORKERS):
-            folder = one.folder / f"worker-{number}"
-            folder.mkdir()
-            worker = Engine(folder, **{**one.settings, "role": "worker"})
-            worker.machine, worker.bear = one.machine, nursery().bear
-            worker.share_keys([one])
-            stack.push_async_callback(worker.close)
-            await worker.start()
-            made.append(worker)
-        yield made
-        for worker in made:
-            assert await worker.stop() == 0
+        yield [await stack.enter_async_context(worker(one, f"worker-{number}")) for number in range(WORKERS)]
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ SHOWN: Final = 3
 """Of how many endpoints or rules a finding tells that their figures differ."""
 
 _HOLDERS: Final[tuple[Holder, ...]] = ("endpoint", "rule")
+_DELIVERIES: Final = "deliveries."
 _FAULT: Final = "keep a copy (goniec backup) and tell the authors of Goniec: this should not happen"
 
 
@@ -40,7 +41,8 @@ async def ledger(queries: Queries) -> Finding:
     if wrong or not inward:
         told = "; ".join(wrong) or "received is not accepted + duplicates + refused"
         return Finding("ledger", told, problem=True, advice=_FAULT)
-    kept = " + ".join(f"{status} {counted.get(f'deliveries.{status}', 0)}" for status in Status)
+    statuses = [name for name in counted if name.startswith(_DELIVERIES)]
+    kept = " + ".join(f"{name.removeprefix(_DELIVERIES)} {counted[name]}" for name in statuses)
     taken = " + ".join(f"{outcome} {counted[outcome]}" for outcome in ("accepted", "duplicates", "refused"))
     return Finding("ledger", f"received {counted['received']} = {taken}; made {counted['made']} = {kept}")
 

@@ -5,7 +5,7 @@ Times are `Millis` (milliseconds since 1970-01-01T00:00Z). Nothing here does any
 """
 
 import enum
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from msgspec import Struct
 
@@ -16,6 +16,26 @@ State = Literal["CUSTOMER", "PROSPECT", "PARTNER", "OTHER", "UNKNOWN"]
 Channel = Literal["email", "phone"]
 Source = Literal["api", "panel", "import", "tracking", "rule", "compat"]
 DetailValue = str | int | float | bool
+
+
+class Code(enum.StrEnum):
+    """Base of codes that stand in rows. The next release, which runs beside this one for a while, may know more."""
+
+    @classmethod
+    def of(cls, code: str) -> Self:
+        """What a row says; a code that only another release knows stays as it is, and is none of the class's."""
+        try:
+            return cls(code)
+        except ValueError:
+            other = str.__new__(cls, code)
+            other._name_ = other._value_ = code
+            return other
+
+    @property
+    def known(self) -> bool:
+        """Whether it is one of the class's."""
+        return self._value_ in type(self)._value2member_map_
+
 
 SCORE_MIN: Final = -(2**31)
 SCORE_MAX: Final = 2**31 - 1
@@ -121,7 +141,7 @@ class Event(Struct, frozen=True, kw_only=True):
         return len(self.ancestors)
 
 
-class Outcome(enum.StrEnum):
+class Outcome(Code):
     """What one evaluation of a rule for an event came to."""
 
     FIRED = "fired"
@@ -189,7 +209,7 @@ class Miss(Struct, frozen=True, array_like=True):
     seen: Seen | None = None
 
 
-class Status(enum.StrEnum):
+class Status(Code):
     """Where a delivery stands."""
 
     PENDING = "pending"
@@ -243,7 +263,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
         return run_id(self.event_id, self.rule_id)
 
 
-class Failure(enum.StrEnum):
+class Failure(Code):
     """Why an attempt failed, one code each."""
 
     DNS = "dnsFailed"
@@ -275,16 +295,6 @@ class Failure(enum.StrEnum):
     GRANT_REFUSED = "tokenRefused"
     GRANT_EXPIRED = "tokenExpired"
     INTERNAL = "internalError"
-
-    @classmethod
-    def of(cls, code: str) -> "Failure":
-        """What a row says; a code that only another release knows stays as it is, and is none of those above."""
-        try:
-            return cls(code)
-        except ValueError:
-            other = str.__new__(cls, code)
-            other._name_ = other._value_ = code
-            return other
 
 
 class Attempt(Struct, frozen=True, kw_only=True):

@@ -54,6 +54,8 @@ class Moved:
         found: dict[tuple[str, str], list[int]] = {}
         for prefix, counted in (("", self._changes), (PRUNED, self._gone)):
             for (endpoint, rule, figure), n in counted.items():
+                if figure not in FIGURES:
+                    continue  # a status that only another release knows has no column here
                 for kind, subject in (("endpoint", endpoint), ("rule", rule)):
                     row = found.setdefault((f"{prefix}{kind}", subject), [0] * len(FIGURES))
                     row[FIGURES.index(figure)] += n
@@ -74,7 +76,7 @@ def recounted(standing: Iterable[tuple[str, str, int]], pruned: Iterable[tuple[A
     for subject, status, n in standing:
         kept: dict[str, int] = found.setdefault(subject, dict.fromkeys(FIGURES, 0))
         kept["made"] += n
-        kept[status] += n
+        kept[status] = kept.get(status, 0) + n
     return balances((subject, *_ordered(kept)) for subject, kept in found.items())
 
 

@@ -8,8 +8,9 @@ from typing import Final
 
 from goniec.core.model import Status
 
-BY_STATUS: Final = {status.value: f"deliveries.{status.value}" for status in Status}
-"""The ledger's name for the deliveries in a status."""
+DELIVERIES: Final = "deliveries."
+BY_STATUS: Final = {status.value: f"{DELIVERIES}{status.value}" for status in Status}
+"""The ledger's name for the deliveries in a status; one that only another release knows is named alike."""
 
 FROM_OUTSIDE: Final = ("received", "accepted", "duplicates", "refused")
 COUNTED: Final = ("made", *BY_STATUS.values(), "attempts", "events", "runs")
@@ -43,9 +44,15 @@ def recounted(kept: Mapping[str, int], by_status: Mapping[str, int], counted: Ma
     """
     found = {name: kept.get(name, 0) for name in FROM_OUTSIDE}
     found["accepted"] = found["received"] - found["duplicates"] - found["refused"]
-    for status, name in BY_STATUS.items():
-        found[name] = by_status.get(status, 0) + kept.get(f"{PRUNED}{name}", 0)
-    found["made"] = sum(found[name] for name in BY_STATUS.values())
+    names = dict.fromkeys((*BY_STATUS.values(), *(name for name in kept if name.startswith(DELIVERIES))))
+    for name in names | dict.fromkeys(map(name_of, by_status)):
+        found[name] = by_status.get(name.removeprefix(DELIVERIES), 0) + kept.get(f"{PRUNED}{name}", 0)
+    found["made"] = sum(n for name, n in found.items() if name.startswith(DELIVERIES))
     for table in TABLES:
         found[table] = counted[table] + kept.get(f"{PRUNED}{table}", 0)
-    return found | {name: n for name, n in kept.items() if name not in NAMES and not name.startswith(PRUNED)}
+    return found | {name: n for name, n in kept.items() if name not in found and not name.startswith(PRUNED)}
+
+
+def name_of(status: str) -> str:
+    """As `BY_STATUS`, also where only another release knows the status."""
+    return f"{DELIVERIES}{status}"

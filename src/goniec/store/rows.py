@@ -5,7 +5,7 @@ Called by the rooms beside this one, on the writer's thread and on the readers'.
 """
 
 import unicodedata
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
@@ -50,9 +50,9 @@ decode_headers: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 
 
 class EventDoc(Struct, frozen=True, omit_defaults=True):
-    """What of an event has no column."""
+    """What of an event has no column. Its source is a `Source`, or one that only another release knows."""
 
-    source: Source
+    source: str
     source_key: str | None = None
     data: dict[str, Any] = {}
     cause: str | None = None
@@ -69,9 +69,18 @@ class RunDoc(Struct, frozen=True, omit_defaults=True):
     deliveries: tuple[str, ...] = ()
 
 
+class MissDoc(Struct, frozen=True, array_like=True):
+    """A `Miss`, with an outcome that only another release may know."""
+
+    rule_id: str
+    version: int
+    outcome: str
+    seen: Seen | None = None
+
+
 decode_event_doc: Final = msgspec.json.Decoder(EventDoc).decode
 decode_run_doc: Final = msgspec.json.Decoder(RunDoc).decode
-decode_misses: Final = msgspec.json.Decoder(tuple[Miss, ...]).decode
+_decode_misses: Final = msgspec.json.Decoder(tuple[MissDoc, ...]).decode
 
 _STATUSES: Final = {status.value: status for status in Status}
 _OUTCOMES: Final = {outcome.value: outcome for outcome in Outcome}
@@ -111,7 +120,7 @@ def event_of_row(row: Row) -> Event:
         occurred_at=row[4],
         received_at=row[5],
         previous=row[6],
-        source=doc.source,
+        source=cast("Source", doc.source),
         source_key=doc.source_key,
         data=doc.data,
         cause=doc.cause,
@@ -123,7 +132,11 @@ def event_of_row(row: Row) -> Event:
 
 def misses_of_row(row: Row) -> tuple[Miss, ...]:
     """The evaluations beside the event, from the columns of `EVENT`."""
-    return () if row[8] is None else decode_misses(row[8])
+    return () if row[8] is None else tuple(_miss(one) for one in _decode_misses(row[8]))
+
+
+def _miss(doc: MissDoc) -> Miss:
+    return Miss(doc.rule_id, doc.version, _outcome(doc.outcome), doc.seen)
 
 
 # --- runs -----------------------------------------------------------------------------------------------------------
@@ -146,11 +159,15 @@ def run_of_row(row: Row) -> Run:
         version=row[2],
         contact_id=row[3],
         at=row[4],
-        outcome=_OUTCOMES[row[5]],
+        outcome=_outcome(row[5]),
         trace=doc.trace,
         detail=doc.detail,
         deliveries=doc.deliveries,
     )
+
+
+def _outcome(code: str) -> Outcome:
+    return _OUTCOMES.get(code) or Outcome.of(code)
 
 
 # --- deliveries -----------------------------------------------------------------------------------------------------
@@ -205,7 +222,7 @@ def delivery_of_row(row: Row) -> Delivery:
         event_type=row[4],
         seq=row[5],
         created_at=row[6],
-        status=_STATUSES[row[7]],
+        status=_STATUSES.get(row[7]) or Status.of(row[7]),
         counted=row[8],
         refusals=row[9],
         attempts=row[10],

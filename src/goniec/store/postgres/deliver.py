@@ -15,7 +15,7 @@ from goniec.core.model import Delivery, Status
 from goniec.core.times import Millis
 from goniec.ports import Finished
 from goniec.store import rows
-from goniec.store.ledger import BY_STATUS
+from goniec.store.ledger import BY_STATUS, name_of
 from goniec.store.moves import (
     MOVED,
     Standing,
@@ -211,8 +211,8 @@ class DeliverTx(Transaction):
             self.tally.moved(was, now, at)
             if was.status is not now.status:
                 self.moved.moved(was.status, now.status, (now,))
-                self.count(BY_STATUS[was.status], -1)
-                self.count(BY_STATUS[now.status], 1)
+                self.count(name_of(was.status), -1)
+                self.count(name_of(now.status), 1)
             if now.status is Status.PENDING:
                 await self._wait(found, at)
 
@@ -233,7 +233,7 @@ class DeliverTx(Transaction):
 
     async def _wait(self, found: Standing, at: Millis) -> None:
         now, due = found.now, found.now.due_at
-        if found.was.status is not Status.PENDING or not found.queued:
+        if not found.queued:
             await ADD_QUEUE.run(self.db, [(now.id, now.endpoint_id, now.contact_id, False, at if due is None else due)])
             return
         behind = rows.BEHIND if due is None else due

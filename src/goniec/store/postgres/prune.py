@@ -7,7 +7,7 @@ from typing import Final
 from goniec.core.ids import DELIVERY, EVENT, RUN, lowest
 from goniec.core.times import HOUR, Millis
 from goniec.ports import Pruned
-from goniec.store.ledger import BY_STATUS, PRUNED
+from goniec.store.ledger import PRUNED, name_of
 from goniec.store.postgres.chain import CODE
 from goniec.store.postgres.locks import RETENTION
 from goniec.store.postgres.sql import Db, fetch
@@ -90,7 +90,7 @@ class PruneTx(Transaction):
         db = self.db
         for endpoint, rule, status, n in await fetch(db, _BY_STATUS, (DELIVERY + low, DELIVERY + high)):
             self.moved.pruned(endpoint, rule, status, n)
-            self.count(f"{PRUNED}{BY_STATUS[status]}", n)
+            self.count(f"{PRUNED}{name_of(status)}", n)
         for table, key, prefix in (
             ("attempts", "delivery_id", DELIVERY),
             ("deliveries", "id", DELIVERY),

@@ -16,7 +16,7 @@ from goniec.core.parts import part_of
 from goniec.core.times import Millis
 from goniec.ports import Finished
 from goniec.store import rows
-from goniec.store.ledger import BY_STATUS
+from goniec.store.ledger import BY_STATUS, name_of
 from goniec.store.moves import (
     MOVED,
     Standing,
@@ -220,8 +220,8 @@ class DeliverTx(Transaction):
             was, now = found.was, found.now
             self.tally.moved(was, now, at)
             if was.status is not now.status:
-                self.count(BY_STATUS[was.status], -1)
-                self.count(BY_STATUS[now.status], 1)
+                self.count(name_of(was.status), -1)
+                self.count(name_of(now.status), 1)
                 self.moved.moved(was.status, now.status, (now,))
             if now.status is Status.PENDING:
                 self._wait(found, at)
@@ -236,7 +236,7 @@ class DeliverTx(Transaction):
 
     def _wait(self, found: Standing, at: Millis) -> None:
         now, due = found.now, found.now.due_at
-        if found.was.status is not Status.PENDING or not found.queued:
+        if not found.queued:
             _QUEUE_ASIDE.run(self.db, [(now.id, now.endpoint_id, now.contact_id, False, at if due is None else due)])
             return
         self.db.execute(_WAIT, (rows.BEHIND if due is None else due, not now.aside and found.lane is not None, now.id))

@@ -10,7 +10,7 @@ import msgspec
 from goniec.core.ids import DELIVERY, EVENT, RUN, lowest
 from goniec.core.times import HOUR, Millis
 from goniec.ports import Pruned
-from goniec.store.ledger import BY_STATUS
+from goniec.store.ledger import name_of
 from goniec.store.pruning import END, PREFIX, ROWS_OF_AN_EVENT, Candidate, Reach, outside, staying, stretches
 from goniec.store.sqlite import search
 from goniec.store.sqlite.chain import CODE
@@ -90,7 +90,7 @@ class PruneTx(Transaction):
         """Delete all whose event's code lies between, and note it in the ledger."""
         db = self.db
         for endpoint, rule, status, n in db.execute(_BY_STATUS, (DELIVERY + low, DELIVERY + high)):
-            self.count(f"pruned.{BY_STATUS[status]}", n)
+            self.count(f"pruned.{name_of(status)}", n)
             self.moved.pruned(endpoint, rule, status, n)
         for table, key, prefix in (
             ("attempts", "delivery_id", DELIVERY),

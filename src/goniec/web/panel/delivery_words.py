@@ -27,13 +27,26 @@ class Badge(Struct, frozen=True):
     many: Label
 
 
-STATUSES: Final[dict[Status, Badge]] = {
-    Status.DELIVERED: Badge("ok", "circle-check", Label("Dostarczona", "Delivered"), Label("Dostarczone", "Delivered")),
-    Status.PENDING: Badge("wait", "clock", Label("Oczekująca", "Pending"), Label("Oczekujące", "Pending")),
-    Status.FAILED: Badge("bad", "circle-x", Label("Nieudana", "Failed"), Label("Nieudane", "Failed")),
-    Status.HELD: Badge("try", "test-pipe", Label("Wstrzymana", "Held"), Label("Wstrzymane", "Held")),
-    Status.CANCELLED: Badge("", "ban", Label("Anulowana", "Cancelled"), Label("Anulowane", "Cancelled")),
-}
+class Badges(dict[Status, Badge]):
+    """How each status is shown: one that only another release knows by its code."""
+
+    def __missing__(self, status: Status) -> Badge:
+        """Name it by its code."""
+        code = Label(status.value, status.value)
+        return Badge("", "info-circle", code, code)
+
+
+STATUSES: Final = Badges(
+    {
+        Status.DELIVERED: Badge(
+            "ok", "circle-check", Label("Dostarczona", "Delivered"), Label("Dostarczone", "Delivered")
+        ),
+        Status.PENDING: Badge("wait", "clock", Label("Oczekująca", "Pending"), Label("Oczekujące", "Pending")),
+        Status.FAILED: Badge("bad", "circle-x", Label("Nieudana", "Failed"), Label("Nieudane", "Failed")),
+        Status.HELD: Badge("try", "test-pipe", Label("Wstrzymana", "Held"), Label("Wstrzymane", "Held")),
+        Status.CANCELLED: Badge("", "ban", Label("Anulowana", "Cancelled"), Label("Anulowane", "Cancelled")),
+    }
+)
 """In the order of the tabs."""
 
 
@@ -63,6 +76,8 @@ def answer(visit: Visit, delivery: Delivery, last: Attempt | None, endpoint: End
     """Say in a row what the last attempt came to, and what follows."""
     said = visit.say("Not sent") if last is None else answer_name(last, visit.words)
     took = "" if last is None else duration(last.millis, visit.language)
+    if not delivery.status.known:
+        return Answer(said, "mute", "")
     match delivery.status:
         case Status.DELIVERED:
             return Answer(said, "", took)
@@ -109,6 +124,8 @@ def summary(
 def _told(
     visit: Visit, delivery: Delivery, last: Attempt | None, endpoint: Endpoint | None, *, behind: bool
 ) -> tuple[str, str]:
+    if not delivery.status.known:
+        return _elsewhere(visit, delivery), ""
     match delivery.status:
         case Status.DELIVERED:
             return _delivered(visit, delivery, last)
@@ -120,6 +137,13 @@ def _told(
             return _cancelled(visit, delivery, last)
         case Status.HELD:
             return _held(visit, delivery)
+
+
+def _elsewhere(visit: Visit, delivery: Delivery) -> str:
+    return visit.say(
+        "This version of Goniec does not know how it stands (code %(code)s): another version has moved it.",
+        code=delivery.status.value,
+    )
 
 
 def _delivered(visit: Visit, delivery: Delivery, last: Attempt | None) -> tuple[str, str]:

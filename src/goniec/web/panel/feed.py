@@ -109,7 +109,7 @@ def _delivery(visit: Visit, delivery: Delivery, attempts: Sequence[Attempt], rul
         rank=2,
         id=delivery.id,
         contact_id=delivery.contact_id,
-        tone=_TONES[delivery.status],
+        tone=_TONES.get(delivery.status, ""),
         icon="send",
         what=visit.say("Test: %(what)s", what=what) if delivery.test else what,
         path=f"/deliveries/{delivery.id}",
@@ -118,4 +118,6 @@ def _delivery(visit: Visit, delivery: Delivery, attempts: Sequence[Attempt], rul
 
 def _unsent(visit: Visit, status: Status) -> str:
     """What became of one that was never tried."""
+    if not status.known:
+        return status.value
     return visit.say("waiting") if status in {Status.PENDING, Status.HELD} else visit.say("not sent, cancelled")

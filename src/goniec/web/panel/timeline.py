@@ -160,6 +160,9 @@ class Teller:
     def _state(self, delivery: Delivery, endpoint: Endpoint | None, where: str) -> tuple[Millis, str, str, str]:
         say, many = self._words.say, self._words.many
         tries = many("%(n)s attempt", "%(n)s attempts", delivery.attempts) if delivery.attempts > 1 else ""
+        if not delivery.status.known:
+            title = say("Delivery to %(where)s: %(code)s", where=where, code=delivery.status.value)
+            return delivery.created_at, "", title, tries
         match delivery.status:
             case Status.DELIVERED:
                 at = delivery.delivered_at or delivery.last_at or delivery.created_at

@@ -62,6 +62,12 @@ class Whys:
         when = say(
             "Event: %(event)s, %(when)s.", event=self.event(one.event), when=self._times.long(one.event.received_at)
         )
+        if not ran.outcome.known:
+            sentence = say(
+                "This version of Goniec does not know what came of it (code %(code)s): another version decided it.",
+                code=ran.outcome.value,
+            )
+            return Answer("", "info-circle", sentence, when)
         match ran.outcome:
             case Outcome.FIRED:
                 return Answer("ok", "bolt", say("It fired."), when)

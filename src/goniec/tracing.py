@@ -1,6 +1,6 @@
 """Traces: a span for each request that changes something, for the recording of each event, and for each attempt.
 
-Called by `web`, `record` and `deliver`; `app` hands in who exports the spans, and without one nothing is done here. An
+Called by `web`, `record` and `sending`; `app` hands in who exports the spans, and without one nothing is done here. An
 event's trace is its own (see `core.traces`). A request is in that of the first event from which a delivery followed, or
 in the trace that it brought along; it and the traces of its other events are linked. A span names an endpoint by id and
 host and holds no path, query, payload or contact.

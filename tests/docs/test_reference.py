@@ -21,10 +21,11 @@ from goniec.core.times import DAY, HOUR
 from goniec.core.wire import Credentials, headers
 from goniec.flow import gate
 from goniec.flow.batch import CONTACT_BYTES
-from goniec.flow.deliver import FLYING, MEMORY
 from goniec.flow.ingest import CHANGES_LIMIT, EVENTS_LIMIT
 from goniec.flow.outbox import HELD_MOST, HELD_SURE
+from goniec.flow.outboxes import MEMORY
 from goniec.flow.record import WAITING_BYTES, WAITING_CALLS
+from goniec.flow.sending import FLYING
 from goniec.flow.users import IDLE, IDLE_REMEMBERED, LIFE, LIFE_REMEMBERED, PASSWORD_MAX, PASSWORD_MIN
 from goniec.send.transfer import BODY_KEPT, READ_MAX
 from goniec.settings import SETTINGS

@@ -28,8 +28,8 @@ breaker.PROBE_FIRST, breaker.PROBE_LAST, breaker.SECOND = 1, 2, 150
 
 BRIEF: Final = """
 from goniec import app
-from goniec.flow import deliver
-app.LEASE_SECONDS, deliver.MARGIN_SECONDS = 4.0, 1.0
+from goniec.flow import outboxes
+app.LEASE_SECONDS, outboxes.MARGIN_SECONDS = 4.0, 1.0
 """
 """A process whose leases are so short that a test can wait for their end; see `hasty`."""
 HASTY_SECONDS: Final = 1

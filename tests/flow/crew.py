@@ -58,7 +58,7 @@ class Worker:
         """Let it look at the table."""
         wanted = self.deliverer.rounds + 1 + rounds  # the one under way may have looked already
         while self.deliverer.rounds < wanted and not self.running.done():
-            self.deliverer._wake.set()
+            self.deliverer._outboxes.wake.set()
             await asyncio.sleep(0.001)
 
     async def stop(self) -> None:

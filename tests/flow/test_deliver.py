@@ -14,7 +14,7 @@ from goniec.core.endpoint import Endpoint, Pause
 from goniec.core.model import Delivery, Failure, Status
 from goniec.core.signing import verify
 from goniec.core.times import DAY, HOUR, MINUTE, SECOND
-from goniec.flow import deliver, outbox
+from goniec.flow import health, outbox, outboxes, sending
 from goniec.ports import Answer, EventFilter, Finished, Outgoing, Page, RunFilter, Tx, Unavailable
 from goniec.tracing import Tracing
 from tests.contract.store.scribe import by_hand
@@ -352,7 +352,7 @@ class TestMemory:
     async def test_what_does_not_fit_stays_in_the_table_and_comes_in_order(
         self, shop: Workshop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(deliver, "MEMORY", 5)
+        monkeypatch.setattr(outboxes, "MEMORY", 5)
         monkeypatch.setattr(outbox, "HELD_SURE", 3)
         await shop.poll()
         await shop.rule()
@@ -375,7 +375,7 @@ class TestMemory:
     async def test_requests_under_way_are_bounded_over_all_endpoints(
         self, shop: Workshop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(deliver, "FLYING", 2)
+        monkeypatch.setattr(sending, "FLYING", 2)
         await shop.endpoint("end_2")
         await shop.poll()
         await shop.rule(
@@ -394,7 +394,7 @@ class TestMemory:
     async def test_nobody_waits_for_the_requests_of_others(
         self, shop: Workshop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(deliver, "FLYING", 1)
+        monkeypatch.setattr(sending, "FLYING", 1)
         await shop.endpoint("end_2")
         await shop.poll()
         await shop.rule()
@@ -530,14 +530,14 @@ class TestTrouble:
     async def test_a_pause_is_written_as_soon_as_the_store_is_back(
         self, shop: Workshop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(deliver, "POLL_SECONDS", 0.001)
+        monkeypatch.setattr(health, "AWAY_SECONDS", 0.001)
         await shop.rule()
         transact = shop.store.transact
         asked = 0
 
         async def away_for_pausing(work: Any) -> Any:
             nonlocal asked
-            if isinstance(work, partial) and work.func is deliver._paused:
+            if isinstance(work, partial) and work.func is health._paused:
                 asked += 1
                 if asked < 3:
                     raise Unavailable("the disk is full")
@@ -555,14 +555,14 @@ class TestTrouble:
     async def test_stopping_does_not_wait_for_a_store_that_is_away_to_write_a_pause(
         self, shop: Workshop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(deliver, "POLL_SECONDS", 0.001)
+        monkeypatch.setattr(health, "AWAY_SECONDS", 0.001)
         await shop.rule()
         transact = shop.store.transact
         asked = 0
 
         async def away_for_pausing(work: Any) -> Any:
             nonlocal asked
-            if isinstance(work, partial) and work.func is deliver._paused:
+            if isinstance(work, partial) and work.func is health._paused:
                 asked += 1
                 raise Unavailable("the disk is full")
             return await transact(work)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from goniec.core.endpoint import Endpoint, Pause
 from goniec.core.model import Failure, Status
 from goniec.core.times import DAY, HOUR, SECOND
-from goniec.flow import endpoints
+from goniec.flow import endpoints, health
 from goniec.flow.configure import Outside
 from goniec.flow.endpoints import EndpointDraft, HeaderDraft, change_endpoint, pause_endpoint, resume_endpoint
 from goniec.ports import Tx
@@ -20,7 +20,7 @@ from tests.core.build import NOW
 from tests.flow.crew import Crew, crew
 from tests.flow.desk import Desk
 from tests.flow.test_deliver_breaker import endpoint, outage, visits
-from tests.flow.workshop import Opening, Workshop, deliver, failing, held, ok
+from tests.flow.workshop import Opening, Workshop, failing, held, ok
 
 Act = Callable[[Outside], Awaitable[object]]
 
@@ -60,7 +60,7 @@ async def busy(shop: Workshop, n: int = 3) -> None:
     await shop.rule()
     await shop.record(*visits(n))
     await shop.settle()
-    await shop.until(lambda: shop.deliverer._boxes["end_1"].quiet)
+    await shop.until(lambda: shop.deliverer._outboxes.boxes["end_1"].quiet)
     assert (await endpoint(shop)).held_until == NOW + DAY
     shop.sender.script = ok
 
@@ -162,7 +162,7 @@ async def test_what_is_still_being_written_down_of_before_is_not_written(
 
     async def slow_to_note(work: Any) -> Any:
         nonlocal late
-        if isinstance(work, partial) and work.func in {deliver._kept, deliver._held, deliver._paused}:
+        if isinstance(work, partial) and work.func in {health._kept, health._held, health._paused}:
             late += 1
             await gate.wait()
         return await transact(work)
@@ -175,12 +175,12 @@ async def test_what_is_still_being_written_down_of_before_is_not_written(
     await shop.record(*visits(len(answers)))
     await shop.until(lambda: shop.sender.flying == len(answers))
     answering.set()
-    await shop.until(lambda: late == 3 and not shop.deliverer._unwritten)
+    await shop.until(lambda: late == 3 and not shop.deliverer._sending.unwritten)
     shop.sender.script = ok
     await change_endpoint(outside, "end_1", ELSEWHERE, None)
     await shop.poll()
     gate.set()
-    await shop.until(lambda: shop.deliverer._boxes["end_1"].quiet)
+    await shop.until(lambda: shop.deliverer._outboxes.boxes["end_1"].quiet)
     await shop.later(SECOND)
     known = await endpoint(shop)
     assert (known.paused, known.held_until, known.breaker.open) == (None, None, False)
@@ -202,13 +202,13 @@ async def test_another_process_which_owns_it_takes_it_up(team: Crew, *, talking:
     two = await team.join("two", delivers=False)
     one.sender.script = lambda _: failing(503, Failure.SERVER, retry_after="86400")
     await shop.record(*visits(3))
-    await team.until(lambda: len(one.sender.sent) > 0 and one.deliverer._boxes["end_1"].quiet)
+    await team.until(lambda: len(one.sender.sent) > 0 and one.deliverer._outboxes.boxes["end_1"].quiet)
     one.sender.script = ok
     sent = len(one.sender.sent)
     team.talking = talking
     await pause_and_resume(replace(Desk(shop).outside, notice=two.deliverer))
     await team.until(lambda: len(one.sender.sent) == sent + 3)
-    await shop.until(lambda: not one.deliverer._unwritten)
+    await shop.until(lambda: not one.deliverer._sending.unwritten)
     assert await arrived(shop)
 
 
@@ -216,7 +216,7 @@ async def test_a_pause_by_the_receiver_that_meets_a_saved_endpoint_is_one_of_it(
     known = await endpoint(shop)
 
     async def work(tx: Tx) -> Endpoint | None:
-        await deliver._paused("end_1", Pause.GONE, NOW, 1, tx)
+        await health._paused("end_1", Pause.GONE, NOW, 1, tx)
         return await tx.endpoint("end_1")
 
     assert await shop.store.transact(work) == known

@@ -11,9 +11,10 @@ from goniec.core.decide import Call
 from goniec.core.endpoint import Endpoint, Pause
 from goniec.core.model import Failure, Status
 from goniec.core.times import DAY, HOUR, MINUTE, SECOND
+from goniec.flow import health
 from goniec.ports import Answer, Outgoing
 from tests.core.build import NOW, happened
-from tests.flow.workshop import Workshop, deliver, email, failing, held, ok
+from tests.flow.workshop import Workshop, email, failing, held, ok
 
 PROBE = PROBE_FIRST * SECOND
 
@@ -175,7 +176,7 @@ class TestTheReturn:
 
         async def slow_to_keep(work: Any) -> Any:
             nonlocal keeping
-            if isinstance(work, partial) and work.func is deliver._kept:
+            if isinstance(work, partial) and work.func is health._kept:
                 keeping += 1
                 await gate.wait()
             return await transact(work)

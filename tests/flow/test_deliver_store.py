@@ -9,11 +9,13 @@ from typing_extensions import override
 from goniec.core.breaker import FAILURES
 from goniec.core.endpoint import Pause
 from goniec.core.model import Delivery, Failure, Status
+from goniec.flow import health
 from goniec.flow.deliver import Deliverer
+from goniec.flow.health import Health
 from goniec.flow.leases import Alone
 from goniec.ports import Unavailable
 from tests.flow.test_deliver_breaker import outage, visits
-from tests.flow.workshop import Workshop, deliver, failing, ok
+from tests.flow.workshop import Workshop, failing, ok
 
 BOTH = [{"type": "webhook", "endpointId": "end_1"}, {"type": "webhook", "endpointId": "end_2"}]
 
@@ -96,12 +98,12 @@ def faulty(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> set[str]:
 async def test_a_pause_that_cannot_be_written_holds_in_memory(
     shop: Workshop, faulty: set[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    faulty.add(deliver._paused.__qualname__)
+    faulty.add(health._paused.__qualname__)
     await shop.rule()
     shop.sender.script = lambda _: failing(410, Failure.GONE)
     await shop.record(*visits(1))
     await shop.settle()
-    box = shop.deliverer._boxes["end_1"]
+    box = shop.deliverer._outboxes.boxes["end_1"]
     await shop.until(lambda: box.quiet)
     assert box.endpoint is not None
     assert box.endpoint.paused is Pause.GONE
@@ -111,12 +113,12 @@ async def test_a_pause_that_cannot_be_written_holds_in_memory(
 async def test_a_breaker_that_could_not_be_written_is_written_with_the_next_attempt(
     shop: Workshop, faulty: set[str]
 ) -> None:
-    faulty.add(deliver._kept.__qualname__)
+    faulty.add(health._kept.__qualname__)
     shop.sender.script = lambda _: failing()
     await shop.rule()
     await shop.record(*visits(FAILURES))
     await shop.settle()
-    box = shop.deliverer._boxes["end_1"]
+    box = shop.deliverer._outboxes.boxes["end_1"]
     await shop.until(lambda: box.quiet)
     faulty.clear()
     await shop.later(60_000)
@@ -129,7 +131,7 @@ async def test_a_breaker_that_could_not_be_written_is_written_with_the_next_atte
 async def test_what_cannot_be_hurried_goes_in_its_own_time(shop: Workshop, faulty: set[str]) -> None:
     await shop.endpoint(policy={"schedule": [3_600]})
     await outage(shop)
-    faulty.add(Deliverer._hurry.__qualname__ + ".<locals>.work")
+    faulty.add(Health._hurry.__qualname__ + ".<locals>.work")
     shop.sender.script = ok
     await shop.later(60_000)
     assert {one.status for one in await shop.deliveries()} == {Status.DELIVERED, Status.PENDING}

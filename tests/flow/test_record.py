@@ -458,7 +458,7 @@ class TestFaults:
         monkeypatch.setattr(shop.store, "transact", transact)
         (delivery,) = await shop.deliveries()
         assert (delivery.status.value, delivery.attempts) == ("pending", 0)
-        shop.deliverer._unwritten = 0
+        shop.deliverer._sending.unwritten = 0
 
     async def test_a_store_that_goes_away_while_a_culprit_is_sought_writes_nothing_twice(
         self, shop: Workshop, monkeypatch: pytest.MonkeyPatch

@@ -47,7 +47,7 @@ async def test_what_is_due_and_nobody_s_is_taken_and_let_go_when_it_rests(team: 
     assert one.owned == ["end_1"]
     await team.later(60)
     assert list(await team.leases()) == [WORKER + "one"]
-    assert one.deliverer._boxes == {}
+    assert one.deliverer._outboxes.boxes == {}
     await visit(team, 0)
     await delivered(team)
     assert len(one.sender.sent) == 4
@@ -125,7 +125,7 @@ async def test_how_an_endpoint_does_goes_over_to_its_next_owner(team: Crew) -> N
     await visit(team, 0)
     await team.until(lambda: len(one.sender.sent) == 2)
     await team.later(1)
-    since = one.deliverer._boxes["end_0"].breaker.failing
+    since = one.deliverer._outboxes.boxes["end_0"].breaker.failing
     assert since
     await one.stop()
     endpoint = await team.store.queries.endpoint("end_0")
@@ -135,7 +135,7 @@ async def test_how_an_endpoint_does_goes_over_to_its_next_owner(team: Crew) -> N
     two.sender.script = lambda _: failing()
     await team.until(lambda: len(two.sender.sent) == 1)
     await team.later(1)
-    assert two.deliverer._boxes["end_0"].breaker.failing > since
+    assert two.deliverer._outboxes.boxes["end_0"].breaker.failing > since
 
 
 # --- handing over, signals and looking ------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ async def test_a_kick_and_a_change_reach_the_owner(team: Crew) -> None:
     await two.round(2)
     await team.until(lambda: len(two.sender.sent) == 1)
     await one.round()
-    box = two.deliverer._boxes["end_0"]
+    box = two.deliverer._outboxes.boxes["end_0"]
     changes = box.changes
     one.deliverer.changed("end_0")
     for _ in range(100):
@@ -226,7 +226,7 @@ async def test_what_an_operator_pauses_elsewhere_rests_within_a_second(team: Cre
     assert len(one.sender.sent) == 1
     await team.store.transact(lambda tx: tx.delete_endpoint("end_1"))
     await team.later(2)
-    assert one.deliverer._boxes["end_0"].endpoint is not None
+    assert one.deliverer._outboxes.boxes["end_0"].endpoint is not None
 
 
 async def test_a_contact_s_deliveries_keep_their_order_wherever_they_were_recorded(team: Crew) -> None:
@@ -343,7 +343,7 @@ async def test_no_request_starts_that_the_lease_might_not_outlast(team: Crew) ->
     one.sender.script = held(gate)
     await visit(team, 0)
     await team.until(lambda: one.sender.flying == 1)
-    box = one.deliverer._boxes["end_0"]
+    box = one.deliverer._outboxes.boxes["end_0"]
     for contact in ("eva@x.pl", "ola@x.pl"):
         await visit(team, 0, by=one, contact=contact)
     await visit(team, 0, by=one)
@@ -365,17 +365,17 @@ async def test_a_request_that_came_too_late_to_start_waits_in_the_table(team: Cr
     one = await team.join("one")
     await visit(team, 0, by=one)
     await delivered(team)
-    sending = one.deliverer._work
+    sending = one.deliverer._sending._work
 
     async def later(box: object) -> None:
         team.shop.clock.at += 41 * SECOND
         await sending(box)  # type: ignore[arg-type] # a box
 
-    one.deliverer._work = later  # type: ignore[method-assign] # as if the machine had stood still
+    one.deliverer._sending._work = later  # type: ignore[method-assign] # as if the machine had stood still
     await visit(team, 0, by=one)
     await one.round(3)
     assert len(one.sender.sent) == 1
-    one.deliverer._work = sending  # type: ignore[method-assign] # as it was
+    one.deliverer._sending._work = sending  # type: ignore[method-assign] # as it was
     await one.leases.renew()
     await delivered(team)
     assert len(one.sender.sent) == 2
@@ -388,10 +388,10 @@ async def test_a_turn_that_comes_when_the_lease_is_short_is_none(team: Crew) -> 
     await delivered(team)
     await visit(team, 0, by=one)
     await asyncio.sleep(0.01)
-    box = one.deliverer._boxes["end_0"]
+    box = one.deliverer._outboxes.boxes["end_0"]
     assert len(box.ready) == 1
     team.shop.clock.at += 45 * SECOND
-    one.deliverer._ring(box)
+    one.deliverer._sending._ring(box)
     assert not box.ready
     assert len(one.sender.sent) == 1
     await one.leases.renew()
@@ -430,17 +430,17 @@ async def test_a_lease_that_could_not_be_renewed_is_taken_up_again_if_nobody_els
 async def test_the_store_is_told_of_a_pause_before_anybody_else_has_the_endpoint(team: Crew) -> None:
     one = await team.join("one")
     one.sender.script = lambda _: failing(410, Failure.GONE)
-    insist = one.deliverer._insist
+    insist = one.deliverer._health._insist
     gate = asyncio.Event()
 
     async def slowly(box: Outbox, work: Callable[[Tx], Awaitable[None]]) -> bool:
         await gate.wait()
         return await insist(box, work)
 
-    one.deliverer._insist = slowly  # type: ignore[method-assign] # as if the store were slow
+    one.deliverer._health._insist = slowly  # type: ignore[method-assign] # as if the store were slow
     await visit(team, 0)
     await team.until(lambda: len(one.sender.sent) == 1)
-    box = one.deliverer._boxes["end_0"]
+    box = one.deliverer._outboxes.boxes["end_0"]
     await team.later(1)
     assert not box.quiet
     gate.set()

@@ -157,7 +157,7 @@ async def test_a_part_s_retries_and_resting_are_its_own(team: Crew) -> None:
     await delivered(team)
     await team.later(70)
     assert list(await team.leases()) == [WORKER + "one"]
-    assert one.deliverer._boxes == {}
+    assert one.deliverer._outboxes.boxes == {}
 
 
 async def test_a_killed_owner_s_parts_are_taken_over(team: Crew) -> None:
@@ -169,7 +169,7 @@ async def test_a_killed_owner_s_parts_are_taken_over(team: Crew) -> None:
     await team.until(lambda: one.sender.flying == 8)
     one.running.cancel()
     del team.workers["one"]
-    for task in one.deliverer._tasks:
+    for task in one.deliverer._outboxes.tasks:
         task.cancel()
     await asyncio.wait([one.running])
     one.heard.clear()
@@ -216,8 +216,8 @@ async def test_all_parts_together_keep_to_the_rate(team: Crew) -> None:
     for _ in range(20):
         await team.later(1)
         for worker in (one, two):
-            for box in worker.deliverer._boxes.values():
-                worker.deliverer._ring(box)
+            for box in worker.deliverer._outboxes.boxes.values():
+                worker.deliverer._sending._ring(box)
         await asyncio.sleep(0.01)
         started.append(len(one.sender.sent) + len(two.sender.sent))
     assert started[0] <= PARTS + 4
@@ -235,9 +235,9 @@ async def test_what_a_receiver_asks_of_one_part_all_do(team: Crew) -> None:
     one.sender.script = lambda _: failing(429, retry_after="100")
     await visit(team, 0, by=one, contact=address)
     endpoint = part_name("end_0", part_of(contact))
-    await soon(lambda: one.deliverer._boxes[endpoint].held_until > team.shop.clock.now())
+    await soon(lambda: one.deliverer._outboxes.boxes[endpoint].held_until > team.shop.clock.now())
     await soon(lambda: (Signal.CHANGED, ("end_0",)) in one.told)
-    until = one.deliverer._boxes[endpoint].held_until
+    until = one.deliverer._outboxes.boxes[endpoint].held_until
     await team.later(1)
     await crowd(team)
     before = len(one.sender.sent) + len(two.sender.sent)
@@ -269,7 +269,7 @@ async def test_each_part_probes_by_itself_and_hurries_its_own(team: Crew) -> Non
     for _ in range(2):
         await crowd(team)
     await team.later(2)
-    boxes = one.deliverer._boxes
+    boxes = one.deliverer._outboxes.boxes
     opened = {name for name, box in boxes.items() if box.breaker.open}
     assert opened, "some had five failures of three deliveries"
     one.sender.script = ok
@@ -356,7 +356,7 @@ async def test_one_that_lost_the_whole_takes_no_part_while_it_has_requests_under
     del team.workers["one"]
     await team.later(70)  # it stands still, and its requests too
     assert two.owned == part_names("end_0")
-    for task in two.deliverer._tasks:
+    for task in two.deliverer._outboxes.tasks:
         task.cancel()
     two.running.cancel()
     await asyncio.wait([two.running])
@@ -395,7 +395,7 @@ async def test_one_process_with_a_database_to_itself_divides_nothing(shop: Works
     for contact in CONTACTS:
         await shop.record(email(contact, happenings=()))
     await shop.settle()
-    assert list(shop.deliverer._boxes) in ([], ["end_1"])
+    assert list(shop.deliverer._outboxes.boxes) in ([], ["end_1"])
 
 
 async def test_many_changes_of_mind_lose_nothing(team: Crew) -> None:

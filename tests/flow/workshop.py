@@ -216,8 +216,8 @@ class Workshop:
     async def poll(self) -> None:
         """Claim what is due, now."""
         wanted = self.deliverer.rounds + 2  # the one under way may have looked already
-        while self.deliverer.rounds < wanted and not self.deliverer._stopping:
-            self.deliverer._wake.set()
+        while self.deliverer.rounds < wanted and not self.deliverer._outboxes.stopping:
+            self.deliverer._outboxes.wake.set()
             await asyncio.sleep(0.001)
 
     async def deliveries(self, **wanted: Any) -> list[Delivery]:
@@ -291,4 +291,4 @@ async def workshop(folder: Path, opening: Opening = sqlite) -> AsyncIterator[Wor
             await asyncio.wait_for(recording, 10)
 
 
-__all__ = ["STORES", "Clock", "Opening", "Workshop", "deliver", "email", "failing", "ok", "workshop"]
+__all__ = ["STORES", "Clock", "Opening", "Workshop", "email", "failing", "ok", "workshop"]

@@ -380,7 +380,7 @@ class OneEndpoint(RuleBasedStateMachine):
     @property
     def at_rest(self) -> bool:
         """Whether all that was answered is written down."""
-        return not self.model.flying and not self.deliverer._unwritten and not self.deliverer._results
+        return not self.model.flying and not self.deliverer._sending.unwritten and not self.deliverer._sending._results
 
     @invariant()
     def it_is_stored_as_the_model_says(self) -> None:

@@ -13,7 +13,9 @@ from goniec.core.model import Delivery
 from goniec.flow import outbox
 from goniec.flow.deliver import Deliverer
 from goniec.flow.outbox import Outbox
+from goniec.flow.outboxes import Outboxes
 from goniec.flow.record import Recorder
+from goniec.flow.sending import Sending
 from goniec.ports import Tx
 from tests.simulate.play import Played, play
 
@@ -68,7 +70,7 @@ def forgets_who_waits(box: Outbox, _: Delivery) -> None:
     box.more = True
 
 
-def forgets_what_is_written(self: Deliverer, box: Outbox, delivery: Delivery) -> None:
+def forgets_what_is_written(self: Outboxes, box: Outbox, delivery: Delivery) -> None:
     """What was written while a query ran is in its answer, and goes out once more."""
     self._known[delivery.id] -= 1
     if not self._known[delivery.id]:
@@ -76,22 +78,22 @@ def forgets_what_is_written(self: Deliverer, box: Outbox, delivery: Delivery) ->
         box.held -= 1
 
 
-def overtakes_who_failed(_: Deliverer, box: Outbox, delivery: Delivery) -> None:
+def overtakes_who_failed(_: Sending, box: Outbox, delivery: Delivery) -> None:
     """A head that has to be tried again lets those behind it go."""
     box.advance(delivery.contact_id)
 
 
-def forgets_that_it_was_saved(self: Deliverer, endpoint_id: str) -> None:
+def forgets_that_it_was_saved(self: Outboxes, endpoint_id: str) -> None:
     """An endpoint that is saved while it is read may stay what it was before."""
-    box = self._box(endpoint_id)
+    box = self.box(endpoint_id)
     box.endpoint = None
-    self._drop(box)
-    self._look(endpoint_id)
+    self.drop(box)
+    self.look(box)
 
 
-def starts_what_its_lease_may_not_outlast(self: Deliverer, box: Outbox) -> bool:
+def starts_what_its_lease_may_not_outlast(self: Outboxes, box: Outbox) -> bool:
     """A request may still be under way when the next owner begins."""
-    return self._leases.owns(box.id)
+    return self.owns(box.id)
 
 
 def overtakes_what_others_recorded(_: Deliverer, box: Outbox, delivery: Delivery) -> bool:
@@ -119,10 +121,10 @@ async def answers_too_early(self: Recorder, jobs: Any, riders: Any, tx: Tx) -> A
     ("place", "name", "bug", "first"),
     [
         (Outbox, "leave_out", forgets_who_waits, 342),
-        (Deliverer, "_release", forgets_what_is_written, 5),
-        (Deliverer, "_advance", overtakes_who_failed, 16),
-        (Deliverer, "_forget", forgets_that_it_was_saved, 2942),
-        (Deliverer, "_lasts", starts_what_its_lease_may_not_outlast, 1093),
+        (Outboxes, "release", forgets_what_is_written, 5),
+        (Sending, "_advance", overtakes_who_failed, 16),
+        (Outboxes, "forget", forgets_that_it_was_saved, 2942),
+        (Outboxes, "lasts", starts_what_its_lease_may_not_outlast, 1093),
         (Deliverer, "_may_overtake", overtakes_what_others_recorded, 159),
         (outbox, "pace", deals_out_no_rate, 20),
         (Recorder, "_write", answers_too_early, 4),

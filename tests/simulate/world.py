@@ -21,7 +21,7 @@ from goniec.core.parts import parsed, part_name, part_of
 from goniec.core.retry import Policy
 from goniec.core.signing import encode_secret
 from goniec.core.times import SECOND, Millis
-from goniec.flow import deliver, outbox, shares
+from goniec.flow import deliver, health, outbox, outboxes, sending, shares
 from goniec.flow.batch import Duplicate, Recorded
 from goniec.flow.configure import Outside
 from goniec.flow.deliver import Deliverer
@@ -49,10 +49,11 @@ LOCALE: Final = Locale(ZoneInfo("Europe/Warsaw"), "PL")
 _SCALE: Final = (
     (deliver, "CLAIM_SECONDS", 0.02),
     (deliver, "POLL_SECONDS", 6.0),
-    (deliver, "HURRY", 3),
-    (deliver, "MEMORY", 12),
-    (deliver, "FLYING", 6),
-    (deliver, "MARGIN_SECONDS", 1.0),
+    (health, "AWAY_SECONDS", 6.0),
+    (health, "HURRY", 3),
+    (outboxes, "MEMORY", 12),
+    (sending, "FLYING", 6),
+    (outboxes, "MARGIN_SECONDS", 1.0),
     (shares, "IDLE_SECONDS", 8.0),
     (outbox, "HELD_SURE", 3),
     (breaker, "PROBE_FIRST", 3),
@@ -494,8 +495,8 @@ class Life(Process):
         """End it here: nothing of it reaches the outside any more."""
         self.alive = self.store.alive = False
         self.wake()
-        self.deliverer._stopping = True  # a timer that still rings is to start nothing
-        for task in (*self._parts, *self.deliverer._tasks):
+        self.deliverer._outboxes.stopping = True  # a timer that still rings is to start nothing
+        for task in (*self._parts, *self.deliverer._outboxes.tasks):
             task.cancel()
 
     async def end(self) -> None:

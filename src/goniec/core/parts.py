@@ -2,7 +2,7 @@
 
 A contact always falls into the same part of a split endpoint, so its order is one part's affair. Each part is owned,
 and limited, by itself: what the endpoint allows is dealt out to them, so that together they keep to it. Called by
-`deliver` and `shares`; the stores find a part's deliveries by the same hash.
+`outbox` and `shares`; the stores find a part's deliveries by the same hash.
 """
 
 from hashlib import sha256

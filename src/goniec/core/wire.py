@@ -1,6 +1,6 @@
 """The headers of a webhook: all that we tell besides the seven keys of the body.
 
-Called by `deliver` for every attempt and by test sends; the values are the endpoint's at the time of the attempt.
+Called by `sending` for every attempt, test sends too; the values are the endpoint's at the time of the attempt.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """From the answer to what is written down: the attempt, where the delivery stands after it, and the line in the log.
 
-Called by `deliver`.
+Called by `sending`.
 """
 
 from typing import assert_never

@@ -1,6 +1,6 @@
 """An endpoint's sealed secrets, opened for the sender; and a request as it may be shown, with none of them in it.
 
-`deliver` and test sends call `unsealed`; where something is saved, `opens_to` tells whether a secret is the stored one,
+`claim` and test sends call `unsealed`; where something is saved, `opens_to` tells whether a secret is the stored one,
 and nothing else opens them. The panel and the commands show what
 `as_sent` gives.
 """

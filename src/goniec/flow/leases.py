@@ -3,7 +3,7 @@
 Each endpoint has one owner at a time, who alone sends to it. A lease counts from before it was asked for, so it is over
 here before it is over in the database; and it is asked of it how long it lasts before a request starts, so that none is
 under way when the next owner begins. Where one process has the database to itself, it owns all and asks nobody.
-Called by `deliver`, `shares` and `upkeep`; who gets how many is decided in `shares`.
+Called by `deliver`, `outboxes`, `shares` and `upkeep`; who gets how many is decided in `shares`.
 """
 
 from collections import Counter

@@ -1,7 +1,7 @@
 """An endpoint's deliveries in memory, or those of a part of it: what may go, and lanes in which a contact's go in turn.
 
-Owned by `deliver`, on its loop. What is not here is in the queue table, which stays the truth: `more` says that it has
-some for us.
+Kept by `outboxes`, on the sender's loop. What is not here is in the queue table, which stays the truth: `more` says
+that it has some for us.
 """
 
 from collections import deque

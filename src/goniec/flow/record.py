@@ -1,7 +1,7 @@
 """Record: lock the contacts of a batch, decide, and write all that follows in one transaction.
 
 What has arrived while the last commit ran shares the next one (group commit), so an answer can mean "on disk" and still
-be quick. The results of delivery attempts ride along. Called by the API's handlers, by `deliver` and by `upkeep`;
+be quick. The results of delivery attempts ride along. Called by the API's handlers, by `sending` and by `upkeep`;
 whoever calls waits for the commit.
 """
 

@@ -3,20 +3,22 @@
 What is due and nobody's is taken, but by nobody more than its fair share as long as others take theirs. What has
 nothing to do for a while is let go; so is what is more than fair, some seconds after others had room for it, once all
 of it that was under way is written down. An endpoint that is split from now on, or no more, is let go in its old shape
-the same way, and nobody takes it in the new one before. Called by `deliver`, on its loop, in each of its rounds; where
-one process has the database to itself there is nothing to share, and this does nothing.
+the same way, and nobody takes it in the new one before. Called by `claim`, on the sender's loop, in each round;
+`deliver` and `health` say here what has happened to an endpoint, so that whoever has it hears of it. Where one process
+has the database to itself, all is its own and nobody else listens.
 """
 
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, assert_never
 
 from goniec.core.breaker import kept
 from goniec.core.model import Delivery
 from goniec.core.parts import parsed, part_name, part_names, part_of
 from goniec.flow.leases import DUTY, Leases
 from goniec.flow.outbox import Outbox
+from goniec.flow.outboxes import Outboxes
 from goniec.observe import log
 from goniec.ports import WORKER, Clock, Queries, Signal, Signals
 
@@ -47,25 +49,15 @@ class Nobody:
 
 
 class Shares:
-    """The boxes of a process, and which of them stay its own. `drop` empties one, `forget` lets it be read anew."""
+    """Which boxes of a process are its own and stay so, and what it tells the others of them, and hears."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - its ports, and what it does to boxes
-        self,
-        leases: Leases,
-        signals: Signals,
-        queries: Queries,
-        clock: Clock,
-        boxes: dict[str, Outbox],
-        drop: Callable[[Outbox], None],
-        forget: Callable[[str], None],
-    ) -> None:
+    def __init__(self, leases: Leases, signals: Signals, queries: Queries, clock: Clock, outboxes: Outboxes) -> None:
         self._leases = leases
         self._signals = signals
         self._queries = queries
         self._clock = clock
-        self._boxes = boxes
-        self._drop = drop
-        self._forget = forget
+        self._outboxes = outboxes
+        self._boxes = outboxes.boxes
         self._worker = WORKER + leases.owner
         self._foreign: set[str] = set()
         self._spared: dict[str, float] = {}
@@ -77,10 +69,6 @@ class Shares:
         self._setup = -1
         self.split: frozenset[str] = frozenset()
         """The endpoints that are had in parts: none where one process has the database to itself."""
-
-    def foreign(self, name: str) -> bool:
-        """Whether somebody else owned it when we looked last."""
-        return name in self._foreign
 
     def name(self, delivery: Delivery) -> str:
         """Under which name it is owned who sends it."""
@@ -95,9 +83,44 @@ class Shares:
             return (endpoint_id,)
         return part_names(endpoint_id) if part is None else (name,)
 
-    def wake(self) -> None:
-        """Look again in the next round: somebody has let go of something."""
-        self._next = 0.0
+    def kick(self, endpoint_id: str) -> None:
+        """Let whoever owns it, or parts of it, look at what is due."""
+        for name in self.names(endpoint_id):
+            self.look(name)
+        self._tell(Signal.DUE, endpoint_id)
+
+    def changed(self, endpoint_id: str) -> None:
+        """Let whoever owns it, or parts of it, read its settings again."""
+        self.hear(Signal.CHANGED, endpoint_id)
+        self._tell(Signal.CHANGED, endpoint_id)
+
+    def elsewhere(self, names: Collection[str]) -> None:
+        """Something has come that is due, and was none of ours to take in."""
+        for name in names:
+            self.look(name)
+        self._signals.tell(Signal.DUE, names)
+
+    def hear(self, kind: Signal, about: str) -> None:
+        """Do what another process would have done itself, had the endpoint, or the part of it, been its own."""
+        match kind:
+            case Signal.DUE:
+                for name in self.names(about) if about else tuple(self._boxes):
+                    self.look(name)
+            case Signal.CHANGED:
+                for name in self.names(about) if about else tuple(self._boxes):
+                    self._outboxes.forget(name)
+                self._wake()  # it may be split now, or whole again
+            case Signal.LEASES:
+                self._wake()
+            case _:
+                assert_never(kind)
+
+    def look(self, name: str) -> None:
+        """See in the next round what is due; of what another process owns it is that one's affair."""
+        if self._leases.owns(name):
+            self._outboxes.look(self._outboxes.box(name))
+        elif name not in self._foreign:
+            self._outboxes.wake.set()
 
     async def round(self, waiting: Collection[str]) -> set[str]:
         """Take what is due and free, as far as it is ours to take; let go what is not.
@@ -123,6 +146,16 @@ class Shares:
         if self._leases.shared:
             await self._release(list(self._leases.names))
 
+    def _tell(self, signal: Signal, endpoint_id: str) -> None:
+        """Tell the others, where it concerns any: what is ours as a whole does not."""
+        if not all(self._leases.owns(name) for name in self.names(endpoint_id)):
+            self._signals.tell(signal, (endpoint_id,))
+
+    def _wake(self) -> None:
+        """Look at once who owns what."""
+        self._next = 0.0
+        self._outboxes.wake.set()
+
     def _due(self, waiting: Iterable[str]) -> set[str]:
         due = {name for id in waiting for name in self.names(id)} if self.split else set(waiting)
         due.update(box.id for box in self._boxes.values() if box.more)
@@ -145,7 +178,7 @@ class Shares:
                 continue
             if box.endpoint is not None:
                 log.warning("lease.lost", endpoint=box.id, host=box.host, under_way=box.flying)
-            self._drop(box)
+            self._outboxes.drop(box)
             box.lose()
             if box.quiet:
                 del self._boxes[box.id]
@@ -160,7 +193,7 @@ class Shares:
         found = {endpoint.id: endpoint.version for endpoint in endpoints}
         for box in list(self._boxes.values()):
             if box.endpoint is not None and found.get(box.endpoint_id) != box.endpoint.version:
-                self._forget(box.id)
+                self._outboxes.forget(box.id)
             if self._misshapen(box.id) and self._leases.owns(box.id):
                 self._leave(box)
         self._setup = version
@@ -220,7 +253,7 @@ class Shares:
 
     def _leave(self, box: Outbox) -> None:
         box.leaving = True
-        self._drop(box)
+        self._outboxes.drop(box)
 
     async def _part(self, due: set[str]) -> None:
         """Let those go of which nothing is under way any more, and what we took and had no need of."""

@@ -1,6 +1,6 @@
 """What happens to endpoints while another has a long queue; the tests of each store weigh the work that it makes."""
 
-from goniec.flow.deliver import EVER
+from goniec.flow.claim import EVER
 from goniec.ports import Store
 from tests.contract.store.scribe import ENDPOINT, NOW, Scribe, failed, succeeded
 

@@ -8,7 +8,7 @@ import asyncio
 import asyncpg
 
 from goniec.core.times import HOUR
-from goniec.flow.deliver import EVER
+from goniec.flow.claim import EVER
 from goniec.store.address import Postgres
 from goniec.store.postgres import open_store
 from tests.contract.store.backlog import DEAD, life

@@ -13,7 +13,7 @@ import pytest
 
 from goniec.cli.bench.backlog import Place, wait
 from goniec.cli.bench.history import Past, fill
-from goniec.flow.deliver import EVER
+from goniec.flow.claim import EVER
 from goniec.store.sqlite import open_store
 from tests.contract.store.backlog import DEAD, life
 from tests.contract.store.scribe import NOW

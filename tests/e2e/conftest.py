@@ -7,10 +7,21 @@ import pytest
 
 from tests.e2e.engine import Engine
 from tests.e2e.engine import engine as running
+from tests.postgres import database
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
-    """A Goniec on a fresh folder."""
-    async with running(tmp_path) as one:
-        yield one
+def kind() -> str:
+    """Which store it is on; where the other one has a part in it, a test names both."""
+    return "sqlite"
+
+
+@pytest.fixture
+async def engine(tmp_path: Path, kind: str) -> AsyncIterator[Engine]:
+    """A Goniec on a fresh folder, or an empty database."""
+    if kind == "sqlite":
+        async with running(tmp_path) as one:
+            yield one
+    else:
+        async with database(empty=True) as url, running(tmp_path, database=url, secret_key="k" * 32) as one:
+            yield one

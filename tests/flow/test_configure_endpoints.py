@@ -307,7 +307,7 @@ async def test_versions_that_do_not_fit_and_what_there_is_not(desk: Desk, endpoi
 # --- certificates ----------------------------------------------------------------------------------------------------
 
 
-async def test_A42_authorities_are_set_kept_and_taken_away(desk: Desk, endpoint: Endpoint) -> None:
+async def test_a42_authorities_are_set_kept_and_taken_away(desk: Desk, endpoint: Endpoint) -> None:
     mine = self_made("authority")[0]
     one = await changed(desk, endpoint, ca_bundle=f"# ours\n{mine}")
     same = await changed(desk, endpoint, ca_bundle=mine, timeout=15)

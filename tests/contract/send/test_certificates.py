@@ -121,7 +121,7 @@ def dressed(url: str, authorities: str | None, client: tuple[str, str] | None = 
     return replace(post(url), authorities=authorities, client=client)
 
 
-async def test_A42_an_endpoints_own_authority_is_believed_there_and_nowhere_else(
+async def test_a42_an_endpoints_own_authority_is_believed_there_and_nowhere_else(
     sender: HttpSender, authority: trustme.CA
 ) -> None:
     async with Receiver(answer(), tls=serving(authority.issue_cert(HOST))) as receiver:
@@ -137,7 +137,7 @@ async def test_A42_an_endpoints_own_authority_is_believed_there_and_nowhere_else
     assert "caBundle" in plain.detail
 
 
-async def test_A42_the_name_and_the_dates_are_still_checked(sender: HttpSender, authority: trustme.CA) -> None:
+async def test_a42_the_name_and_the_dates_are_still_checked(sender: HttpSender, authority: trustme.CA) -> None:
     async with Receiver(answer(), tls=serving(authority.issue_cert("other.example"))) as receiver:
         got = await sender.send(dressed(receiver.url(host=HOST), pem(authority)))
     assert (got.failure, receiver.requests) == (Failure.TLS_HOST, [])

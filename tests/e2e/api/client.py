@@ -15,7 +15,7 @@ from goniec.ports import Forbidden, Identified, Store
 from goniec.send.certificates import read_authorities, read_client
 from goniec.store.passwords import Argon2
 from goniec.web import ApiContext, create_app
-from tests.flow.workshop import Workshop, workshop
+from tests.flow.workshop import STORES, Opening, Workshop, workshop
 
 BASE = "http://goniec.test/api/v1"
 
@@ -103,9 +103,9 @@ def pointers(answer: httpx.Response) -> list[str]:
 
 
 @asynccontextmanager
-async def api(folder: Path) -> AsyncIterator[Api]:
-    """The application at work on a fresh file, with one endpoint `end_1`."""
-    async with workshop(folder) as shop:
+async def api(folder: Path, opening: Opening = STORES["sqlite"]) -> AsyncIterator[Api]:
+    """The application at work on a fresh store, with one endpoint `end_1`."""
+    async with workshop(folder, opening) as shop:
         await shop.endpoint()
         keys = {}
         for scope in ("ingest", "read", "admin"):

@@ -7,10 +7,17 @@ import pytest
 
 from tests.e2e.api.client import Api
 from tests.e2e.api.client import api as opened
+from tests.flow.workshop import STORES, Opening
 
 
 @pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
+def opening() -> Opening:
+    """How to open an empty store; where the other one has a part in it, a test names both."""
+    return STORES["sqlite"]
+
+
+@pytest.fixture
+async def api(tmp_path: Path, opening: Opening) -> AsyncIterator[Api]:
     """The whole API on a fresh store."""
-    async with opened(tmp_path) as one:
+    async with opened(tmp_path, opening) as one:
         yield one

@@ -12,7 +12,7 @@ from goniec.core.signing import encode_secret
 from tests.contract.send.papers import self_made
 from tests.e2e.api.client import Api, pointers
 from tests.e2e.api.configured import PASSWORD, URL, Configured, configured, draft, on_disk
-from tests.flow.workshop import failing, ok
+from tests.flow.workshop import STORES, failing, ok
 
 EVERY = [{"type": "contact.created"}]
 
@@ -266,7 +266,8 @@ async def test_where_an_endpoint_is_used_follows_the_rules(rules: Configured, ru
     assert [one["name"] for one in (await rules.get(path)).json()["usedBy"]] == ["second"]
 
 
-async def test_A42_certificates_are_told_and_a_key_never(rules: Configured, path: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("opening", STORES.values(), ids=STORES)
+async def test_a42_certificates_are_told_and_a_key_never(rules: Configured, path: str, tmp_path: Path) -> None:
     certificate, key = self_made("goniec")
     client = {"certificate": certificate, "key": key}
     answer = await rules.patch(path, {"caBundle": certificate, "clientCertificate": client})
@@ -280,6 +281,7 @@ async def test_A42_certificates_are_told_and_a_key_never(rules: Configured, path
     middle = key.splitlines()[1]
     assert middle not in answer.text + again.text
     assert middle.encode() not in on_disk(tmp_path)
+    assert middle not in repr(await rules.store.queries.endpoints())
     wrong = await rules.patch(path, {"caBundle": certificate + key, "clientCertificate": {"certificate": certificate}})
     assert wrong.status_code == 422
     assert pointers(wrong) == ["/caBundle"]

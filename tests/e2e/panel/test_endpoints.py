@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+import pytest
+
 from tests.contract.send.papers import self_made
 from tests.e2e.engine import Engine, eventually
 from tests.e2e.panel.client import Page, Person, SignIn
@@ -517,7 +519,8 @@ async def test_a_session_that_ends_while_typing_keeps_what_was_typed(engine: Eng
 # --- certificates ----------------------------------------------------------------------------------------------------
 
 
-async def test_A42_private_authorities_are_pasted_and_shown(engine: Engine, sign_in: SignIn) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_a42_private_authorities_are_pasted_and_shown(engine: Engine, sign_in: SignIn) -> None:
     id = await made(engine)
     ala, authority = await sign_in("admin"), self_made("authority")[0]
     page = await ala.get(f"/endpoints/{id}/edit")

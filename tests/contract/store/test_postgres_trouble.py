@@ -10,11 +10,13 @@ import pytest
 from goniec.core.model import Contact, Delivery
 from goniec.ports import Changes, ContactFilter, EventFilter, Page, Tx, Unavailable
 from goniec.store.address import Postgres
-from goniec.store.postgres import PostgresStore, open_store, writer
+from goniec.store.postgres import PostgresStore, connect, open_store, readers, writer
 from goniec.store.postgres.locks import SERVING
 from tests.contract.store.scribe import ENDPOINT, NOW, Scribe, endpoint, failed, ids, put, succeeded
+from tests.faults.wire import Wire
 from tests.pooler import pooler
 from tests.postgres import PostgresServer, database
+from tests.postgres import server as shared
 
 
 @pytest.fixture
@@ -121,6 +123,35 @@ async def test_connections_that_were_cut_are_made_anew(url: str) -> None:
         await put(store, endpoint("end_2"))
     finally:
         await store.close()
+
+
+async def test_a_way_on_which_nothing_comes_through_any_more(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads or writes is told that the server does not answer, and is heard again once the way is mended."""
+    for room, name in ((connect, "COMMAND_SECONDS"), (readers, "CLOSE_SECONDS"), (writer, "CLOSE_SECONDS")):
+        monkeypatch.setattr(room, name, 0.3)
+    port = shared().port
+    async with Wire(port) as wire:
+        there = Postgres(url.replace(f":{port}/", f":{wire.port}/"))
+        # opening waits, and the way lives in this loop
+        store = await asyncio.to_thread(open_store, there, server=False)
+        try:
+            await put(store, endpoint())
+            ways = (
+                store.queries.endpoints,
+                store.queries.totals,
+                store.queries.recount,
+                lambda: put(store, endpoint()),
+            )
+            for ask in ways:
+                await store.queries.endpoints()
+                wire.cut()
+                with pytest.raises(Unavailable, match="does not answer"):
+                    await ask()
+                wire.mend()
+            assert ids(await store.queries.endpoints()) == [ENDPOINT]
+            await put(store, endpoint("end_2"))
+        finally:
+            await store.close()
 
 
 async def test_who_gets_its_connection_back_waits_for_a_release_that_has_to_be_alone(

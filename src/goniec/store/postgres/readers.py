@@ -65,7 +65,7 @@ class Readers:
             finally:
                 # a connection that was lost is told by what was raised
                 with contextlib.suppress(*EXPECTED, asyncpg.InterfaceError):
-                    await db.execute("ROLLBACK")
+                    await db.raw.execute("ROLLBACK", timeout=CLOSE_SECONDS)
 
         return await self._loop.run(lambda: self._patiently(whole))
 
@@ -99,7 +99,9 @@ class Readers:
                 raise _Lost(LOST) from None
             raise
         finally:
-            await pool.release(raw, timeout=CLOSE_SECONDS)
+            # a server that has not answered does not do so now: the pool ends the connection, and the reason is known
+            with contextlib.suppress(*EXPECTED, asyncpg.InterfaceError):
+                await pool.release(raw, timeout=CLOSE_SECONDS)
 
     async def _ready(self) -> "Pool[Record]":
         async with self._making:

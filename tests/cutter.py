@@ -6,12 +6,12 @@ It leads messages on one by one, and until it is armed nothing happens to them.
 import asyncio
 import contextlib
 import enum
-import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 
-from tests.pooler import ENCRYPTION, message
+from typing_extensions import override
+
+from tests.proxy import Proxy, greeted, listening, message
 
 COMMIT = b"COMMIT\x00"
 
@@ -29,44 +29,27 @@ class Cut(enum.Enum):
     """It is lost, and the server does not hear that the client is gone."""
 
 
-class Cutter:
+class Cutter(Proxy):
     """The proxy; `arm` says what happens at the next COMMITs, `done` holds what has happened."""
 
     def __init__(self, port: int) -> None:
-        self.to = port
+        super().__init__(port)
         self.cuts: list[Cut] = []
         self.done: list[Cut] = []
         self.hit = asyncio.Event()
         """Set once a COMMIT was cut."""
         self.late = asyncio.Event()
         """Set by the test: what arrives late may arrive now."""
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._writers: list[asyncio.StreamWriter] = []
 
     def arm(self, *cuts: Cut) -> None:
         """Cut at the next COMMITs."""
         self.cuts += cuts
 
-    def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """A client has come."""
-        self._writers.append(writer)
-        task = asyncio.create_task(self._serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def close(self) -> None:
-        """Break off whatever is under way."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for writer in self._writers:
-            writer.transport.abort()
-        await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    @override
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
-            startup = await _greeted(reader, writer)
-            there, back = await asyncio.open_connection("127.0.0.1", self.to)
+            startup = await greeted(reader, writer)
+            there, back = await asyncio.open_connection("127.0.0.1", self.port)
             self._writers.append(back)
             back.write(startup)
             answers = asyncio.create_task(_lead(there, writer))
@@ -109,16 +92,6 @@ class Cutter:
                 pass
 
 
-async def _greeted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    while True:
-        head = await reader.readexactly(8)
-        length, number = struct.unpack("!II", head)
-        startup = head + await reader.readexactly(length - 8)
-        if number not in ENCRYPTION:
-            return startup
-        writer.write(b"N")
-
-
 async def _lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Lead on what the server says, a whole message at a time, so that nothing is left half said."""
     with contextlib.suppress(asyncio.IncompleteReadError, OSError):
@@ -130,13 +103,5 @@ async def _lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 @asynccontextmanager
 async def cutter(url: str) -> AsyncIterator[tuple[Cutter, str]]:
     """Such a proxy before a database, and the address that leads over it."""
-    parts = urlsplit(url)
-    assert parts.port is not None
-    proxy = Cutter(parts.port)
-    listening = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-    port = listening.sockets[0].getsockname()[1]
-    try:
-        yield proxy, url.replace(f":{parts.port}/", f":{port}/")
-    finally:
-        listening.close()
-        await proxy.close()
+    async with listening(Cutter, url) as made:
+        yield made

@@ -10,22 +10,13 @@ import struct
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
+
+from typing_extensions import override
+
+from tests.proxy import Proxy, greeted, listening, message
 
 CONNECTIONS = 4
-ENCRYPTION = {80877103, 80877104}
-"""What a client asks first, with the number of a protocol that is none."""
 READY = b"Z\x00\x00\x00\x05I"
-
-Message = tuple[bytes, bytes]
-"""Its kind, and all of it."""
-
-
-async def message(reader: asyncio.StreamReader) -> Message:
-    """Read the next message."""
-    head = await reader.readexactly(5)
-    (length,) = struct.unpack("!I", head[1:])
-    return head[:1], head + await reader.readexactly(length - 4)
 
 
 class _Server:
@@ -48,19 +39,14 @@ class _Server:
         return made
 
 
-class _Pooler:
+class _Pooler(Proxy):
     def __init__(self, port: int) -> None:
-        self.port = port
+        super().__init__(port)
         self.idle: deque[_Server] = deque()
         self.lent = 0
-        self.tasks: set[asyncio.Task[None]] = set()
 
-    def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._serve(reader, writer))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    @override
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError), contextlib.closing(writer):
             startup = await self._greeted(reader, writer)
             lending = _Lending(self, writer)
@@ -72,18 +58,18 @@ class _Pooler:
                     self.idle.append(await _Server.connect(self.port, startup))
 
     async def _greeted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-        while True:
-            head = await reader.readexactly(8)
-            length, number = struct.unpack("!II", head)
-            startup = head + await reader.readexactly(length - 8)
-            if number not in ENCRYPTION:
-                break
-            writer.write(b"N")
+        startup = await greeted(reader, writer)
         while len(self.idle) < CONNECTIONS and not self.lent:
             self.idle.append(await _Server.connect(self.port, startup))
         told = b"".join(self.idle[0].told)
         writer.write(b"R" + struct.pack("!II", 8, 0) + told + b"K" + struct.pack("!III", 12, 1, 2) + READY)
         return startup
+
+    @override
+    async def close(self) -> None:
+        await super().close()
+        for server in self.idle:
+            server.writer.close()
 
 
 class _Lending:
@@ -129,18 +115,6 @@ class _Lending:
 @asynccontextmanager
 async def pooler(url: str) -> AsyncIterator[str]:
     """The address of such a proxy before a database."""
-    parts = urlsplit(url)
-    assert parts.port is not None
-    proxy = _Pooler(parts.port)
-    listening = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-    port = listening.sockets[0].getsockname()[1]
-    try:
-        yield url.replace(f":{parts.port}/", f":{port}/")
+    async with listening(_Pooler, url) as (proxy, address):
+        yield address
         assert proxy.lent > CONNECTIONS, "each transaction had another connection"
-    finally:
-        listening.close()
-        for task in proxy.tasks:
-            task.cancel()
-        await asyncio.gather(*proxy.tasks, return_exceptions=True)
-        for server in proxy.idle:
-            server.writer.close()

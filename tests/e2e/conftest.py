@@ -1,4 +1,4 @@
-"""A whole Goniec around each test that asks for it."""
+"""A whole Goniec around each test that asks for it, or a database for several of them."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,3 +25,10 @@ async def engine(tmp_path: Path, kind: str) -> AsyncIterator[Engine]:
     else:
         async with database(empty=True) as url, running(tmp_path, database=url, secret_key="k" * 32) as one:
             yield one
+
+
+@pytest.fixture
+async def url() -> AsyncIterator[str]:
+    """An empty database on PostgreSQL."""
+    async with database(empty=True) as made:
+        yield made

@@ -2,22 +2,17 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.contract.send.receivers import Receiver, answer
 from tests.e2e.engine import Engine, eventually
+from tests.e2e.machines import Place, figures, furnish, machines
 from tests.e2e.panel.client import people
-from tests.postgres import database
 
-KEY: Final = "k" * 32
 QUICK: Final = """
 from goniec.flow import leases
 leases.LEASE_SECONDS = 12.0
@@ -28,29 +23,9 @@ ENDPOINTS: Final = 6
 CONTACTS: Final = 5
 
 
-@pytest.fixture
-async def url() -> AsyncIterator[str]:
-    async with database(empty=True) as made:
-        yield made
-
-
-@asynccontextmanager
-async def machines(folder: Path, url: str, *roles: str) -> AsyncIterator[list[Engine]]:
-    """A Goniec for each of these roles, on one database. What still runs at the end has to stop as it should."""
-    async with AsyncExitStack() as stack:
-        made: list[Engine] = []
-        for n, role in enumerate(roles):
-            (folder / f"{n}").mkdir()
-            one = Engine(folder / f"{n}", database=url, secret_key=KEY, role=role)
-            one.machine = QUICK
-            one.share_keys(made)
-            stack.push_async_callback(one.close)
-            await one.start()
-            made.append(one)
-        yield made
-        for one in made:
-            if one.alive:
-                assert await one.stop() == 0
+def quick(*roles: str) -> list[Place]:
+    """Such a machine for each role."""
+    return [(QUICK, {"role": role}) for role in roles]
 
 
 class Traffic:
@@ -90,12 +65,9 @@ class Traffic:
             await asyncio.sleep(0.05)
 
 
-async def furnish(one: Engine, receiver: Receiver) -> None:
-    """A rule and an endpoint for each page."""
-    for n in range(ENDPOINTS):
-        trigger = {"type": "page.visited", "urls": [f"**/{n}"]}
-        rule = await one.rule(trigger, receiver.url(f"/{n}"), name=f"Rule {n}")
-        await one.endpoint(rule, timeout=2, schedule=[1] * 20)
+async def pages(one: Engine, receiver: Receiver) -> None:
+    """A rule and an endpoint for each, which soon tries again."""
+    await furnish(one, receiver, ENDPOINTS, timeout=2, schedule=[1] * 20)
 
 
 async def at_rest(one: Engine, traffic: Traffic) -> list[dict[str, Any]]:
@@ -124,9 +96,12 @@ def in_order(found: list[dict[str, Any]], ids: list[str]) -> None:
 
 
 async def test_one_takes_calls_and_others_deliver(tmp_path: Path, url: str) -> None:
-    async with Receiver(answer(200)) as receiver, machines(tmp_path, url, "web", "worker", "worker") as all_of_them:
+    async with (
+        Receiver(answer(200)) as receiver,
+        machines(tmp_path, url, quick("web", "worker", "worker")) as all_of_them,
+    ):
         web, *workers = all_of_them
-        await furnish(web, receiver)
+        await pages(web, receiver)
         traffic = Traffic([web])
         await asyncio.gather(*(traffic.send(n) for n in range(60)))
         found = await at_rest(web, traffic)
@@ -167,20 +142,11 @@ async def told_when_nobody_delivers(web: Engine, workers: list[Engine]) -> None:
     assert metrics["goniec_workers", None] == metrics["goniec_process_endpoints", None] == 0
 
 
-def figures(text: str) -> dict[tuple[str, str | None], float]:
-    """The samples of `/metrics`, by name and role."""
-    return {
-        (sample.name, sample.labels.get("role")): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
 async def test_another_takes_over_from_one_that_was_killed_and_all_are_restarted_in_turn(
     tmp_path: Path, url: str
 ) -> None:
-    async with Receiver(answer(200)) as receiver, machines(tmp_path, url, "all", "all", "all") as three:
-        await furnish(three[0], receiver)
+    async with Receiver(answer(200)) as receiver, machines(tmp_path, url, quick("all", "all", "all")) as three:
+        await pages(three[0], receiver)
         traffic = Traffic(three)
         sending = asyncio.create_task(traffic.run())
         await eventually(lambda: _so_many(receiver, 60), "the first have arrived")

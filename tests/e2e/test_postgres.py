@@ -2,27 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
-
-import pytest
 
 from tests.cli.commands import goniec
 from tests.contract.send.receivers import Receiver, answer
 from tests.cutter import Cut, cutter
 from tests.e2e.engine import SETTINGS, Engine, engine
-from tests.postgres import PostgresServer, database
+from tests.postgres import PostgresServer
 
 KEY: Final = "k" * 32
 JAN: Final = {"email": "jan@example.pl"}
 PASSWORD: Final = "hunter2"
-
-
-@pytest.fixture
-async def url() -> AsyncIterator[str]:
-    async with database(empty=True) as made:
-        yield made
 
 
 async def test_from_an_event_to_a_receiver_and_over_a_restart(tmp_path: Path, url: str) -> None:

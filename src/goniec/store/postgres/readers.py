@@ -63,9 +63,7 @@ class Readers:
             try:
                 return await read(db)
             finally:
-                # a connection that was lost is told by what was raised
-                with contextlib.suppress(*EXPECTED, asyncpg.InterfaceError):
-                    await db.raw.execute("ROLLBACK", timeout=CLOSE_SECONDS)
+                await _end(db)
 
         return await self._loop.run(lambda: self._patiently(whole))
 
@@ -123,6 +121,15 @@ class Readers:
             connect=connect,
             reset=as_it_is,
         )
+
+
+async def _end(db: Db) -> None:
+    """Roll back; one that was lost, or cannot even do that, is thrown away, and is told by what was raised before."""
+    with contextlib.suppress(*EXPECTED, asyncpg.InterfaceError):
+        await db.raw.execute("ROLLBACK", timeout=CLOSE_SECONDS)
+        return
+    with contextlib.suppress(asyncpg.InterfaceError):
+        db.raw.terminate()
 
 
 def _is_gone(raw: "PoolConnectionProxy[Record]") -> bool:

@@ -99,20 +99,23 @@ SELECT (SELECT max(oid) FROM pg_class), (SELECT max(oid) FROM pg_proc), (SELECT 
 
 
 class PostgresServer:
-    """A server in a folder of its own. `start` may be called again after `kill` or `stop`; the port stays."""
+    """A server in a folder of its own. `start` may be called again after `kill` or `stop`; the port stays.
 
-    def __init__(self, *, durable: bool = False, **settings: str) -> None:
+    Its log of changes, whose files have `segment` MiB, is in a folder of its own where that is given.
+    """
+
+    def __init__(self, *, durable: bool = False, log: Path | None = None, segment: int = 16, **settings: str) -> None:
         self._settings = {**_SETTINGS, **({} if durable else _FAST), **settings}
         self._folder = Path(tempfile.mkdtemp(prefix="goniec-pg-"))
+        self._data = str(self._folder / "data")
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
         self._used: list[str] = []
         self._shape: tuple[int, ...] = ()
         self.port = _free_port()
         self._as_whom = _as_whom()
-        if self._as_whom:
-            shutil.chown(self._folder, NOBODY)
-            self._folder.chmod(0o700)
+        for folder in filter(None, (self._folder, log)):
+            self.own(folder)
         made = [
             _program("initdb"),
             "-D",
@@ -125,16 +128,25 @@ class PostgresServer:
             "--locale=C",
             "-E",
             "UTF8",
+            f"--wal-segsize={segment}",
+            *(() if log is None else ("--waldir", str(log))),
         ]
         subprocess.run(made, check=True, stdout=subprocess.DEVNULL, cwd="/", **self._as_whom)
 
-    @property
-    def _data(self) -> str:
-        return str(self._folder / "data")
+    def own(self, folder: Path) -> None:
+        """Give it a folder."""
+        if self._as_whom:
+            shutil.chown(folder, NOBODY)
+        folder.chmod(0o700)
 
     def url(self, database: str = USER) -> str:
         """The address of one of its databases."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:

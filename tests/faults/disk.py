@@ -84,14 +84,19 @@ def small_disk(folder: Path) -> Iterator[Disk]:
     """A file system of its own where that can be had, else a process that may write no more."""
     point = folder / "disk"
     point.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "goniec-test", str(point)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        yield SmallFiles(point, nothing)
+    with mounted(point, 24) as small:
+        yield SmallDisk(point) if small else SmallFiles(point, nothing)
+
+
+@contextmanager
+def mounted(point: Path, size: int) -> Iterator[bool]:
+    """A file system of its own there, of so many MiB; False: that cannot be had."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}m", "goniec-test", str(point)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        yield False
         return
     try:
-        yield SmallDisk(point)
+        yield True
     finally:
         subprocess.run(["umount", "--lazy", str(point)], check=True)
 

@@ -7,6 +7,7 @@ for which they would have to wait anyway.
 import asyncio
 import contextlib
 import random
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -40,6 +41,8 @@ COMMITTED: Final = "COMMIT"
 """What the server answers to it, if all went well."""
 
 PROBE: Final = "health"
+ROOM: Final = 64 * 1024
+"""Bytes that a disk has to have room for once it was full. A small row still finds its place on a full one."""
 OLDER: Final = "an older Goniec serves the database, which works with no other beside it: stop it first"
 
 _UNREACHED: Final[tuple[type[Exception], ...]] = (*EXPECTED, asyncpg.InterfaceError)
@@ -66,6 +69,7 @@ class Writer:
         self._turn = asyncio.Lock()
         self._db: Connection[Record] | None = None
         self._failure: str | None = None
+        self._full = False
         self._last = 0.0
         self._serving = False
         self._slot = slots.by_chance()
@@ -89,13 +93,17 @@ class Writer:
         return result
 
     async def health(self) -> str | None:
-        """None when it can be written, else why not. It costs a commit when the last one was long ago or failed."""
-        if self._failure is None and time.monotonic() - self._last < FRESH_SECONDS:
+        """None when it can be written, else why not. It costs a commit when the last one was long ago or failed.
+
+        A disk that was full counts as full until it takes more than fits where something was before.
+        """
+        if self._failure is None and not self._full and time.monotonic() - self._last < FRESH_SECONDS:
             return None
         try:
-            await self.submit(lambda tx: tx.put_mark(PROBE, b""))
+            await self.submit(self._probe)
         except Unavailable as error:
             return str(error)
+        self._full = False
         return None
 
     async def serve(self) -> bool:
@@ -112,6 +120,11 @@ class Writer:
         if self._db is not None:
             await close(self._db)
             self._db = None
+
+    async def _probe(self, tx: Tx) -> None:
+        if self._full:
+            await tx.put_mark(PROBE, secrets.token_bytes(ROOM))  # what repeats itself would be packed
+        await tx.put_mark(PROBE, b"")
 
     async def _insist(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         lost = False
@@ -135,6 +148,7 @@ class Writer:
             await self._undo(db)
             raise
         except EXPECTED as error:
+            self._full = self._full or isinstance(error, asyncpg.DiskFullError)
             await self._undo(db)
             raise unavailable(error) from None
         except BaseException as error:

@@ -12,12 +12,9 @@ from goniec.core.problems import Invalid
 from goniec.core.signing import PREFIX, decode_secret, encode_secret
 from goniec.core.times import DAY
 from goniec.flow.configure import Conflict, Missing, Refusal, Stale, usage
+from goniec.flow.endpoint_drafts import HEADERS_LIMIT, ClientDraft, EndpointDraft, HeaderDraft
 from goniec.flow.endpoints import (
-    HEADERS_LIMIT,
-    ClientDraft,
-    EndpointDraft,
     EndpointSaved,
-    HeaderDraft,
     change_endpoint,
     delete_endpoint,
     endpoint_tag,

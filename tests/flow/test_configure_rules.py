@@ -12,7 +12,8 @@ from goniec.core.retry import Policy
 from goniec.core.signing import decode_secret
 from goniec.flow.configure import Conflict, Missing, Stale
 from goniec.flow.credentials import unsealed
-from goniec.flow.endpoints import EndpointDraft, HeaderDraft, change_endpoint
+from goniec.flow.endpoint_drafts import EndpointDraft, HeaderDraft
+from goniec.flow.endpoints import change_endpoint
 from goniec.flow.rules import (
     RuleSaved,
     change_rule,

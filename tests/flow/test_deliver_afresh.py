@@ -14,7 +14,8 @@ from goniec.core.model import Failure, Status
 from goniec.core.times import DAY, HOUR, SECOND
 from goniec.flow import endpoints, health
 from goniec.flow.configure import Outside
-from goniec.flow.endpoints import EndpointDraft, HeaderDraft, change_endpoint, pause_endpoint, resume_endpoint
+from goniec.flow.endpoint_drafts import EndpointDraft, HeaderDraft
+from goniec.flow.endpoints import change_endpoint, pause_endpoint, resume_endpoint
 from goniec.ports import Tx
 from tests.core.build import NOW
 from tests.flow.crew import Crew, crew

@@ -26,14 +26,8 @@ from goniec.flow import deliver
 from goniec.flow.configure import Outside
 from goniec.flow.deliver import Deliverer
 from goniec.flow.deliveries import cancel_delivery, resend_delivery
-from goniec.flow.endpoints import (
-    EndpointDraft,
-    EndpointSaved,
-    change_endpoint,
-    pause_endpoint,
-    resume_endpoint,
-    rotate_secret,
-)
+from goniec.flow.endpoint_drafts import EndpointDraft
+from goniec.flow.endpoints import EndpointSaved, change_endpoint, pause_endpoint, resume_endpoint, rotate_secret
 from goniec.flow.outbox import BURST_SECONDS
 from goniec.flow.record import Recorder
 from goniec.ports import Answer, Outgoing, Tx

@@ -26,7 +26,8 @@ from goniec.flow.batch import Duplicate, Recorded
 from goniec.flow.configure import Outside
 from goniec.flow.deliver import Deliverer
 from goniec.flow.deliveries import cancel_delivery, resend_delivery
-from goniec.flow.endpoints import EndpointDraft, change_endpoint, pause_endpoint, resume_endpoint
+from goniec.flow.endpoint_drafts import EndpointDraft
+from goniec.flow.endpoints import change_endpoint, pause_endpoint, resume_endpoint
 from goniec.flow.leases import Alone, Leased
 from goniec.flow.record import Locale, Recorder
 from goniec.ports import Answer, Outgoing, Remembered, Signal, Tx, Unavailable

@@ -1,86 +1,37 @@
 """Endpoints: changed, paused, resumed, given another secret, deleted. They are made by the rules that name them.
 
 Secrets go in and never come out: what is stored is sealed, and the one that `rotate_secret` makes is told once, by it.
-Called by the API, the panel and the commands; `rules` uses `fresh_endpoint` and `check_basic`.
+Called by the API, the panel and the commands; `webhooks` uses `fresh_endpoint`. What somebody wants to be another way
+is read in `endpoint_drafts`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from goniec.core.actions import BasicAuth, OAuth2In
-from goniec.core.breaker import CLOSED, in_force
-from goniec.core.endpoint import ClientCertificate, Endpoint, Header, OAuth2, Pause, origin
+from goniec.core.actions import BasicAuth
+from goniec.core.breaker import CLOSED
+from goniec.core.endpoint import Endpoint, Pause
 from goniec.core.ids import ENDPOINT, prefixed
 from goniec.core.problems import Invalid, Problem
-from goniec.core.retry import Policy
-from goniec.core.signing import basic, decode_secret, encode_secret
+from goniec.core.signing import decode_secret, encode_secret
 from goniec.core.times import DAY
-from goniec.core.wire import is_ours
 from goniec.flow.configure import Conflict, Expected, Missing, Outside, Refusal, Stale, listed, users
-from goniec.flow.credentials import opened, opens_to
-from goniec.flow.oauth2 import EXCLUSIVE, check_oauth2, kept_oauth2, stored_oauth2
-from goniec.ports import Forbidden, Tx, Vault
+from goniec.flow.endpoint_drafts import EndpointDraft, begun_afresh, check_draft, drafted
+from goniec.ports import Tx, Vault
 
 AT_ONCE: Final = 5_000
 """How many deliveries that were put off become due in the transaction that resumes their endpoint."""
 
 SECRET_BYTES: Final = 32
-USERNAME_LIMIT: Final = 256
-PASSWORD_LIMIT: Final = 1_024
-HEADERS_LIMIT: Final = 50
 OVERLAP_DAYS: Final = 1
 OVERLAP_DAYS_MAX: Final = 7
 """How long the old secret signs beside a new one: unless said otherwise, and at most."""
 COUNTED_MOST: Final = 1_000
 """So many waiting deliveries are counted for who wants to delete their endpoint: more of them say no more."""
-
-
-class HeaderDraft(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
-    """A header of the endpoint's own. A secret one given without its value keeps the stored one."""
-
-    name: str
-    value: str | None = None
-    secret: bool = False
-    value_set: bool | None = None
-
-
-class ClientDraft(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
-    """The certificate by which a receiver knows us, in PEM, and its key. Without the key, the stored one has to fit.
-
-    The rest is what is told of a stored one, so that it may be sent back.
-    """
-
-    certificate: str
-    key: str | None = None
-    subject: str | None = None
-    not_after: str | None = None
-    key_set: bool | None = None
-
-
-class EndpointDraft(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """What somebody wants to be another way; what is left out stays. `headers` replaces the whole list."""
-
-    url: str | UnsetType = UNSET
-    basic_auth: BasicAuth | UnsetType | None = UNSET
-    oauth2: OAuth2In | UnsetType | None = UNSET
-    headers: tuple[HeaderDraft, ...] | UnsetType = UNSET
-    ca_bundle: str | UnsetType | None = UNSET
-    client_certificate: ClientDraft | UnsetType | None = UNSET
-    schedule: tuple[int, ...] | UnsetType = UNSET
-    timeout: float | UnsetType = UNSET
-    connect_timeout: float | UnsetType = UNSET
-    rate: float | UnsetType | None = UNSET
-    concurrency: int | UnsetType = UNSET
-    order: bool | UnsetType = UNSET
-    order_hold: int | UnsetType = UNSET
-    breaker: bool | UnsetType = UNSET
-    tell_erasure: bool | UnsetType = UNSET
-    owner: str | UnsetType | None = UNSET
-    split: bool | UnsetType = UNSET
 
 
 class EndpointSaved(Struct, frozen=True):
@@ -93,22 +44,6 @@ class EndpointSaved(Struct, frozen=True):
 def endpoint_tag(endpoint: Endpoint) -> str:
     """What tells this version of an endpoint from another."""
     return str(endpoint.version)
-
-
-def check_basic(auth: BasicAuth, pointer: str) -> list[Problem]:
-    """Tell what is wrong with a user name and password; a password left out or null is none of this room's business."""
-    problems = []
-    if len(auth.username) > USERNAME_LIMIT:
-        problems.append(Problem(f"{pointer}/username", f"at most {USERNAME_LIMIT} characters"))
-    if isinstance(auth.password, str) and len(auth.password) > PASSWORD_LIMIT:
-        problems.append(Problem(f"{pointer}/password", f"at most {PASSWORD_LIMIT} characters"))
-    password = auth.password if isinstance(auth.password, str) else ""
-    for key, pair in (("username", (auth.username, "")), ("password", ("", password))):
-        try:
-            basic(*pair)
-        except ValueError as error:
-            problems.append(Problem(f"{pointer}/{key}", str(error)))
-    return problems
 
 
 def fresh_endpoint(outside: Outside, url: str, auth: BasicAuth | None, like: Endpoint | None) -> Endpoint:
@@ -161,24 +96,8 @@ async def change_endpoint(
         Invalid: something that was given makes no sense, or the guard refuses the URL.
 
     """
-    problems = _policy_problems(draft) + _header_problems(outside, draft)
-    if isinstance(draft.basic_auth, BasicAuth):
-        problems += check_basic(draft.basic_auth, "/basicAuth")
-    token_url = ""
-    if isinstance(draft.oauth2, OAuth2In):
-        token_url, wrong = await check_oauth2(outside.guard, draft.oauth2, "/oauth2")
-        problems += wrong
-    authorities = _authorities(outside, draft, problems)
-    url: str | None = None
-    if isinstance(draft.url, str):
-        target = await outside.guard.check(draft.url)
-        if isinstance(target, Forbidden):
-            problems.append(Problem("/url", target.detail))
-        else:
-            url = target
-    if problems:
-        raise Invalid(*problems)
-    return await _save(outside, endpoint_id, expected, partial(_changed, outside, draft, (url, token_url), authorities))
+    checked = await check_draft(outside.guard, draft)
+    return await _save(outside, endpoint_id, expected, partial(drafted, outside, checked))
 
 
 async def pause_endpoint(outside: Outside, endpoint_id: str, expected: Expected = None) -> EndpointSaved | Refusal:
@@ -203,7 +122,7 @@ async def resume_endpoint(outside: Outside, endpoint_id: str, expected: Expected
     def resumed(endpoint: Endpoint) -> Endpoint:
         if (endpoint.paused, endpoint.held_until, endpoint.breaker) == (None, None, CLOSED):
             return endpoint
-        return _afresh(replace(endpoint, paused=None, paused_at=None))
+        return begun_afresh(replace(endpoint, paused=None, paused_at=None))
 
     return await _save(outside, endpoint_id, expected, resumed)
 
@@ -305,166 +224,6 @@ async def _delete(endpoint_id: str, expected: Expected, tx: Tx) -> Refusal | Non
         return Conflict("pendingDeliveries", detail)
     await tx.delete_endpoint(endpoint_id)
     return None
-
-
-def _changed(
-    outside: Outside,
-    draft: EndpointDraft,
-    urls: tuple[str | None, str],
-    authorities: str | UnsetType | None,
-    known: Endpoint,
-) -> Endpoint:
-    vault = outside.vault
-    url = urls[0] or known.url
-    elsewhere = origin(url) != origin(known.url)
-    username, password = _credentials(vault, draft.basic_auth, known, elsewhere=elsewhere)
-    oauth2 = _oauth2(vault, draft.oauth2, urls[1], known, elsewhere=elsewhere)
-    if username is not None and oauth2 is not None:
-        given, other = ("oauth2", "basicAuth") if draft.oauth2 is not UNSET else ("basicAuth", "oauth2")
-        raise Invalid(Problem(f"/{given}", EXCLUSIVE.format(other)))
-    headers = _headers(vault, draft.headers, known, elsewhere=elsewhere)
-    client = _client(outside, draft.client_certificate, known, elsewhere=elsewhere)
-    authorities = known.ca_bundle if authorities is UNSET else authorities
-    try:
-        policy = replace(known.policy, **_policy(draft))
-    except ValueError as error:  # each value makes sense by itself: these two do not go together
-        raise Invalid(Problem("/split" if draft.concurrency is UNSET else "/concurrency", str(error))) from None
-    same = (url, username, password, headers) == (known.url, known.username, known.password, known.headers)
-    same = same and (authorities, client, oauth2) == (known.ca_bundle, known.client_certificate, known.oauth2)
-    changed = replace(
-        known,
-        url=url,
-        username=username,
-        password=password,
-        headers=headers,
-        ca_bundle=authorities,
-        client_certificate=client,
-        oauth2=oauth2,
-        policy=policy,
-        breaker=in_force(known.breaker, policy),
-    )
-    # another address or other credentials may be the cure: nothing is to wait for the next probe, or its own time
-    return changed if same else _afresh(changed)
-
-
-def _afresh(endpoint: Endpoint) -> Endpoint:
-    """Let nothing count that was learnt of it up to the version that follows: somebody has mended it and means now."""
-    return replace(endpoint, held_until=None, breaker=CLOSED, afresh=endpoint.version + 1)
-
-
-def _credentials(
-    vault: Vault, auth: BasicAuth | UnsetType | None, known: Endpoint, *, elsewhere: bool
-) -> tuple[str | None, bytes | None]:
-    if auth is None:
-        return None, None
-    kept = None if elsewhere else known.password
-    if auth is UNSET:
-        return known.username, kept
-    match auth.password:
-        case None:
-            kept = None
-        case str(text) if kept is None or not opens_to(vault, known, kept, text):
-            kept = vault.seal(known.id, text)
-        case _:
-            pass
-    return auth.username, kept
-
-
-def _oauth2(
-    vault: Vault, given: OAuth2In | UnsetType | None, token_url: str, known: Endpoint, *, elsewhere: bool
-) -> OAuth2 | None:
-    if isinstance(given, OAuth2In):
-        return stored_oauth2(vault, given, token_url, known, "/oauth2", elsewhere=elsewhere)
-    return kept_oauth2(given, known, elsewhere=elsewhere)
-
-
-def _headers(
-    vault: Vault, drafts: tuple[HeaderDraft, ...] | UnsetType, known: Endpoint, *, elsewhere: bool
-) -> tuple[Header, ...]:
-    kept = {header.name.lower(): header for header in known.headers if not (elsewhere and header.sealed is not None)}
-    if drafts is UNSET:
-        return tuple(kept.values())
-    headers = []
-    for n, draft in enumerate(drafts):
-        if not draft.secret:
-            headers.append(Header(draft.name, draft.value))
-            continue
-        before = kept.get(draft.name.lower())
-        sealed = None if before is None else before.sealed
-        if draft.value is not None and (sealed is None or not opens_to(vault, known, sealed, draft.value)):
-            sealed = vault.seal(known.id, draft.value)
-        if sealed is None:
-            raise Invalid(Problem(f"/headers/{n}/value", "is required: no value is stored for this header"))
-        headers.append(Header(draft.name, sealed=sealed))
-    return tuple(headers)
-
-
-def _authorities(outside: Outside, draft: EndpointDraft, problems: list[Problem]) -> str | UnsetType | None:
-    """The endpoint's own authorities as they are stored; an empty text takes them away."""
-    if not isinstance(draft.ca_bundle, str):
-        return draft.ca_bundle
-    if not draft.ca_bundle.strip():
-        return None
-    found = outside.guard.check_authorities(draft.ca_bundle)
-    if isinstance(found, Forbidden):
-        problems.append(Problem("/caBundle", found.detail))
-        return UNSET
-    return found
-
-
-def _client(
-    outside: Outside, draft: ClientDraft | UnsetType | None, known: Endpoint, *, elsewhere: bool
-) -> ClientCertificate | None:
-    kept = None if elsewhere else known.client_certificate
-    if not isinstance(draft, ClientDraft):
-        return None if draft is None else kept
-    before = None if kept is None else opened(outside.vault, known, kept.key)
-    found = outside.guard.check_client(draft.certificate, draft.key or before, outside.clock.now())
-    if isinstance(found, Problem):
-        raise Invalid(Problem(f"/clientCertificate/{found.pointer}", found.detail))
-    if kept is not None and (found.certificate, found.key) == (kept.certificate, before):
-        return kept
-    sealed = outside.vault.seal(known.id, found.key)
-    return ClientCertificate(found.certificate, sealed, found.subject, found.not_after)
-
-
-def _header_problems(outside: Outside, draft: EndpointDraft) -> list[Problem]:
-    if draft.headers is UNSET:
-        return []
-    if len(draft.headers) > HEADERS_LIMIT:
-        return [Problem("/headers", f"at most {HEADERS_LIMIT} headers, and this has {len(draft.headers)}")]
-    problems = []
-    seen: set[str] = set()
-    for n, header in enumerate(draft.headers):
-        name = header.name.lower()
-        if is_ours(name):
-            problems.append(Problem(f"/headers/{n}/name", f"{header.name} is for Goniec itself to set or to leave out"))
-        elif fault := outside.guard.check_header(header.name, ""):
-            problems.append(Problem(f"/headers/{n}/name", fault))
-        elif name in seen:
-            problems.append(Problem(f"/headers/{n}/name", "a header of this name stands before it"))
-        elif header.value is None and not header.secret:
-            problems.append(Problem(f"/headers/{n}/value", "is required"))
-        elif header.value is not None and (fault := outside.guard.check_header(header.name, header.value)):
-            problems.append(Problem(f"/headers/{n}/value", fault))
-        seen.add(name)
-    return problems
-
-
-def _policy_problems(draft: EndpointDraft) -> list[Problem]:
-    problems = []
-    for attribute, value in _policy(draft).items():
-        try:
-            Policy(**{attribute: value})
-        except ValueError as error:
-            name = dict(zip(Policy.__struct_fields__, Policy.__struct_encode_fields__, strict=True))[attribute]
-            problems.append(Problem(f"/{name}", str(error)))
-    return problems
-
-
-def _policy(draft: EndpointDraft) -> Mapping[str, Any]:
-    given = ((attribute, getattr(draft, attribute)) for attribute in Policy.__struct_fields__)
-    return {attribute: value for attribute, value in given if value is not UNSET}
 
 
 def _secret_text(outside: Outside) -> str:

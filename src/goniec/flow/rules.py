@@ -22,7 +22,7 @@ from goniec.core.problems import Invalid, Problem
 from goniec.core.rules import Rule, RuleDraft
 from goniec.core.times import Millis, format_instant
 from goniec.flow.configure import Expected, Missing, Outside, Refusal, Stale
-from goniec.flow.endpoints import check_basic
+from goniec.flow.endpoint_drafts import check_basic
 from goniec.flow.oauth2 import check_oauth2, told_oauth2
 from goniec.flow.webhooks import Webhooks
 from goniec.ports import Forbidden, Guard, Queries, Tx

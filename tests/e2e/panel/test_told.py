@@ -31,6 +31,7 @@ SPEAKING = [
     "core/identity",
     "core/retry",
     "core/signing",
+    "flow/endpoint_drafts",
     "flow/endpoints",
     "flow/oauth2",
     "flow/webhooks",

@@ -10,10 +10,10 @@ from goniec.core.endpoint import Endpoint, Pause, next_probe
 from goniec.core.times import Millis, format_instant
 from goniec.core.uses import Use
 from goniec.flow.configure import Named, Outside, Refusal, usage
+from goniec.flow.endpoint_drafts import EndpointDraft
 from goniec.flow.endpoints import (
     OVERLAP_DAYS,
     OVERLAP_DAYS_MAX,
-    EndpointDraft,
     EndpointSaved,
     change_endpoint,
     delete_endpoint,

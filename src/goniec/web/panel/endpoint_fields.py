@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from goniec.core.endpoint import Endpoint
-from goniec.flow.endpoints import EndpointDraft, HeaderDraft
+from goniec.flow.endpoint_drafts import EndpointDraft, HeaderDraft
 from goniec.web.panel.forms import Form
 from goniec.web.panel.spans import read_span, read_spans, span_text, spans_text
 from goniec.web.panel.words import Words

@@ -6,7 +6,8 @@ The key goes in and is in no page, the one that comes back with a mistake includ
 from goniec.core.endpoint import Endpoint
 from goniec.core.problems import Invalid
 from goniec.flow.configure import Missing
-from goniec.flow.endpoints import ClientDraft, EndpointDraft, EndpointSaved, change_endpoint, endpoint_tag
+from goniec.flow.endpoint_drafts import ClientDraft, EndpointDraft
+from goniec.flow.endpoints import EndpointSaved, change_endpoint, endpoint_tag
 from goniec.web.panel.page import Visit, page
 from goniec.web.panel.views.endpoints import load
 from goniec.web.problems import missing

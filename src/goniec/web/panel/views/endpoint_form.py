@@ -13,10 +13,10 @@ from goniec.core.actions import BasicAuth
 from goniec.core.endpoint import Endpoint, origin
 from goniec.core.problems import Invalid
 from goniec.flow.configure import Conflict, Missing, Stale
+from goniec.flow.endpoint_drafts import EndpointDraft
 from goniec.flow.endpoints import (
     OVERLAP_DAYS,
     OVERLAP_DAYS_MAX,
-    EndpointDraft,
     EndpointSaved,
     change_endpoint,
     endpoint_tag,

@@ -11,7 +11,8 @@ from goniec.core.actions import OAuth2In
 from goniec.core.endpoint import Endpoint
 from goniec.core.problems import Invalid
 from goniec.flow.configure import Conflict, Missing, Stale
-from goniec.flow.endpoints import EndpointDraft, EndpointSaved, change_endpoint, endpoint_tag
+from goniec.flow.endpoint_drafts import EndpointDraft
+from goniec.flow.endpoints import EndpointSaved, change_endpoint, endpoint_tag
 from goniec.web.panel.page import Visit, page
 from goniec.web.panel.views.endpoint_form import taken
 from goniec.web.panel.views.endpoints import load

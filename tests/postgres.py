@@ -45,11 +45,14 @@ _FAST: Final[Mapping[str, str]] = {"fsync": "off", "full_page_writes": "off", "s
 _STANDING: Final = """
 CREATE SCHEMA standing;
 CREATE FUNCTION standing.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS $$
+DECLARE
+    told text := pg_read_file('{folder}/clock-' || current_database(), true);
 BEGIN
-    RETURN coalesce(
-        to_timestamp(pg_read_file('{folder}/clock-' || current_database(), true)::numeric / 1000),
-        pg_catalog.clock_timestamp()
-    );
+    RETURN CASE
+        WHEN told IS NULL THEN pg_catalog.clock_timestamp()
+        WHEN told ^@ '+' THEN pg_catalog.clock_timestamp() + told::integer * interval '1 millisecond'
+        ELSE to_timestamp(told::numeric / 1000)
+    END;
 END $$;
 DO $$
 DECLARE
@@ -243,12 +246,19 @@ class PostgresServer:
 
     def set_clock(self, url: str, at: int | None) -> None:
         """Let the clock of a borrowed database stand still at so many milliseconds, or go right again."""
+        self._tell_clock(url, None if at is None else str(at))
+
+    def shift_clock(self, url: str, millis: int) -> None:
+        """Let the clock of a borrowed database go so far ahead of the right time."""
+        self._tell_clock(url, f"+{millis}")
+
+    def _tell_clock(self, url: str, told: str | None) -> None:
         file = self._folder / f"clock-{url.rpartition('/')[2]}"
-        if at is None:
+        if told is None:
             file.unlink(missing_ok=True)
             return
         fresh = file.with_suffix(".fresh")
-        fresh.write_text(str(at))
+        fresh.write_text(told)
         fresh.chmod(0o644)
         fresh.rename(file)
 

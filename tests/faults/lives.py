@@ -249,12 +249,12 @@ async def on_postgres(folder: Path, seed: int) -> AsyncIterator[tuple[Lives, Tow
 
 
 @asynccontextmanager
-async def worker(one: Engine, name: str, **settings: str) -> AsyncIterator[Engine]:
-    """A further process on the database of an engine, which only delivers."""
+async def worker(one: Engine, name: str, *, machine: str = "", **settings: str) -> AsyncIterator[Engine]:
+    """A further process on the database of an engine, which only delivers; on a like machine, if on no other."""
     folder = one.folder / name
     folder.mkdir()
     made = Engine(folder, **{**one.settings, "role": "worker", **settings})
-    made.machine, made.bear = one.machine, nursery().bear
+    made.machine, made.bear = machine or one.machine, nursery().bear
     made.share_keys([one])
     try:
         await made.start()

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.cli.commands import goniec
 from tests.contract.send.receivers import Receiver, answer
@@ -52,6 +52,27 @@ async def test_connections_that_are_lost_at_the_commit(tmp_path: Path, url: str)
         assert len(await one.everything("/events", type="page.visited")) == 20
         assert await one.doctor() == []
         assert not [line for line in one.log() if line.get("level") in {"error", "warning"}]
+
+
+async def test_a_commit_of_which_nobody_knows(tmp_path: Path, url: str) -> None:
+    """Callers are told that nobody knows, and find out by sending the same again."""
+    visit: dict[str, Any] = {"type": "page.visited", "contact": JAN, "data": {"url": "https://shop.example/"}}
+    async with cutter(url) as (way, address), engine(tmp_path, database=address, secret_key=KEY) as one:
+        told = None
+        while told is None or told.status_code == 202:  # a commit of the house's own may be hit first
+            way.late.clear()
+            way.arm(Cut.NEVER)
+            visit["dedupKey"] = f"visit-{len(way.done)}"
+            told = await one.ask("POST", "/events", json=visit)
+            way.late.set()
+        assert told.status_code == 503
+        assert told.json()["code"] == "unavailable"
+        assert told.json()["detail"].startswith("nobody knows whether this request was written: the connection")
+        way.cuts.clear()
+        before = len(await one.everything("/events", type="page.visited"))
+        again = await one.post("/events", visit, 202)
+        assert (await one.post("/events", visit, 202))["ids"] == again["ids"]
+        assert len(await one.everything("/events", type="page.visited")) == before + 1
 
 
 async def test_the_commands(tmp_path: Path, url: str) -> None:

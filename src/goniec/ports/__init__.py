@@ -15,7 +15,7 @@ from goniec.ports.lists import FIRED, ContactFilter, DeliveryFilter, EventFilter
 from goniec.ports.queries import Queries
 from goniec.ports.sending import Answer, Forbidden, Guard, Identified, Mail, Mailer, Outgoing, Sender, Undelivered
 from goniec.ports.signals import Handover, Notice, Signal, Signals
-from goniec.ports.store import Store, Unavailable
+from goniec.ports.store import Store, Unavailable, Unsure
 from goniec.ports.tx import Tx
 from goniec.ports.vault import Passwords, Vault
 
@@ -65,5 +65,6 @@ __all__ = [
     "Tx",
     "Unavailable",
     "Undelivered",
+    "Unsure",
     "Vault",
 ]

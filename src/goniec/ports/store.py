@@ -13,6 +13,10 @@ class Unavailable(Exception):
     """The store cannot work just now (full disk, locked file, lost database); nothing was written. Try again later."""
 
 
+class Unsure(Unavailable):
+    """It was lost in the middle of a commit, and nobody knows whether that was. Send it again under the same keys."""
+
+
 class Store(Protocol):
     """The database."""
 

@@ -56,7 +56,8 @@ _REASONS: Final[Mapping[int, str]] = {
     415: "The body is not application/json in UTF-8.",
     422: "A value cannot be taken; `errors` says which and why.",
     500: "A fault in Goniec; its log has more under the `requestId`.",
-    503: "It cannot be written just now, nothing was; try again after `Retry-After` seconds.",
+    503: "It cannot be written just now, and nothing was, or nobody knows: `detail` says which."
+    " Try again after `Retry-After` seconds.",
 }
 _DONE: Final[Mapping[int, str]] = {200: "Done.", 201: "Made.", 202: "On disk.", 204: "Done; there is no body."}
 _WRITING: Final = frozenset({"POST", "PUT", "PATCH"})

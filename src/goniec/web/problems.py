@@ -16,7 +16,7 @@ from goniec.core.problems import Invalid, Problem
 from goniec.flow.decoding import Malformed
 from goniec.flow.record import Overloaded
 from goniec.observe import log
-from goniec.ports import Dice, Unavailable
+from goniec.ports import Dice, Unavailable, Unsure
 from goniec.web.reply import Reply
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -123,6 +123,8 @@ def fault_of(error: Exception) -> Fault | None:
             return Fault(400, error.detail, code="malformed")
         case Overloaded():
             return _later("overloaded", "too much waits to be recorded; nothing of this request was taken")
+        case Unsure():
+            return _later("unavailable", f"nobody knows whether this request was written: {error}")
         case Unavailable():
             return _later("unavailable", f"nothing of this request was written: {error}")
         case HTTPException() if error.status_code < 500:  # noqa: PLR2004 - the border of server errors

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from goniec.ports import Tx, Unavailable
+from goniec.ports import Tx, Unavailable, Unsure
 from goniec.store.address import Postgres
 from goniec.store.postgres import PostgresStore, open_store, outcome, writer
 from goniec.store.postgres.connect import Server
@@ -118,7 +118,7 @@ async def test_a_server_that_does_not_get_to_know_is_not_asked_for_ever(
     monkeypatch.setattr(outcome, "PATIENCE_SECONDS", 0.3)
     async with wired(url) as (store, way):
         way.arm(Cut.NEVER)
-        with pytest.raises(Unavailable, match="connection"):
+        with pytest.raises(Unsure, match="connection"):
             await store.transact(Counting().mark)
 
 

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 import asyncpg
 from asyncpg import Connection, Record
 
-from goniec.ports import Tx, Unavailable
+from goniec.ports import Tx, Unavailable, Unsure
 from goniec.store.postgres import locks, slots
 from goniec.store.postgres.connect import CLOSE_SECONDS, WRITING, Server, close
 from goniec.store.postgres.failures import AGAIN, EXPECTED, LOST, Undone, unavailable
@@ -79,7 +79,8 @@ class Writer:
         """Run `work` in a transaction of its own, after those that wait already.
 
         Raises:
-            Unavailable: the server does not let it be written, or nobody knows whether it was.
+            Unavailable: the server does not let it be written.
+            Unsure: nobody knows whether it was.
 
         """
         async with self._turn:
@@ -147,6 +148,9 @@ class Writer:
         except AGAIN:
             await self._undo(db)
             raise
+        except Unsure:
+            await self._undo(db)
+            raise
         except EXPECTED as error:
             self._full = self._full or isinstance(error, asyncpg.DiskFullError)
             await self._undo(db)
@@ -168,6 +172,7 @@ class Writer:
 
         Raises:
             Undone: it was not committed.
+            Unsure: the server does not say, or cannot.
 
         """
         try:
@@ -184,7 +189,7 @@ class Writer:
                 case Outcome.UNDONE:
                     raise Undone from None
                 case Outcome.UNKNOWN:
-                    raise
+                    raise Unsure(str(unavailable(error))) from None
 
     async def _connected(self) -> "Connection[Record]":
         if self._db is not None and not self._db.is_closed():

@@ -431,6 +431,9 @@ POLISH: Final[dict[str, str]] = {
     "nothing of this request was written: {}; try again later": (
         "z tego żądania nic nie zapisano: {}; spróbuj ponownie za chwilę"
     ),
+    "nobody knows whether this request was written: {}; try again later": (
+        "nie wiadomo, czy to żądanie zapisano: {}; spróbuj ponownie za chwilę"
+    ),
     "the store is closed": "baza danych jest zamknięta",
     "the database file is locked by another program ({})": "plik bazy danych blokuje inny program ({})",
     "the database file cannot be opened ({})": "pliku bazy danych nie da się otworzyć ({})",

@@ -9,7 +9,7 @@ from typing import Any, Final
 import httpx
 
 from tests.contract.send.receivers import Receiver, answer
-from tests.e2e.engine import Engine, eventually
+from tests.e2e.engine import NO_TLS, Engine, eventually
 from tests.e2e.machines import Place, figures, furnish, machines
 from tests.e2e.panel.client import people
 
@@ -108,7 +108,7 @@ async def test_one_takes_calls_and_others_deliver(tmp_path: Path, url: str) -> N
         assert sorted(arrived(receiver)) == sorted(row["id"] for row in found)
         owned = 0
         for worker in workers:
-            async with httpx.AsyncClient(base_url=worker.url) as plain:
+            async with httpx.AsyncClient(base_url=worker.url, verify=NO_TLS) as plain:
                 metrics = figures((await plain.get("/metrics")).text)
                 assert (await plain.get("/healthz")).json() == {"status": "alive"}
                 for path, status in (("/", 404), ("/api/v1/contacts", 503), ("/docs", 404)):
@@ -136,7 +136,7 @@ async def told_when_nobody_delivers(web: Engine, workers: list[Engine]) -> None:
         assert await workers[1].stop() == 0
         assert "Żaden proces nie wysyła. Zdarzenia są zapisywane, wysyłki czekają" in (await ala.get("/")).text
         assert "No process is sending anything." in (await ola.get("/overview/now")).text
-    async with httpx.AsyncClient(base_url=web.url) as plain:
+    async with httpx.AsyncClient(base_url=web.url, verify=NO_TLS) as plain:
         metrics = figures((await plain.get("/metrics")).text)
     assert metrics["goniec_process_info", "web"] == 1
     assert metrics["goniec_workers", None] == metrics["goniec_process_endpoints", None] == 0

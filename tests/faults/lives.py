@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.e2e.engine import PATIENCE, Engine, eventually, until
+from tests.e2e.nursery import nursery
 from tests.faults.check import Town
 from tests.faults.load import Load
-from tests.faults.nursery import nursery
 from tests.faults.trap import Step, Trap
 from tests.faults.wire import Wire
 from tests.faults.witness import Witness

@@ -22,7 +22,7 @@ from goniec.flow.users import add_user
 from goniec.store.address import Postgres
 from goniec.store.opening import open_store
 from goniec.store.passwords import Argon2
-from tests.e2e.engine import Engine
+from tests.e2e.engine import NO_TLS, Engine
 
 Role = Literal["admin", "editor", "viewer"]
 Value = str | Sequence[str]
@@ -72,7 +72,7 @@ class Person:
 
     def __init__(self, url: str, language: str = "en") -> None:
         self.http = httpx.AsyncClient(
-            base_url=url, headers={"accept": "text/html", "accept-language": language}, timeout=60
+            base_url=url, headers={"accept": "text/html", "accept-language": language}, timeout=60, verify=NO_TLS
         )
         self.csrf = ""
 

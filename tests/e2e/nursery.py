@@ -1,6 +1,6 @@
-"""Engines that are born quickly, for tests that kill a hundred: a process has read the program and waits to fork.
+"""Engines that are born quickly, for there are a thousand of them: a process has read the program and waits to fork.
 
-What it bears is a process like any other, but for the half a second that reading the program takes; it is told folder,
+What it bears is a process like any other, but for the second of work that reading the program is; it is told folder,
 environment, log, and what is different about its machine. Here we are its client, `MOTHER` is the process itself.
 """
 

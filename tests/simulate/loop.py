@@ -1,11 +1,24 @@
-"""A loop whose time is made up: where nothing is left to do now, it is at once later."""
+"""A loop whose time is made up: where nothing is left to do now, it is at once later.
+
+Ten thousand histories are mostly steps of this loop, so it has ways of its own for them, and asyncio's for all the rest.
+"""
 
 import asyncio
 from collections.abc import Callable
 from contextvars import Context, ContextVar, copy_context
-from typing import Any
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Any, Final
 
 from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections import deque
+
+RESOLUTION: Final = 1e-9
+"""Seconds; what is due that soon is due now, or a sum of fractions would come a little too early for ever."""
+
+MANY: Final = 100
+"""Timers; of no more it does not matter how many will not ring."""
 
 
 class Asleep(Exception):
@@ -26,42 +39,69 @@ class Process:
         """Go on."""
         self.stalled = False
         backlog, self.backlog = self.backlog, []
-        for step in backlog:
-            asyncio.BaseEventLoop.call_soon(self.loop, step, context=step.context)
+        self.loop.steps.extend(backlog)
 
 
 PROCESS: ContextVar[Process | None] = ContextVar("process", default=None)
 
 
-class Step:
-    """A callback of a process."""
+class Step(asyncio.TimerHandle):
+    """A callback that is due, of a process or of nobody's."""
 
-    __slots__ = ("arguments", "callback", "context", "handle", "process")
+    __slots__ = ("process",)
 
-    handle: asyncio.Handle
+    _when: float
 
-    def __init__(self, process: Process, callback: Callable[..., Any], arguments: Any, context: Context) -> None:
-        self.process = process
-        self.callback = callback
-        self.arguments = arguments
-        self.context = context
+    def __init__(
+        self, loop: "VirtualLoop", when: float, callback: Callable[..., Any], arguments: Any, context: Context | None
+    ) -> None:
+        # asyncio's own asks for more than any step here has
+        self._loop = loop
+        self._when = when
+        self._callback = callback
+        self._args = arguments
+        self._context = context = copy_context() if context is None else context
+        self._cancelled = self._scheduled = False
+        self.process = context.get(PROCESS)
 
-    def __call__(self) -> None:
+    @override
+    def __lt__(self, other: Any) -> bool:
+        earlier: bool = self._when < other._when
+        return earlier
+
+    @override
+    def cancel(self) -> None:
+        if not self._cancelled:
+            self._cancelled = True
+            if self._scheduled:
+                self._loop.cancelled += 1
+
+    def run(self) -> None:
         """Run it, or keep it for later."""
-        if self.process.stalled:
-            self.process.backlog.append(self)
-        elif not self.handle.cancelled():
-            self.callback(*self.arguments)
+        process = self.process
+        if process is not None and process.stalled:
+            process.backlog.append(self)
+            return
+        try:
+            self._context.run(self._callback, *self._args)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the history
+            self._loop.call_exception_handler({"message": "a callback failed", "exception": error})
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
     """Runs callbacks in the order in which they are due, and waits for nothing."""
 
+    _ready: "deque[Step]"
+    _stopping: bool
+
     def __init__(self) -> None:
         super().__init__()
-        self._selector = self
-        self._seconds = 0.0
+        self.steps = self._ready
+        self.cancelled = 0
+        """How many timers will not ring, and are still there."""
         self.faults: list[str] = []
+        self._seconds = 0.0
+        self._timers: list[Step] = []
         self.set_exception_handler(self._note)
 
     @override
@@ -71,40 +111,61 @@ class VirtualLoop(asyncio.BaseEventLoop):
     @override
     def call_soon(  # type: ignore[override] # the arguments of any callback
         self, callback: Any, *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
-        process = PROCESS.get() if context is None else context.get(PROCESS)
-        if process is None:
-            return super().call_soon(callback, *args, context=context)
-        step = Step(process, callback, args, context or copy_context())
-        step.handle = super().call_soon(step, context=step.context)
-        return step.handle
+    ) -> Step:
+        step = Step(self, self._seconds, callback, args, context)
+        self.steps.append(step)
+        return step
 
     @override
     def call_at(  # type: ignore[override] # the arguments of any callback
         self, when: float, callback: Any, *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
-        process = PROCESS.get() if context is None else context.get(PROCESS)
-        if process is None:
-            return super().call_at(when, callback, *args, context=context)
-        step = Step(process, callback, args, context or copy_context())
-        step.handle = handle = super().call_at(when, step, context=step.context)
-        return handle
+    ) -> Step:
+        step = Step(self, when, callback, args, context)
+        heappush(self._timers, step)
+        step._scheduled = True
+        return step
+
+    @override
+    def call_later(  # type: ignore[override] # the arguments of any callback
+        self, delay: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> Step:
+        return self.call_at(self._seconds + delay, callback, *args, context=context)
 
     @override
     def call_soon_threadsafe(  # type: ignore[override] # the arguments of any callback
         self, callback: Any, *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
+    ) -> Step:
         return self.call_soon(callback, *args, context=context)
 
-    def select(self, timeout: float | None) -> list[Any]:
-        """What the loop takes for waiting."""
-        if timeout is None:
-            raise Asleep
-        self._seconds += timeout
-        return []
+    def _run_once(self) -> None:
+        """Run what is due; if nothing is, let it be later first."""
+        self._tidy()
+        steps, timers = self.steps, self._timers
+        if not steps and not self._stopping:
+            if not timers:
+                raise Asleep
+            self._seconds += max(0.0, timers[0]._when - self._seconds)
+        end = self._seconds + RESOLUTION
+        while timers and timers[0]._when < end:
+            step = heappop(timers)
+            step._scheduled = False
+            steps.append(step)
+        for _ in range(len(steps)):  # what these bring about comes in the next round
+            step = steps.popleft()
+            if not step._cancelled:
+                step.run()
 
-    def _process_events(self, event_list: list[Any]) -> None:
-        """Nothing comes from outside."""
+    def _tidy(self) -> None:
+        """Take timers away that will not ring: as asyncio does it, so that what is due at once keeps its order."""
+        timers = self._timers
+        if len(timers) > MANY and self.cancelled * 2 > len(timers):
+            timers[:] = [step for step in timers if not step._cancelled]
+            heapify(timers)
+            self.cancelled = 0
+        else:
+            while timers and timers[0]._cancelled:
+                heappop(timers)._scheduled = False
+                self.cancelled -= 1
 
     def _write_to_self(self) -> None:
         """It is awake already."""

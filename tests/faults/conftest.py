@@ -1,5 +1,5 @@
 """The whole Goniec of the end-to-end tests."""
 
-from tests.e2e.conftest import engine
+from tests.e2e.conftest import engine, kind
 
-__all__ = ["engine"]
+__all__ = ["engine", "kind"]

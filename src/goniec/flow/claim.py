@@ -4,9 +4,11 @@ Called by `deliver` in each of its rounds. An endpoint's settings are read here 
 and whenever somebody has changed them.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from goniec.core.breaker import in_force
+from goniec.core.model import Delivery
 from goniec.core.times import Millis
 from goniec.flow.credentials import unsealed
 from goniec.flow.health import Health
@@ -108,13 +110,33 @@ class Claims:
         self._outboxes.settled = settled  # what is written while the query runs may still be in its answer
         try:
             rows = await self._queries.due(box.endpoint_id, due, room, box.part)
+            behind = {} if probe else await self._behind(box, rows, room)
         except Unavailable:
             box.more = True
             raise
         finally:
             self._outboxes.settled = None
         for delivery in rows:
-            if delivery.id not in settled and not (box.laned(delivery) and delivery.contact_id in box.lanes):
-                self._outboxes.put(box, delivery, claimed=True, probe=probe)
+            if delivery.id in settled or (box.laned(delivery) and delivery.contact_id in box.lanes):
+                continue
+            if self._outboxes.put(box, delivery, claimed=True, probe=probe):
+                self._follow(box, delivery, behind.get(delivery.id, ()), settled)
         box.more = box.more or len(rows) >= room
         self._sending.pump(box)
+
+    async def _behind(self, box: Outbox, rows: Sequence[Delivery], room: int) -> dict[str, list[Delivery]]:
+        """Read those that stand behind heads of lanes, as far as there is room for more than heads.
+
+        One claim for each delivery would let a lane go only as quickly as claims follow each other.
+        """
+        heads = [one.id for one in rows if not one.aside and one.contact_id not in box.lanes]
+        each = min(room - len(rows), box.ahead) // len(heads) if heads else 0
+        return await self._queries.followers(heads, each) if each > 0 else {}
+
+    def _follow(self, box: Outbox, head: Delivery, behind: Sequence[Delivery], settled: set[str]) -> None:
+        """Take those behind a head into memory: up to one with a time of its own, or of a contact merged meanwhile."""
+        for delivery in behind:
+            if delivery.due_at is not None or delivery.contact_id != head.contact_id or delivery.id in settled:
+                return
+            if not self._outboxes.put(box, delivery, claimed=True):
+                return

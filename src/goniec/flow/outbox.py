@@ -28,6 +28,9 @@ HELD_MOST: Final = 1_000
 AHEAD_SECONDS: Final = 2
 """Between the two: what it gets done in so many seconds."""
 
+FOLLOWING: Final = 8
+"""So many may always be claimed along with the heads of their lanes, and what the endpoint gets done in a second."""
+
 BURST_SECONDS: Final = 0.05
 """By how much a start may come before its time, so that timers need not be exact; the rate holds over any second."""
 
@@ -163,6 +166,12 @@ class Outbox:
         most = HELD_SURE if crowded else min(HELD_SURE + AHEAD_SECONDS * max(self._done), HELD_MOST)
         return most - self.held
 
+    @property
+    def ahead(self) -> int:
+        """How many may be claimed along with the heads of their lanes: few where it is slow, or others had no room."""
+        waiting = self.held - self.flying - len(self.ready)
+        return max(0, FOLLOWING + max(self._done) - waiting)
+
     def done(self, mono: float) -> None:
         """Count an attempt that has ended, at `mono` seconds on the clock that never jumps."""
         second = int(mono)
@@ -192,12 +201,15 @@ class Outbox:
         return not delivery.aside and (self.endpoint is None or self.endpoint.policy.order)
 
     def enter(self, delivery: Delivery, *, claimed: bool) -> bool:
-        """Put a delivery behind those of its lane, or let it go at once; False when its lane is closed."""
+        """Put a delivery behind those of its lane, or let it go at once; False when its lane is closed.
+
+        What was `claimed` behind a head that was claimed with it goes in all the same, as long as none is left out.
+        """
         if self.laned(delivery):
             lane = self.lanes.get(delivery.contact_id)
             if lane is None:
                 self.lanes[delivery.contact_id] = Lane(closed=claimed)
-            elif lane.closed:
+            elif lane.closed and not claimed:
                 return False
             elif lane.moving:
                 lane.waiting.append(delivery)

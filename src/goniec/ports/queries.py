@@ -100,6 +100,13 @@ class Queries(Protocol):
         """
         ...
 
+    async def followers(self, heads: Sequence[str], each: int) -> dict[str, list[Delivery]]:
+        """By the ids of heads of lanes, those behind them in their order, at most `each`; heads without are left out.
+
+        As long as it stands behind another, one is due at no time, unless it has one of its own.
+        """
+        ...
+
     async def queues(self, now: Millis, endpoint_ids: Sequence[str] | None = None) -> list[Queue]:
         """The queues in which something waits, in the order of endpoints; None: of all. Costs nothing per delivery."""
         ...

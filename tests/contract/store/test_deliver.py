@@ -58,6 +58,28 @@ async def test_what_stands_aside_goes_freely(store: Store, scribe: Scribe) -> No
     assert await due(store) == ids([aside, first, another])
 
 
+async def test_those_behind_heads(store: Store, scribe: Scribe) -> None:
+    made = [(await scribe.deliver("c1"))[0] for _ in range(4)]
+    (other,) = await scribe.deliver("c2")
+    (later,) = await scribe.deliver("c2")
+    (alone,) = await scribe.deliver("c3")
+    (aside,) = await scribe.deliver("c1", aside=True)
+    await scribe.deliver("c1", ["end_2"])
+    await by_hand(store, f"UPDATE queue SET due_at = {SOON} WHERE delivery_id = '{made[2].id}'")
+    heads = ids([made[0], other, alone, aside])
+    behind = await store.queries.followers(heads, 2)
+    assert {head: [(one.id, one.due_at) for one in found] for head, found in behind.items()} == {
+        made[0].id: [(made[1].id, None), (made[2].id, SOON)],
+        other.id: [(later.id, None)],
+    }
+    assert [one.body for one in behind[made[0].id]] == [made[1].body, made[2].body]
+    assert ids((await store.queries.followers([made[1].id], 9))[made[1].id]) == ids(made[2:])
+    assert await store.queries.followers(["dlv_none"], 9) == {}
+    # a lane is where the queue says
+    await by_hand(store, f"UPDATE queue SET contact_id = 'c2' WHERE delivery_id = '{alone.id}'")
+    assert ids((await store.queries.followers([other.id], 9))[other.id]) == ids([later, alone])
+
+
 async def test_what_is_not_pending_is_not_queued(store: Store, scribe: Scribe) -> None:
     for status in (Status.HELD, Status.CANCELLED, Status.DELIVERED, Status.FAILED):
         await scribe.deliver("c1", status=status, due_at=None)

@@ -68,6 +68,13 @@ _DUE: Final = (
     " AND p.endpoint_id = q.endpoint_id AND p.contact_id = q.contact_id AND p.delivery_id < q.delivery_id))"
     " ORDER BY q.due_at, q.delivery_id LIMIT $3"
 )
+_FOLLOWERS: Final = (
+    f"SELECT {rows.DELIVERY}, h.delivery_id FROM queue h CROSS JOIN LATERAL ("
+    "SELECT f.delivery_id, f.due_at FROM queue f WHERE f.lane AND f.endpoint_id = h.endpoint_id"
+    " AND f.contact_id = h.contact_id AND f.delivery_id > h.delivery_id ORDER BY f.delivery_id LIMIT $2) q"
+    " JOIN deliveries d ON d.id = q.delivery_id WHERE h.delivery_id = ANY($1) AND h.lane ORDER BY q.delivery_id"
+)
+"""A lane is where the queue says: a delivery still names the contact that was merged into another."""
 _DUE_ENDPOINTS: Final = """
 WITH RECURSIVE waiting (id) AS (
     SELECT min(endpoint_id) FROM queue
@@ -205,6 +212,9 @@ class PostgresQueries:
     async def due(self, endpoint_id: str, now: Millis, limit: int, part: int | None = None) -> list[Delivery]:
         return await self._by_key(_due, endpoint_id, now, limit, part)
 
+    async def followers(self, heads: Sequence[str], each: int) -> dict[str, list[Delivery]]:
+        return await self._by_key(_followers, heads, each)
+
     async def queues(self, now: Millis, endpoint_ids: Sequence[str] | None = None) -> list[Queue]:
         return await self._by_key(_queues, now, endpoint_ids)
 
@@ -309,6 +319,13 @@ async def _due_endpoints(db: Db, now: Millis) -> list[str]:
 async def _due(db: Db, endpoint_id: str, now: Millis, limit: int, part: int | None) -> list[Delivery]:
     sql, values = in_part(_DUE, (endpoint_id, now, limit), part)
     return [rows.delivery_of_row(row) for row in await db.fetch(sql, *values)]
+
+
+async def _followers(db: Db, heads: Sequence[str], each: int) -> dict[str, list[Delivery]]:
+    behind: dict[str, list[Delivery]] = {}
+    for row in await db.fetch(_FOLLOWERS, list(heads), each):
+        behind.setdefault(row[21], []).append(rows.delivery_of_row(row))
+    return behind
 
 
 async def _queues(db: Db, now: Millis, endpoint_ids: Sequence[str] | None) -> list[Queue]:

@@ -67,6 +67,12 @@ _DUE: Final = (
     " AND p.endpoint_id = q.endpoint_id AND p.contact_id = q.contact_id AND p.delivery_id < q.delivery_id))"
     " ORDER BY q.due_at, q.delivery_id LIMIT ?"
 )
+_FOLLOWERS: Final = (
+    f"SELECT {rows.DELIVERY} FROM queue h CROSS JOIN queue q ON q.lane = 1 AND q.endpoint_id = h.endpoint_id"
+    " AND q.contact_id = h.contact_id AND q.delivery_id > h.delivery_id CROSS JOIN deliveries d ON d.id = q.delivery_id"
+    " WHERE h.delivery_id = ? AND h.lane = 1 ORDER BY q.delivery_id LIMIT ?"
+)
+"""A lane is where the queue says: a delivery still names the contact that was merged into another."""
 _DUE_ENDPOINTS: Final = """
 WITH RECURSIVE waiting (id) AS (
     SELECT min(endpoint_id) FROM queue
@@ -190,6 +196,9 @@ class SqliteQueries:
     async def due(self, endpoint_id: str, now: Millis, limit: int, part: int | None = None) -> list[Delivery]:
         return await self._read(_due, endpoint_id, now, limit, part)
 
+    async def followers(self, heads: Sequence[str], each: int) -> dict[str, list[Delivery]]:
+        return await self._read(_followers, heads, each)
+
     async def queues(self, now: Millis, endpoint_ids: Sequence[str] | None = None) -> list[Queue]:
         return await self._read(_queues, now, endpoint_ids)
 
@@ -295,6 +304,11 @@ def _due(db: apsw.Connection, endpoint_id: str, now: Millis, limit: int, part: i
     made = (rows.delivery_of_row(row) for row in found)
     # a file has no parts but in tests of the flow: they may cost something
     return list(made) if part is None else [one for one in made if part_of(one.contact_id) == part][:limit]
+
+
+def _followers(db: apsw.Connection, heads: Sequence[str], each: int) -> dict[str, list[Delivery]]:
+    found = ((head, list(map(rows.delivery_of_row, db.execute(_FOLLOWERS, (head, each))))) for head in heads)
+    return {head: behind for head, behind in found if behind}
 
 
 def _queues(db: apsw.Connection, now: Millis, endpoint_ids: Sequence[str] | None) -> list[Queue]:

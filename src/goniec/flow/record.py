@@ -57,6 +57,9 @@ AWAY_SECONDS: Final = 0.5
 """How long the results of attempts rest when the store is away."""
 
 
+TAKES_NOTHING: Final = "the database takes nothing that is to be written"
+
+
 class Overloaded(Exception):
     """More waits to be recorded than is good; nothing of this call was taken. Try again later."""
 
@@ -383,8 +386,15 @@ class Recorder:
         job.succeed(results)
 
     async def _quarantine(self, content: bytes, error: Exception) -> None:
+        """Keep it for the operator. Raises `Unavailable` where not even that can be written: the store is at fault."""
         now = self._clock.now()
-        await self._store.transact(lambda tx: tx.quarantine(content, f"{type(error).__name__}: {error}", now))
+        try:
+            await self._store.transact(lambda tx: tx.quarantine(content, f"{type(error).__name__}: {error}", now))
+        except Unavailable:
+            raise
+        except Exception as worse:
+            log.exception("quarantine.failed")
+            raise Unavailable(TAKES_NOTHING) from worse
 
 
 def _failed(delivery: Delivery) -> Call:

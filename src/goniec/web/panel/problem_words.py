@@ -434,6 +434,7 @@ POLISH: Final[dict[str, str]] = {
     "nobody knows whether this request was written: {}; try again later": (
         "nie wiadomo, czy to żądanie zapisano: {}; spróbuj ponownie za chwilę"
     ),
+    "the database takes nothing that is to be written": "baza danych nie przyjmuje niczego do zapisu",
     "the store is closed": "baza danych jest zamknięta",
     "the database file is locked by another program ({})": "plik bazy danych blokuje inny program ({})",
     "the database file cannot be opened ({})": "pliku bazy danych nie da się otworzyć ({})",

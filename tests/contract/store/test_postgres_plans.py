@@ -27,6 +27,8 @@ _OTHERS: Final = (
 async def ask_all(store: PostgresStore) -> int:
     """All that is asked of the queue in a worker's round; gives how many endpoints have something due."""
     found = await store.queries.due_endpoints(1)
+    await store.queries.followers(["dlv_1", "dlv_2"], 5)
+    assert len(await store.queries.homeless()) == len(found)
     for id_ in ("end_1", "end_2"):
         await store.queries.due(id_, 1, 100)
         await store.transact(partial(_hurry, id_))

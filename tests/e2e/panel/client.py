@@ -10,7 +10,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from html.parser import HTMLParser
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
 import httpx
@@ -129,6 +129,18 @@ async def people(engine: Engine) -> AsyncIterator[SignIn]:
         await person.http.aclose()
 
 
+class Known(Argon2):
+    """Hashes a password once in a run of tests, as that is meant to be hard work; what it gives is the real thing."""
+
+    _kept: ClassVar[dict[str, str]] = {}
+
+    @override
+    async def hash(self, password: str) -> str:
+        if password not in self._kept:
+            self._kept[password] = await super().hash(password)
+        return self._kept[password]
+
+
 async def make_user(engine: Engine, email: str, role: Role, name: str = "") -> User | None:
     """Add a user beside the engine; one that is there stays."""
     machine = Machine()
@@ -136,7 +148,7 @@ async def make_user(engine: Engine, email: str, role: Role, name: str = "") -> U
     store = open_store(engine.folder / "goniec.db" if url is None else Postgres(url), server=False)
     try:
         made = await add_user(
-            store, machine, machine, Argon2(), email=email, password=PASSWORD, role=role, name=name or role.title()
+            store, machine, machine, Known(), email=email, password=PASSWORD, role=role, name=name or role.title()
         )
     finally:
         await store.close()

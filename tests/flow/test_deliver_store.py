@@ -7,7 +7,7 @@ import pytest
 from typing_extensions import override
 
 from goniec.core.breaker import FAILURES
-from goniec.core.endpoint import Pause
+from goniec.core.endpoint import Endpoint, Pause
 from goniec.core.model import Delivery, Failure, Status
 from goniec.flow import health
 from goniec.flow.deliver import Deliverer
@@ -137,3 +137,33 @@ async def test_what_cannot_be_hurried_goes_in_its_own_time(shop: Workshop, fault
     assert {one.status for one in await shop.deliveries()} == {Status.DELIVERED, Status.PENDING}
     await shop.later(3_600_000)
     assert {one.status for one in await shop.deliveries()} == {Status.DELIVERED}
+
+
+async def test_an_endpoint_that_was_deleted_is_not_asked_for_again_and_again(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.endpoint()
+    await shop.rule()
+    await shop.record(*visits(1))
+    await shop.settle()
+    await shop.store.transact(lambda tx: tx.delete_rule("rul_1"))
+    await shop.store.transact(lambda tx: tx.delete_endpoint("end_1"))
+    shop.deliverer.changed("end_1")
+    await shop.poll()
+    await shop.settle()
+    asked: list[str] = []
+    endpoint = shop.store.queries.endpoint
+
+    async def counted(endpoint_id: str) -> Endpoint | None:
+        asked.append(endpoint_id)
+        return await endpoint(endpoint_id)
+
+    with monkeypatch.context() as counting:
+        counting.setattr(shop.store.queries, "endpoint", counted)
+        await shop.poll()
+    assert not asked
+    await shop.endpoint()
+    await shop.rule()
+    await shop.record(*visits(1))
+    await shop.settle()
+    assert [one.status for one in await shop.deliveries()] == [Status.DELIVERED] * 2

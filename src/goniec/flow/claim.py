@@ -75,7 +75,7 @@ class Claims:
         if box.endpoint is None:
             await self._open(box)
         now = self._clock.now()
-        if self._outboxes.stopping or not self._outboxes.lasts(box):
+        if self._outboxes.stopping or box.endpoint is None or not self._outboxes.lasts(box):
             return
         if box.breaker.open:
             box.more = True
@@ -88,7 +88,10 @@ class Claims:
         """Read the endpoint and open its secrets."""
         changes = box.changes
         endpoint = await self._queries.endpoint(box.endpoint_id)
-        if endpoint is None or box.changes != changes:  # saved while we read: what we have may be what was before
+        if box.changes != changes:  # saved while we read: what we have may be what was before
+            return
+        if endpoint is None:  # deleted: to ask for it in every round would keep it ours, and for nothing
+            box.more = False
             return
         before, afresh = box.afresh, box.afresh != endpoint.afresh
         box.read(endpoint)

@@ -20,16 +20,17 @@ from goniec.store.sqlite.driving import drive
 from goniec.store.sqlite.migrate import FRESH
 from goniec.store.sqlite.queries import SqliteQueries
 from goniec.store.sqlite.tx import SqliteTx
+from tests.simulate.diary import Diary
 
 T = TypeVar("T")
 
 
 @cache
-def _connection() -> apsw.Connection:
+def _connection() -> Diary:
     """One for all histories: what a history has written is rolled back at its end, and prepared statements stay."""
     db = apsw.Connection(":memory:", statementcachesize=500)
     db.execute(FRESH.read_text()).fetchall()
-    return db
+    return Diary(db)
 
 
 class SharedTx(SqliteTx):
@@ -59,7 +60,9 @@ class Disk:
         self.rng = rng
         self.recorded_at: Millis = 0
         self.clock = clock
-        self.db = _connection()
+        self.diary = _connection()
+        self.diary.turns = []
+        self.db = self.diary.db
         self.db.execute("BEGIN")
         self.full = False
         self.slow = 0.0
@@ -84,6 +87,7 @@ class Disk:
             self.db.execute("RELEASE work")
             raise
         self.db.execute("RELEASE work")
+        self.diary.turns.append(self.clock())
         return result
 
     def _fit(self) -> None:

@@ -33,11 +33,15 @@ class Arrival(Struct):
     heard: bool = False
 
 
-class Flight(Struct):
-    """A request under way from a process."""
+class Start(Struct, frozen=True):
+    """A request begins, from a process in its `life`: what it counts for, and how many are under way with it."""
 
-    delivery: str
+    at: float
     life: int
+    endpoint: str
+    delivery: str
+    part: tuple[str, int]
+    at_once: int
 
 
 class Network:
@@ -51,10 +55,11 @@ class Network:
         """What of an endpoint has one owner, which is all of it but where it is split."""
         self.tenure: Callable[[str], int] = lambda _: 0
         """How often an endpoint, or a part of it, was taken until now, as far as that counts."""
-        self.starts: list[tuple[float, int, str, tuple[str, int]]] = []
+        self.look: Callable[[str, Outgoing], None] | None = None
+        """Looks at every request, where there is something to see."""
+        self.starts: list[Start] = []
         self.flying: Counter[tuple[int, str]] = Counter()
         self.at_once: Counter[str] = Counter()
-        self.most: Counter[str] = Counter()
         self.twice: list[str] = []
         self.two_owners: list[tuple[float, str, int, int]] = []
         self._under_way: set[tuple[int, str]] = set()
@@ -66,7 +71,8 @@ class Network:
         delivery = head["webhook-id"]
         loop = asyncio.get_running_loop()
         part = self.part(endpoint, delivery)
-        self.starts.append((loop.time(), life, endpoint, (part, self.tenure(part))))
+        if self.look is not None:
+            self.look(endpoint, request)
         if (life, delivery) in self._under_way:
             self.twice.append(delivery)
         self._under_way.add((life, delivery))
@@ -75,7 +81,9 @@ class Network:
                 self.two_owners.append((loop.time(), part, other, life))
         self.flying[life, part] += 1
         self.at_once[endpoint] += 1
-        self.most[endpoint] = max(self.most[endpoint], self.at_once[endpoint])
+        self.starts.append(
+            Start(loop.time(), life, endpoint, delivery, (part, self.tenure(part)), self.at_once[endpoint])
+        )
         try:
             await asyncio.sleep(self.rng.random() * 0.05)
             arrival = Arrival(
@@ -113,4 +121,4 @@ class Network:
                 arrival.ok = self.rng.random() < 0.5
                 return Answer(Failure.RESET, "cut")
         arrival.ok = True
-        return Answer(None, "delivered", 200)
+        return Answer(None, "delivered", 200, body=b"seen")

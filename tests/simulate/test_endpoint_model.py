@@ -37,8 +37,8 @@ from tests.core.build import rule as rule_of
 from tests.flow.workshop import Vault, email
 from tests.simulate.disk import Attached, Disk
 from tests.simulate.guard import Lenient
+from tests.simulate.life import LOCALE
 from tests.simulate.loop import VirtualLoop
-from tests.simulate.world import LOCALE
 
 STEPS = (10, 60)
 HINT = 90

@@ -123,13 +123,13 @@ async def answers_too_early(self: Recorder, jobs: Any, riders: Any, tx: Tx) -> A
     ("place", "name", "bug", "first"),
     [
         (Outbox, "leave_out", forgets_who_waits, 342),
-        (Outboxes, "release", forgets_what_is_written, 5),
-        (Sending, "_advance", overtakes_who_failed, 91),
-        (Outboxes, "forget", forgets_that_it_was_saved, 3688),
+        (Outboxes, "release", forgets_what_is_written, 7),
+        (Sending, "_advance", overtakes_who_failed, 55),
+        (Outboxes, "forget", forgets_that_it_was_saved, 479),
         (Outboxes, "lasts", starts_what_its_lease_may_not_outlast, 1093),
-        (Deliverer, "_may_overtake", overtakes_what_others_recorded, 159),
+        (Deliverer, "_may_overtake", overtakes_what_others_recorded, 5118),
         (outbox, "pace", deals_out_no_rate, 20),
-        (Recorder, "_write", answers_too_early, 4),
+        (Recorder, "_write", answers_too_early, 9),
     ],
 )
 @pytest.mark.timeout(1_800)

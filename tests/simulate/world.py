@@ -2,50 +2,43 @@
 
 import asyncio
 import random
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import Context
 from functools import partial
-from typing import Final
-from zoneinfo import ZoneInfo
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from goniec.core import breaker
-from goniec.core.decide import Call
+from goniec.core import breaker, tidings
 from goniec.core.endpoint import Endpoint
-from goniec.core.model import Delivery
 from goniec.core.parts import parsed, part_name, part_of
 from goniec.core.retry import Policy
-from goniec.core.signing import encode_secret
+from goniec.core.signing import encode_secret, verify
+from goniec.core.tidings import Tidings
 from goniec.core.times import SECOND, Millis
-from goniec.flow import deliver, health, outbox, outboxes, sending, shares
-from goniec.flow.batch import Duplicate, Recorded
+from goniec.flow import deliver, health, jobs, outbox, outboxes, owners, sending, shares, upkeep
 from goniec.flow.configure import Outside
-from goniec.flow.deliver import Deliverer
-from goniec.flow.deliveries import cancel_delivery, resend_delivery
 from goniec.flow.endpoint_drafts import EndpointDraft
-from goniec.flow.endpoints import change_endpoint, pause_endpoint, resume_endpoint
-from goniec.flow.leases import Alone, Leased
-from goniec.flow.record import Locale, Recorder
-from goniec.ports import Answer, Outgoing, Remembered, Signal, Tx, Unavailable
+from goniec.flow.endpoints import change_endpoint, resume_endpoint
+from goniec.flow.leases import DUTY
+from goniec.ports import Outgoing, Signal, Tx, Unavailable
 from goniec.store.sqlite.driving import drive
 from tests.core.build import NOW, happened, rule
 from tests.flow.workshop import Vault, email
-from tests.simulate.disk import Attached, Disk
-from tests.simulate.guard import Lenient
-from tests.simulate.loop import Asleep, Process, VirtualLoop
+from tests.simulate.disk import Disk
+from tests.simulate.life import LEASE_SECONDS, Life
+from tests.simulate.loop import Asleep, VirtualLoop
+from tests.simulate.people import BUSY_SECONDS, SCHEDULES, People, Setting
 from tests.simulate.receivers import MODES, WEIGHTS, Network
 
-BUSY_SECONDS: Final = 30
-"""So long there is trouble; then everything is well, and what waits has to come to an end."""
-CALM_SECONDS: Final = 3_000
+CALM_SECONDS: Final = 1_500
 """So long that may take."""
 
-SCHEDULES: Final = ((1, 2, 4), (1, 5, 10, 20), (3,) * 8)
-LOCALE: Final = Locale(ZoneInfo("Europe/Warsaw"), "PL")
+
+T = TypeVar("T")
+
+_decode_tidings: Final = msgspec.json.Decoder(dict[str, Tidings]).decode
 
 _SCALE: Final = (
     (deliver, "CLAIM_SECONDS", 0.02),
@@ -57,6 +50,19 @@ _SCALE: Final = (
     (outboxes, "MARGIN_SECONDS", 1.0),
     (shares, "IDLE_SECONDS", 8.0),
     (outbox, "HELD_SURE", 3),
+    (jobs, "BITE", 4),
+    (jobs, "LOOK_SECONDS", 2.0),
+    (jobs, "PACE_SECONDS", 0.5),
+    (jobs, "REST_SECONDS", 0.1),
+    (upkeep, "DAY", SECOND),
+    (upkeep, "BITE", 8),
+    (upkeep, "BITE_MOST", 16),
+    (upkeep, "LOOK_SECONDS", 4.0),
+    (owners, "LOOK_SECONDS", 4.0),
+    (tidings, "HOUR", 20 * SECOND),
+    (tidings, "TAKEN", 10 * SECOND),
+    (tidings, "_AGAIN_FIRST", SECOND),
+    (tidings, "_AGAIN_LAST", 8 * SECOND),
     (breaker, "PROBE_FIRST", 3),
     (breaker, "PROBE_LAST", 12),
 )
@@ -66,8 +72,6 @@ What other tests set too stands here though it is as usual: a number has to be t
 """
 
 
-LEASE_SECONDS: Final = 9.0
-"""A request takes 5 s at most, and all that is ours is renewed every 2.25 s."""
 LAG_SECONDS: Final = 8.0
 """By when a process has looked what others have changed, if nobody tells it."""
 
@@ -125,19 +129,26 @@ class World:
         if self.split:
             self.network.part = self._part
             self.network.tenure = self._tenure
+        self.people = People(self, seed)
+        if self.people.tunes:
+            self.network.look = self._look
         self.offset: Millis = 0
         self.lives: list[Died] = []
         self.living: list[Life | None] = [None] * (self.plan.workers or 1)
         self.lag = 0.0 if self.plan.workers is None else LAG_SECONDS
         self.policies: dict[str, Policy] = {}
         self.accepted: list[str] = []
-        self.resent: set[str] = set()
-        self.cancelled: set[str] = set()
-        self.paused: list[tuple[str, float, float]] = []
+        self.telling: list[str] = []
+        """The rules that tell of everything that happens."""
         self.troubles: list[tuple[float, float]] = []
-        self._hands: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.wrong: list[str] = []
         self.story: list[str] = []
+
+    @property
+    def steady(self) -> bool:
+        """Whether all clocks were right all the time, and nobody has died or stood still."""
+        plan = self.plan
+        return not (plan.deaths or plan.jumps or plan.stalls or self.lag)
 
     def say(self, text: str) -> None:
         """Tell what happens."""
@@ -223,14 +234,15 @@ class World:
             events += [self._stall() for _ in range(self.plan.stalls)]
         if self.split:
             events.append(self._turn())
-        events += [self._operate() for _ in range(rng.choice((0, 0, 1, 3)))]
+        events += [self.people.act(None, rng) for _ in range(rng.choice((0, 0, 1, 3)))]
+        events += [self.people.act(kind, self.people.rng) for kind in self.people.plan]
         events += [self._trouble() for _ in range(rng.choice((0, 0, 1)))]
         await asyncio.gather(*events)
         self.say("all is well from now on")
         self.disk.full, self.disk.slow = False, 0
         self.network.modes.clear()
         for id in self.policies:
-            await self._insist(lambda outside, id=id: resume_endpoint(outside, id))  # type: ignore[misc] # bound at once
+            await self.insist(lambda outside, id=id: resume_endpoint(outside, id))  # type: ignore[misc] # bound at once
         end = self.loop.time() + CALM_SECONDS
         while not self._at_rest():
             if self.loop.time() > end:
@@ -244,7 +256,8 @@ class World:
             self.wrong += life.faults()
         ended = {life.name for life in self.living if life is not None}
         for lease in drive(self.disk.queries.leases(self.true_time())):
-            if lease.owner in ended and lease.left > 0:
+            # a duty that was just being taken runs out by itself
+            if lease.owner in ended and lease.left > 0 and not lease.name.startswith(DUTY):
                 self.wrong.append(f"{lease.owner} has ended, and owns {lease.name}")
 
     async def _resume_the_gone(self) -> None:
@@ -252,7 +265,7 @@ class World:
         for id in self.policies:
             endpoint = await self.disk.queries.endpoint(id)
             if endpoint is not None and endpoint.paused is not None:
-                await self._insist(partial(resume_endpoint, endpoint_id=id))
+                await self.insist(partial(resume_endpoint, endpoint_id=id))
 
     def _furnish(self) -> None:
         rng = self.rng
@@ -266,15 +279,18 @@ class World:
             }  # fmt: skip
             if self.split and n == 0:
                 policy |= {"concurrency": 8 if policy["concurrency"] == 1 else 16, "split": True}
-            self.policies[id] = msgspec.convert(policy, Policy)
+            self.policies[id] = msgspec.convert(self.people.draw(id, policy), Policy)
+            setting = Setting(self.policies[id], f"https://{id}.example/hook", b"s" * 32, 0.0)
+            self.people.settings[id] = [setting]
             endpoints.append(
                 Endpoint(
-                    id=id, version=1, url=f"https://{id}.example/hook", created_at=NOW, updated_at=NOW,
-                    secret=Vault().seal(id, encode_secret(b"s" * 32)), policy=self.policies[id],
+                    id=id, version=1, url=setting.url, created_at=NOW, updated_at=NOW, policy=setting.policy,
+                    secret=Vault().seal(id, encode_secret(setting.secret)),
                 )
             )  # fmt: skip
             hook = {"type": "webhook", "endpointId": id}
             actions = [hook] if rng.random() < 0.7 else [hook, {"type": "addTag", "tag": f"T{n}"}, hook]
+            self.telling.append(f"rul_{n}")
             rules.append(rule(f"rul_{n}", triggers=[{"type": "page.visited"}], actions=actions))
             if rng.random() < 0.3:
                 rules.append(
@@ -364,7 +380,7 @@ class World:
 
     async def _jump(self) -> None:
         await asyncio.sleep(self.rng.random() * BUSY_SECONDS)
-        self.offset += self.rng.choice((-600, -30, 30, 600)) * SECOND
+        self.offset += self.rng.choice((-120, -30, 30, 600)) * SECOND
         self.say(f"the clock jumps; it is {self.offset // SECOND} s ahead")
 
     async def _trouble(self) -> None:
@@ -394,14 +410,28 @@ class World:
             await asyncio.sleep(at - self.loop.time())
             split = not split
             draft = EndpointDraft(split=split)
-            await self._insist(lambda outside, draft=draft: change_endpoint(outside, "end_0", draft, None))  # type: ignore[misc] # bound at once
+            await self.insist(lambda outside, draft=draft: change_endpoint(outside, "end_0", draft, None))  # type: ignore[misc] # bound at once
             self.say(f"end_0 is {'in parts' if split else 'whole'}")
+
+    def _look(self, endpoint: str, request: Outgoing) -> None:
+        """See that a request is as the endpoint is to be: it goes where it should, and is signed as it should."""
+        at, head = self.loop.time(), dict(request.headers)
+        now = int(head["webhook-timestamp"]) * SECOND
+        for setting in self.in_force(endpoint, at, at):
+            if request.url == setting.url and verify(setting.secret, head, request.body, now) is None:
+                return
+        self.wrong.append(f"{head['webhook-id']} went to {request.url} at {at:.3f}, not as {endpoint} was to be then")
+
+    def in_force(self, endpoint: str, since: float, until: float) -> list[Setting]:
+        """How an endpoint may have been in some time."""
+        known = self.people.settings[endpoint]
+        return [one for one in known if one.since <= until and since <= self.heard(one.until)]
 
     def _part(self, endpoint: str, delivery: str) -> str:
         """What a request counts for where owners and their pace are looked at."""
         if endpoint != "end_0":
             return endpoint
-        contact = self.disk.db.execute("SELECT contact_id FROM deliveries WHERE id = ?", (delivery,)).get
+        contact = self.disk.db.execute("SELECT contact_id FROM all_deliveries WHERE id = ?", (delivery,)).get
         return part_name(endpoint, part_of(contact))
 
     def _tenure(self, part: str) -> int:
@@ -409,151 +439,33 @@ class World:
         sql = "SELECT coalesce(sum(epoch), 0) FROM leases WHERE name IN (?, ?)"
         return int(self.disk.db.execute(sql, (part, parsed(part)[0])).get)
 
-    async def _operate(self) -> None:
-        rng = self.rng
-        await asyncio.sleep(rng.random() * BUSY_SECONDS)
-        found = [id for (id,) in self.disk.db.execute("SELECT id FROM deliveries ORDER BY id")]
-        match rng.choice(("pause", "resend", "cancel")):
-            case "pause":
-                id = rng.choice(sorted(self.policies))
-                async with self._hands[id]:
-                    await self._insist(lambda outside: pause_endpoint(outside, id))
-                    since = self.loop.time()
-                    self.say(f"{id} is paused")
-                    await asyncio.sleep(rng.random() * 20)
-                    self.paused.append((id, since, self.loop.time()))
-                    await self._insist(lambda outside: resume_endpoint(outside, id))
-                    self.say(f"{id} is resumed")
-            case "resend" if found:
-                id = rng.choice(found)
-                self.resent.add(id)
-                self.say(f"{id} is sent again")
-                await self._insist(lambda outside: resend_delivery(outside, id))
-            case "cancel" if found:
-                id = rng.choice(found)
-                self.cancelled.add(id)
-                self.say(f"{id} is cancelled")
-                await self._insist(lambda outside: cancel_delivery(outside, id))
-            case _:
-                pass
-
-    async def _insist(self, act: Callable[[Outside], Awaitable[object]]) -> None:
+    async def insist(self, act: Callable[[Outside], Awaitable[T]]) -> T:
         """Do something as a person does: again, until it is done."""
+        return await self.insist_in(lambda life: act(life.outside))
+
+    async def insist_in(self, act: Callable[[Life], Awaitable[T]]) -> T:
+        """Do it in any process that takes calls."""
         while True:
             if (life := self.anybody()) is not None:
                 try:
                     async with asyncio.timeout(20):
-                        await act(life.outside)
-                        return
+                        return await act(life)
                 except (Unavailable, TimeoutError):
                     pass
             await asyncio.sleep(1)
 
     def _at_rest(self) -> bool:
-        pending = self.disk.db.execute("SELECT count(*) FROM queue").get
-        return not pending and all(life is not None and life.idle for life in self.living)
+        if self.disk.db.execute("SELECT EXISTS (SELECT 1 FROM queue)").get:
+            return False
+        if self.people.chores and not self._done():
+            return False
+        return all(life is not None and life.idle for life in self.living)
 
-
-class Life(Process):
-    """One process, from its start to its end."""
-
-    def __init__(self, world: World, n: int) -> None:
-        super().__init__(world.loop)
-        self.world = world
-        self.n = n
-        self.name = f"life {n}"
-        self.alive = True
-        self.store = Attached(world.disk)
-        shared = world.plan.workers is not None
-        self.skew: Millis = world.rng.choice((0, 0, -300, 300)) * SECOND if shared else 0
-        self.recorder = Recorder(self.store, self, world, self, LOCALE)
-        leases = Leased(self.store, self, self.name, LEASE_SECONDS) if shared else Alone()
-        self.deliverer = Deliverer(
-            self.store, self, Vault(), self, world, self.recorder.finish, "Goniec/sim", leases, self
-        )
-        self.outside = Outside(self.store, Vault(), self, world, Lenient(), self)
-        self.heard: Callable[[Signal, str], None] = lambda _, __: None
-        self._parts = [
-            world.loop.create_task(part, context=self.context) for part in (self.recorder.run(), self.deliverer.run())
-        ]
-
-    @property
-    def idle(self) -> bool:
-        """Whether it has nothing left to do."""
-        return self.deliverer.idle and not self.recorder.waiting and not self.recorder._riders
-
-    async def record(self, call: Call) -> list[str]:
-        """Record a call; gives the ids of its events."""
-        results = await self.recorder.record((call,))
-        assert not isinstance(results, Remembered)
-        (result,) = results
-        if isinstance(result, Recorded):
-            return list(result.happened)
-        assert isinstance(result, Duplicate)
-        return [result.event_id]
-
-    def kill(self) -> None:
-        """End it here: nothing of it reaches the outside any more."""
-        self.alive = self.store.alive = False
-        self.wake()
-        self.deliverer._outboxes.stopping = True  # a timer that still rings is to start nothing
-        for task in (*self._parts, *self.deliverer._outboxes.tasks):
-            task.cancel()
-
-    async def end(self) -> None:
-        """End it as SIGTERM does."""
-        self.context.run(self.deliverer.stop)
-        await asyncio.wait([self._parts[1]])
-        self.recorder.stop()
-        await asyncio.wait([self._parts[0]])
-        self.alive = self.store.alive = False
-
-    def faults(self) -> list[str]:
-        """What its parts died of."""
-        done = (part for part in self._parts if part.done() and not part.cancelled())
-        return [f"life {self.n}: {error!r}" for part in done if (error := part.exception()) is not None]
-
-    # ports
-
-    def now(self) -> Millis:
-        """Wall time, as it is set here."""
-        return self.world.now() + self.skew
-
-    def monotonic(self) -> float:
-        """The clock that never jumps."""
-        return self.world.loop.time()
-
-    def take(self, deliveries: Sequence[Delivery], busy: set[tuple[str, str]]) -> None:
-        """Hand over."""
-        if self.alive:
-            self.deliverer.take(deliveries, busy)
-
-    def changed(self, endpoint_id: str) -> None:
-        """Notice."""
-        self.context.run(self.deliverer.changed, endpoint_id)
-
-    def kick(self, endpoint_id: str) -> None:
-        """Notice."""
-        self.context.run(self.deliverer.kick, endpoint_id)
-
-    def tell(self, signal: Signal, endpoint_ids: Iterable[str] = ()) -> None:
-        """Tell the others."""
-        self.world.tell(self, signal, endpoint_ids)
-
-    def hear(self, heard: Callable[[Signal, str], None]) -> None:
-        """Hear the others."""
-        self.heard = heard
-
-    async def send(self, request: Outgoing) -> Answer:
-        """Send."""
-        if not self.alive:
-            await self.world.loop.create_future()
-        # what is on its way arrives, whether or not the machine stands still that has sent it
-        on_its_way = self.world.loop.create_task(self.world.network.send(self.n, request), context=Context())
-        answer = await on_its_way
-        if not self.alive:
-            await self.world.loop.create_future()
-        return answer
-
-    async def close(self) -> None:
-        """Nothing to close."""
+    def _done(self) -> bool:
+        """Whether no job goes on, and owners were told everything."""
+        if self.disk.db.execute("SELECT EXISTS (SELECT 1 FROM jobs WHERE running IS NOT NULL)").get:
+            return False
+        if "mail" not in self.people.chores:
+            return True
+        told = self.disk.db.execute("SELECT value FROM marks WHERE name = ?", (owners.MARK,)).get
+        return not told or all(one.empty for one in _decode_tidings(told).values())

@@ -79,6 +79,8 @@ class People:
             self.chores.add("retention")
         if rng.random() < 0.08:
             self.chores.add("mail")
+        if random.Random(f"rest {seed}").random() < 0.5:  # half of all histories do without, for what they cost
+            self.plan, self.chores = [], set()
         self.postman = Postman(rng)
         self.tunes = bool({"tune", "move", "secret"} & set(self.plan))
         self.settings: dict[str, list[Setting]] = {}

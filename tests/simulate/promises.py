@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
+from goniec.core.ids import time_of
 from goniec.core.jobs import Job, JobKind, JobState
 from goniec.core.model import Status
 from goniec.core.times import SECOND
@@ -14,6 +15,9 @@ from tests.simulate.diary import Move
 from tests.simulate.life import RETENTION_DAYS
 from tests.simulate.past import Past
 from tests.simulate.world import World
+
+HANDED_OVER: Final = 5.0
+"""After so many seconds a process has what was recorded for it."""
 
 _NEVER: Final = {
     (Status.CANCELLED, Status.FAILED),
@@ -68,6 +72,8 @@ def _called_off(world: World, past: Past) -> Iterator[str]:
     for start in world.network.starts:
         begun.setdefault(start.delivery, []).append(start.at)
     for id, since in world.people.heard:
+        if (time_of(id) - NOW) / SECOND > since - HANDED_OVER:
+            continue  # who recorded it may just be about to hand it over
         until = next((past.at(move.turn) for move in past.asked[id] if past.at(move.turn) > since), float("inf"))
         standing = [move.now for move in past.moves[id] if past.at(move.turn) <= since]
         if standing and standing[-1] is not Status.PENDING:

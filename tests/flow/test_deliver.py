@@ -104,7 +104,10 @@ class TestRetries:
         failed = await shop.store.queries.events(EventFilter(type="webhook.failed"), Page())
         assert [event.data["delivery"] for event in failed] == [delivery.id]
 
-    async def test_a_result_that_comes_after_the_end_tells_of_no_second_one(self, shop: Workshop) -> None:
+    @pytest.mark.parametrize("status", [Status.PENDING, Status.FAILED])
+    async def test_a_result_that_comes_after_the_end_tells_of_no_second_one(
+        self, shop: Workshop, status: Status
+    ) -> None:
         await shop.endpoint(policy={"schedule": []})
         await shop.rule()
         shop.sender.script = lambda _: failing()
@@ -112,7 +115,7 @@ class TestRetries:
         await shop.settle()
         ended = one(await shop.deliveries())
         (attempt,) = await shop.attempts(ended.id)
-        late = Finished(replace(ended, status=Status.PENDING, due_at=NOW), attempt)
+        late = Finished(replace(ended, status=status, due_at=NOW), attempt)
         written: list[Delivery] = []
         shop.recorder.finish([late], written.extend)
         await shop.until(lambda: bool(written))

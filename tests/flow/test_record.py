@@ -9,13 +9,13 @@ from goniec.core import actions as a
 from goniec.core.changes import SetConsent
 from goniec.core.decide import Call, Happening
 from goniec.core.identity import Refusal, Who
-from goniec.core.model import Delivery, Outcome
+from goniec.core.model import Outcome
 from goniec.core.text import phone_key
 from goniec.flow import record
 from goniec.flow.batch import CONTACT_BYTES, Batch, Duplicate, Raced, Recorded
 from goniec.flow.record import Answering, Overloaded
 from goniec.observe import counters
-from goniec.ports import ContactFilter, EventFilter, Page, Remembered, RunFilter, Tx, Unavailable
+from goniec.ports import ContactFilter, EventFilter, Moved, Page, Remembered, RunFilter, Tx, Unavailable
 from tests.core.build import NOW, happened
 from tests.e2e.engine import eventually
 from tests.flow.workshop import Workshop, email, failing, held
@@ -407,7 +407,7 @@ class TestFaults:
             async def with_poison(tx: Tx) -> Any:
                 finish = tx.finish
 
-                async def finishing(finished: Any) -> list[Delivery]:
+                async def finishing(finished: Any) -> list[Moved]:
                     if any(b"bad@x.pl" in one.delivery.body for one in finished):
                         raise ZeroDivisionError("a fault of ours")
                     return await finish(finished)
@@ -521,7 +521,7 @@ class TestFaults:
             async def with_taste(tx: Tx) -> Any:
                 finish = tx.finish
 
-                async def finishing(finished: Any) -> list[Delivery]:
+                async def finishing(finished: Any) -> list[Moved]:
                     if any(one.attempt.body for one in finished):
                         raise ZeroDivisionError("a fault of ours")
                     return await finish(finished)

@@ -27,7 +27,7 @@ from goniec.flow.batch import Batch, Chance, Raced, Result
 from goniec.flow.owners import note_failed
 from goniec.flow.traced import events_of, trace
 from goniec.observe import counters, log
-from goniec.ports import Clock, Dice, Finished, Handover, Remembered, Store, Tx, Unavailable
+from goniec.ports import Clock, Dice, Finished, Handover, Moved, Remembered, Store, Tx, Unavailable
 from goniec.tracing import Asked, tracing
 
 T = TypeVar("T")
@@ -262,7 +262,7 @@ class Recorder:
         busy = await batch.write()
         return _Written(moved, results, batch.deliveries, busy)
 
-    async def _finished(self, tx: Tx, riders: Sequence["_Rider"]) -> list[list[Delivery]]:
+    async def _finished(self, tx: Tx, riders: Sequence["_Rider"]) -> list[list[Moved]]:
         """Write the results of all riders in one go; give what became of each rider's."""
         moved = iter(await tx.finish([one for rider in riders for one in rider.finished]))
         return [list(islice(moved, len(rider.finished))) for rider in riders]
@@ -324,7 +324,7 @@ class Recorder:
         calls, results = sum(len(job.calls) for job in jobs), sum(len(rider.finished) for rider in riders)
         counters.batch(calls, results, len(written.deliveries))
         for rider, moved in zip(riders, written.moved, strict=True):
-            rider.settle(moved)
+            rider.settle([one.delivery for one in moved])
         if written.deliveries:
             self._handover.take(written.deliveries, written.busy)
         for job, given in zip(jobs, written.results, strict=True):
@@ -465,10 +465,11 @@ class _Rider:
         """Those that its results put an end to, unless they come too late."""
         return (one.delivery for one in self.finished if one.delivery.status is Status.FAILED)
 
-    def given_up(self, moved: list[Delivery]) -> Iterator[Delivery]:
+    def given_up(self, moved: list[Moved]) -> Iterator[Delivery]:
         """Those of these that a result has put an end to; a result that comes late may find it ended before."""
-        for one, now in zip(self.finished, moved, strict=True):
-            if one.delivery.status is now.status is Status.FAILED and not now.test:
+        for one, found in zip(self.finished, moved, strict=True):
+            now = found.delivery
+            if one.delivery.status is now.status is Status.FAILED is not found.was and not now.test:
                 yield now
 
     def settle(self, moved: list[Delivery]) -> None:
@@ -478,7 +479,7 @@ class _Rider:
 
 
 class _Written(Struct, frozen=True):
-    moved: list[list[Delivery]]
+    moved: list[list[Moved]]
     results: list[Sequence[Result] | Remembered] = []
     deliveries: list[Delivery] = []
     busy: set[tuple[str, str]] = set()

@@ -7,7 +7,7 @@ writing (`changes` is what goes in) and `queries` for reading (`lists` and `figu
 chance. Nothing here does anything but name.
 """
 
-from goniec.ports.changes import Changes, Dedup, Emptied, Finished, Moment, Pruned, Remembered
+from goniec.ports.changes import Changes, Dedup, Emptied, Finished, Moment, Moved, Pruned, Remembered
 from goniec.ports.clocks import Clock, Dice, Timed
 from goniec.ports.figures import DUE_MOST, Balance, Holder, Queue, Stuck, Subject, Sum
 from goniec.ports.leases import WORKER, Lease, Taken
@@ -43,6 +43,7 @@ __all__ = [
     "Mail",
     "Mailer",
     "Moment",
+    "Moved",
     "Notice",
     "Outgoing",
     "Page",

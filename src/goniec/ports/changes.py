@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from goniec.core.model import Attempt, Contact, Delivery, Event, Miss, Run
+from goniec.core.model import Attempt, Contact, Delivery, Event, Miss, Run, Status
 from goniec.core.times import Millis
 
 
@@ -56,6 +56,13 @@ class Finished(Struct, frozen=True):
     attempt: Attempt
     epoch: int | None = None
     lease: str | None = None
+
+
+class Moved(Struct, frozen=True):
+    """A delivery as it stands after an attempt, and as what it stood before."""
+
+    delivery: Delivery
+    was: Status
 
 
 class Emptied(Struct, frozen=True):

@@ -9,7 +9,7 @@ from goniec.core.jobs import Job
 from goniec.core.model import Ancestor, ApiKey, Contact, Delivery, Funnel, Session, Status, User
 from goniec.core.rules import Rule
 from goniec.core.times import Millis
-from goniec.ports.changes import Changes, Dedup, Emptied, Finished, Moment, Pruned, Remembered
+from goniec.ports.changes import Changes, Dedup, Emptied, Finished, Moment, Moved, Pruned, Remembered
 from goniec.ports.leases import Taken
 
 
@@ -175,8 +175,8 @@ class Tx(Protocol):
 
     # deliver
 
-    async def finish(self, finished: Sequence[Finished]) -> list[Delivery]:
-        """Write attempts and move their deliveries on, totals by status in step; return each as it now stands.
+    async def finish(self, finished: Sequence[Finished]) -> list[Moved]:
+        """Write attempts and move their deliveries on, totals by status in step; return each as it stood and stands.
 
         The attempt is always written (numbered on after the last one). A delivery that was cancelled meanwhile stays
         so, except that a 2xx always makes it delivered. One that stays `pending` moves to its `due_at`. When it

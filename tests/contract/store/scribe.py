@@ -126,7 +126,7 @@ class Scribe:
 
     async def finish(self, *finished: Finished) -> list[Delivery]:
         """Write down attempts."""
-        return await self.store.transact(lambda tx: tx.finish(finished))
+        return [one.delivery for one in await self.store.transact(lambda tx: tx.finish(finished))]
 
 
 async def _record(tx: Tx, changes: Changes) -> None:

@@ -53,7 +53,7 @@ async def test_what_moves_such_a_delivery_keeps_the_code(store: Store, odd: Deli
     found = await store.queries.delivery(odd.id)
     assert found is not None
     assert (found[0].status, found[0].failure) == (Status.PENDING, "quicBroken")
-    (arrived,) = await store.transact(lambda tx: tx.finish([succeeded(found[0])]))
+    (arrived,) = await Scribe(store).finish(succeeded(found[0]))
     assert (arrived.status, arrived.failure) == (Status.DELIVERED, None)
 
 
@@ -110,7 +110,7 @@ async def test_what_stands_so_is_left_to_who_knows_it_unless_it_arrives_or_someb
     left = await store.transact(lambda tx: tx.cancel(new.id, NOW))
     assert left is not None
     assert left.status == "parked"
-    (failing,) = await store.transact(lambda tx: tx.finish([failed(left, due_at=NOW)]))
+    (failing,) = await Scribe(store).finish(failed(left, due_at=NOW))
     assert failing.status == "parked"
     asked = await store.transact(lambda tx: tx.requeue(new.id, NOW))
     assert asked is not None
@@ -118,7 +118,7 @@ async def test_what_stands_so_is_left_to_who_knows_it_unless_it_arrives_or_someb
     await by_hand(store, "UPDATE deliveries SET status = 'parked'")
     asked = await store.transact(lambda tx: tx.requeue(new.id, NOW))
     assert asked is not None
-    (arrived,) = await store.transact(lambda tx: tx.finish([succeeded(asked)]))
+    (arrived,) = await Scribe(store).finish(succeeded(asked))
     assert arrived.status is Status.DELIVERED
     assert await store.queries.due_endpoints(NOW + DAY) == []
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from goniec.core.model import Delivery, Status
 from goniec.core.times import Millis
-from goniec.ports import Finished
+from goniec.ports import Finished, Moved
 from goniec.store import rows
 from goniec.store.ledger import BY_STATUS, name_of
 from goniec.store.moves import (
@@ -88,12 +88,12 @@ _LEAVE: Final = "DELETE FROM queue WHERE delivery_id = ANY($1) RETURNING endpoin
 class DeliverTx(Transaction):
     """Deliver, inside a transaction."""
 
-    async def finish(self, finished: Sequence[Finished]) -> list[Delivery]:
+    async def finish(self, finished: Sequence[Finished]) -> list[Moved]:
         self.ended = self.ended or bool(finished)
         times = Counter(one.delivery.id for one in finished)
         plain = await self._arrive([one for one in finished if is_plain(one) and times[one.delivery.id] == 1])
         later = iter(await self._finish([one for one in finished if one.delivery.id not in plain]))
-        return [one.delivery if one.delivery.id in plain else next(later) for one in finished]
+        return [Moved(one.delivery, Status.PENDING) if one.delivery.id in plain else next(later) for one in finished]
 
     async def _arrive(self, finished: Sequence[Finished]) -> set[str]:
         """Write down those that arrived at once, as nearly all do; gives those to which nothing happened meanwhile."""
@@ -115,24 +115,25 @@ class DeliverTx(Transaction):
         self.count(BY_STATUS[Status.DELIVERED], len(ids))
         return ids
 
-    async def _finish(self, finished: Sequence[Finished]) -> list[Delivery]:
+    async def _finish(self, finished: Sequence[Finished]) -> list[Moved]:
         """Write down attempts one by one, each as its delivery stands."""
         if not finished:
             return []
         standing = await self._standing(one.delivery.id for one in finished)
         epochs = await leases.epochs(self.db, {under(one) for one in finished if one.epoch is not None})
         attempts: list[rows.Row] = []
-        moved: list[Delivery] = []
+        moved: list[Moved] = []
         for one in finished:
             found = standing.get(one.delivery.id)
             if found is None:  # retention was quicker; there is nothing left to keep in step
-                moved.append(one.delivery)
+                moved.append(Moved(one.delivery, one.delivery.status))
                 continue
             erased = found.was.body_sha256 is not None
             fenced = one.epoch is not None and epochs.get(under(one), one.epoch) != one.epoch
+            was = found.now.status
             found.now = after(found.now, one, b"" if erased else one.delivery.body, fenced=fenced)
             attempts.append(_attempt_row(one, found.now.attempts, erased=erased))
-            moved.append(found.now)
+            moved.append(Moved(found.now, was))
         await _ADD_ATTEMPTS.run(self.db, sorted(attempts, key=by_number))
         self.tally.tried((standing[id].was, one) for one in finished if (id := one.delivery.id) in standing)
         self.count("attempts", len(attempts))

@@ -93,14 +93,14 @@ def forgets_that_it_was_saved(self: Outboxes, endpoint_id: str) -> None:
     self.look(box)
 
 
-def starts_what_its_lease_may_not_outlast(self: Outboxes, box: Outbox) -> bool:
-    """A request may still be under way when the next owner begins."""
-    return self.owns(box.id)
+def goes_on_without_a_lease(self: Outboxes, box: Outbox) -> bool:
+    """What is in memory is sent though another process may have the endpoint by now."""
+    return self.box(box.id) is box
 
 
-def overtakes_what_others_recorded(_: Deliverer, box: Outbox, delivery: Delivery) -> bool:
-    """What another process has recorded meanwhile is in the table alone, and what comes later goes before it."""
-    return delivery.contact_id not in box.lanes
+def overtakes_what_waits(_: Deliverer, box: Outbox, delivery: Delivery) -> bool:
+    """What is in the table alone is overtaken by what is recorded after it."""
+    return box.id == delivery.contact_id
 
 
 def deals_out_no_rate(rate: float | None, _: int | None) -> float | None:
@@ -125,9 +125,9 @@ async def answers_too_early(self: Recorder, jobs: Any, riders: Any, tx: Tx) -> A
         (Outbox, "leave_out", forgets_who_waits, 342),
         (Outboxes, "release", forgets_what_is_written, 7),
         (Sending, "_advance", overtakes_who_failed, 55),
-        (Outboxes, "forget", forgets_that_it_was_saved, 479),
-        (Outboxes, "lasts", starts_what_its_lease_may_not_outlast, 1093),
-        (Deliverer, "_may_overtake", overtakes_what_others_recorded, 5118),
+        (Outboxes, "forget", forgets_that_it_was_saved, 1721),
+        (Outboxes, "lasts", goes_on_without_a_lease, 1154),
+        (Deliverer, "_may_overtake", overtakes_what_waits, 5118),
         (outbox, "pace", deals_out_no_rate, 20),
         (Recorder, "_write", answers_too_early, 9),
     ],

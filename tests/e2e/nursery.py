@@ -99,6 +99,7 @@ class Nursery:
         self._mother.stdin.flush()
         while (born := self._listen(wait=True)) is None:
             pass
+        self._codes.pop(born, None)  # numbers come round again in a long run
         return Child(self, born)
 
     def code(self, pid: int) -> int | None:

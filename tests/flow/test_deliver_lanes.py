@@ -8,7 +8,7 @@ import pytest
 from goniec.core.decide import Call
 from goniec.core.model import Delivery, Status
 from goniec.core.times import MINUTE
-from goniec.flow import outbox
+from goniec.flow import deliver, outbox
 from tests.contract.store.scribe import by_hand
 from tests.core.build import happened
 from tests.flow.workshop import Workshop, email, failing, held, ok
@@ -76,9 +76,14 @@ async def test_who_waits_in_memory_behind_a_head_that_fails_goes_back_to_the_tab
 
 
 @pytest.fixture
-async def waiting(shop: Workshop) -> asyncio.Event:
-    """Twelve of one contact wait in the table; the receiver answers nothing before this is set."""
+async def waiting(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Twelve of one contact wait in the table; the receiver answers nothing before this is set.
+
+    Nobody looks for them before a test does: its own hand in the table has to come first.
+    """
+    monkeypatch.setattr(deliver, "POLL_SECONDS", 600)
     await shop.rule()
+    await shop.poll()
     shop.handing_over = False
     await shop.record(*(visit() for _ in range(12)))
     shop.handing_over = True

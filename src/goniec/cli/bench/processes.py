@@ -87,9 +87,9 @@ class Serving:
         return cpu_seconds(self.pid)
 
     def peak(self) -> int:
-        """The most memory that it has had resident, in MiB."""
+        """The most memory that it has had resident, in MiB, rounded up."""
         lines = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8").splitlines()
-        return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))
+        return next(-(-int(line.split()[1]) // 1024) for line in lines if line.startswith("VmHWM"))
 
 
 class Engine(Serving):

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goniec.core.model import Failure
+from goniec.core.model import UNWANTED, Failure
 from goniec.core.retry import (
+    FOR_GOOD,
     JITTER,
     PERMANENT,
     RETRY_AFTER_CAP,
+    CallOff,
     Delivered,
     GiveUp,
     Gone,
@@ -35,7 +37,8 @@ SCHEDULES = st.lists(st.integers(1, 100_000), max_size=12).map(tuple)
 JITTERS = st.floats(-1, 1)
 AT_ONCE = {Failure.STALE, Failure.GRANT_EXPIRED}
 UNCOUNTED = {Failure.GONE, *AT_ONCE}
-FAILURES = st.sampled_from([failure for failure in Failure if failure not in UNCOUNTED])
+LAST = FOR_GOOD | UNWANTED
+FAILURES = st.sampled_from([failure for failure in Failure if failure not in UNCOUNTED | LAST])
 STATUSES = st.none() | st.sampled_from([400, 401, 404, 408, 422, 429, 500, 503])
 
 
@@ -77,14 +80,14 @@ class TestSchedule:
         policy, tried, now, counted, fresh = Policy(schedule=schedule), Tried(), START, 0, False
         first = None
         for _ in range(100):
-            failure = data.draw(st.sampled_from(list(Failure)))
+            failure = data.draw(st.sampled_from([one for one in Failure if one not in LAST]))
             outcome = Outcome(now, failure, data.draw(STATUSES), fresh=fresh)
             first = now if first is None else first
             then = after(
                 policy, tried, outcome, now + SECOND, data.draw(JITTERS), endpoint_works=data.draw(st.booleans())
             )
             match then:
-                case Delivered():
+                case Delivered() | CallOff():
                     pytest.fail("a failure is no delivery")
                 case GiveUp():
                     counted += 1
@@ -123,6 +126,19 @@ class TestSchedule:
     @pytest.mark.parametrize(("jitter", "wait"), [(-1, 48_000), (0, 60_000), (0.5, 66_000), (1, 72_000)])
     def test_chance_is_an_argument(self, jitter: float, wait: Millis) -> None:
         assert retry(failed(tried=Tried(counted=1), jitter=jitter)).at == START + wait
+
+    @pytest.mark.parametrize("failure", sorted(FOR_GOOD))
+    def test_a_mail_server_s_last_word_is_the_last_attempt(self, failure: Failure) -> None:
+        assert failed(failure, 550) == GiveUp(Tried(counted=1, first_at=START))
+
+    @pytest.mark.parametrize("failure", sorted(UNWANTED))
+    def test_a_mail_that_nobody_wants_any_more_is_called_off(self, failure: Failure) -> None:
+        assert failed(failure, None) == CallOff(Tried(first_at=START))
+
+    def test_a_mail_that_is_put_off_goes_by_the_schedule_and_stays_in_its_lane(self) -> None:
+        then = retry(failed(Failure.RECIPIENT_DEFERRED, 451, tried=Tried(counted=1)))
+        assert then.at == START + 60 * SECOND
+        assert retry(failed(Failure.RECIPIENT_DEFERRED, 451, tried=then.tried)).tried.refusals == 0
 
     def test_an_empty_one_has_a_single_attempt(self) -> None:
         assert failed(policy=Policy(schedule=())) == GiveUp(Tried(counted=1, first_at=START))

@@ -36,6 +36,18 @@ FAILURES: Final = {
     Failure.GRANT_UNREACHABLE: "the token server of the endpoint's `oauth2` could not be reached; the attempt says why",
     Failure.GRANT_REFUSED: "the token server answered, but gave no access token; or no client secret is stored",
     Failure.GRANT_EXPIRED: "401 to an access token that had worked; tried again at once with a new one, uncounted",
+    Failure.NOT_SMTP: "what came from the mail server is no SMTP",
+    Failure.MAIL_OFF: "`GONIEC_SMTP_URL` or `GONIEC_MAIL_FROM` is not set",
+    Failure.MAIL_LOGIN: "the mail server did not take user and password",
+    Failure.MAIL_BUSY: "the mail server takes nothing now (421, or a 4xx that is about no single mail)",
+    Failure.MAIL_REFUSED: "the mail server will not talk to us (5xx before any mail was named)",
+    Failure.RECIPIENT_REFUSED: "5xx about the recipient: final, and `email.bounced` follows",
+    Failure.RECIPIENT_DEFERRED: "4xx about the recipient: tried again",
+    Failure.RECIPIENT_INVALID: "the address cannot be written so that this server takes it: final, and `email.bounced` follows",
+    Failure.MESSAGE_REFUSED: "5xx about the mail (content, size, sender, policy): final",
+    Failure.MESSAGE_DEFERRED: "4xx about the mail: tried again",
+    Failure.OPTED_OUT: "nothing was sent: the contact opted out before it was due; the delivery is cancelled",
+    Failure.BOUNCED: "nothing was sent: an earlier mail to the address came back; the delivery is cancelled",
     Failure.INTERNAL: "a fault in Goniec itself",
 }
 

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from goniec.core.model import Attempt, Failure
+from goniec.core.model import MAIL_ITSELF, UNWANTED, Attempt, Failure
 from goniec.core.retry import JITTER, Policy
 from goniec.core.times import DAY, SECOND, Millis
 
@@ -31,9 +31,9 @@ _GAP: Final[Millis] = DAY
 
 _OF_ENDPOINT: Final = frozenset({401, 403, 404, 408, 429})
 """Of the client errors, those that say nothing of the message that was sent."""
-_NOBODY: Final = frozenset({Failure.INTERNAL, Failure.GONE, Failure.STALE, Failure.GRANT_EXPIRED})
+_NOBODY: Final = UNWANTED | {Failure.INTERNAL, Failure.GONE, Failure.STALE, Failure.GRANT_EXPIRED}
 """A fault in Goniec itself is not the endpoint's, 410 has an answer of its own, which is to pause it, and a connection
-that had died while idle, or a token that had run out, says nothing of now."""
+that had died while idle, or a token that had run out, says nothing of now. Nor does a mail that was not sent."""
 
 
 class Breaker(Struct, frozen=True, omit_defaults=True):
@@ -82,7 +82,7 @@ def in_force(breaker: Breaker, policy: Policy) -> Breaker:
 
 def at_fault(attempt: Attempt) -> bool:
     """Tell whether an attempt failed by the endpoint's fault, and not by that of the message which it was sent."""
-    if attempt.failure is None or attempt.failure in _NOBODY:
+    if attempt.failure is None or attempt.failure in _NOBODY or attempt.failure in MAIL_ITSELF:
         return False
     return attempt.failure is not Failure.REJECTED or attempt.status in _OF_ENDPOINT
 

@@ -1,13 +1,17 @@
 """The endpoint: where webhooks go, with which credentials, by which policy."""
 
 import enum
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
 from goniec.core.breaker import CLOSED, Breaker
 from goniec.core.retry import Policy
 from goniec.core.times import Millis
+
+MAIL: Final = "end_00000000000000000000000001"
+"""The one endpoint that is no receiver of webhooks: the mail server, to which mails are handed in."""
+MAIL_URL: Final = "mail:"
 
 
 class Pause(enum.StrEnum):

@@ -31,6 +31,7 @@ KEY: Final = "key_"
 FUNNEL: Final = "fun_"
 USER: Final = "usr_"
 JOB: Final = "job_"
+MESSAGE: Final = "msg_"
 
 FRESH_BITS: Final = 39
 """How many random bits `EventIds.next` wants: one less than the sequence has, which leaves room to count on."""
@@ -110,7 +111,7 @@ def root_of(event_id: str) -> str:
 
 
 def prefixed(prefix: str, now: Millis, random80: int) -> str:
-    """Give a new id for what is no event: `RULE`, `ENDPOINT`, `KEY`, `FUNNEL`, `USER` or `JOB`, from 80 random bits."""
+    """Give a new id for what is no event (`RULE`, `ENDPOINT`, `KEY` and so on), from 80 random bits."""
     return prefix + _encode48(now) + _encode40(random80 >> 40) + _encode40(random80 & 0xFF_FFFF_FFFF)
 
 

@@ -294,11 +294,31 @@ class Failure(Code):
     GRANT_UNREACHABLE = "tokenUnreachable"
     GRANT_REFUSED = "tokenRefused"
     GRANT_EXPIRED = "tokenExpired"
+    NOT_SMTP = "notSmtp"
+    MAIL_OFF = "mailNotSetUp"
+    MAIL_LOGIN = "mailLoginRefused"
+    MAIL_BUSY = "mailServerBusy"
+    MAIL_REFUSED = "mailServerRefused"
+    RECIPIENT_REFUSED = "recipientRefused"
+    RECIPIENT_DEFERRED = "recipientDeferred"
+    RECIPIENT_INVALID = "recipientInvalid"
+    MESSAGE_REFUSED = "messageRefused"
+    MESSAGE_DEFERRED = "messageDeferred"
+    OPTED_OUT = "contactOptedOut"
+    BOUNCED = "addressBounced"
     INTERNAL = "internalError"
 
 
+BOUNCES: Final = frozenset({Failure.RECIPIENT_REFUSED, Failure.RECIPIENT_INVALID})
+"""The server will never take mail for this recipient."""
+UNWANTED: Final = frozenset({Failure.OPTED_OUT, Failure.BOUNCED})
+"""Nothing was sent: since it was decided, the contact has opted out or its address has turned out dead."""
+MAIL_ITSELF: Final = BOUNCES | {Failure.RECIPIENT_DEFERRED, Failure.MESSAGE_REFUSED, Failure.MESSAGE_DEFERRED}
+"""What is about one mail and whom it is for, and says nothing of the server."""
+
+
 class Attempt(Struct, frozen=True, kw_only=True):
-    """One HTTP request.
+    """One HTTP request, or one mail handed to a server; `status` is what HTTP or SMTP calls so.
 
     Number (1 is the first), start, duration, address, answer. `resend` marks one asked for by hand.
     """

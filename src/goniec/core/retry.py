@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from goniec.core.model import Failure
+from goniec.core.model import BOUNCES, UNWANTED, Failure
 from goniec.core.parts import PARTS
 from goniec.core.times import SECOND, Millis
 
@@ -32,6 +32,9 @@ PERMANENT: Final = frozenset(CLIENT_ERRORS) - {401, 403, 404, 408, 409, 410, 425
 
 _HINTED: Final = frozenset({429, 503})
 """Statuses whose Retry-After counts."""
+
+FOR_GOOD: Final = BOUNCES | {Failure.MESSAGE_REFUSED}
+"""A mail server's last word on a mail (RFC 5321, section 4.2.1): asking again changes nothing."""
 
 _STEPS_MAX: Final = 50
 _STEP_MAX: Final = 7 * 86_400
@@ -181,7 +184,13 @@ class Gone(Struct, frozen=True, tag=True):
     at: Millis
 
 
-Next: TypeAlias = Delivered | RetryAt | GiveUp | Gone
+class CallOff(Struct, frozen=True, tag=True):
+    """Nobody wants it any more: it is cancelled."""
+
+    tried: Tried
+
+
+Next: TypeAlias = Delivered | RetryAt | GiveUp | Gone | CallOff
 
 
 def after(policy: Policy, tried: Tried, outcome: Outcome, now: Millis, jitter: float, *, endpoint_works: bool) -> Next:
@@ -201,6 +210,10 @@ def after(policy: Policy, tried: Tried, outcome: Outcome, now: Millis, jitter: f
             return Delivered(_counted(tried))
         case Failure.GONE:
             return Gone(tried, now)
+        case failure if failure in UNWANTED:
+            return CallOff(tried)
+        case failure if failure in FOR_GOOD:
+            return GiveUp(_counted(tried))
         case Failure.STALE | Failure.GRANT_EXPIRED if not outcome.fresh:
             return RetryAt(tried, now, fresh=True)
         case _ if outcome.uncounted is not None:
@@ -230,7 +243,7 @@ def _noted(tried: Tried, outcome: Outcome) -> Tried:
     return replace(
         tried,
         first_at=outcome.started if tried.first_at is None else tried.first_at,
-        refusals=tried.refusals + (outcome.status in PERMANENT),
+        refusals=tried.refusals + (outcome.failure is Failure.REJECTED and outcome.status in PERMANENT),
     )
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from goniec.core.ids import time_of
 from goniec.core.model import Attempt, Delivery, Status
-from goniec.core.retry import Delivered, GiveUp, Gone, Next, RetryAt
+from goniec.core.retry import CallOff, Delivered, GiveUp, Gone, Next, RetryAt
 from goniec.core.times import Millis, format_instant
 from goniec.ports import Answer, Finished
 from goniec.tracing import tracing
@@ -56,10 +56,12 @@ def _standing(delivery: Delivery, following: Next, end: Millis) -> tuple[Status,
     match following:
         case Delivered():
             return Status.DELIVERED, None, delivery.delivered_at or end
-        case GiveUp() if delivery.delivered_at is not None:
+        case GiveUp() | CallOff() if delivery.delivered_at is not None:
             return Status.DELIVERED, None, delivery.delivered_at  # only the wish to send it once more has failed
         case GiveUp():
             return Status.FAILED, None, None
+        case CallOff():
+            return Status.CANCELLED, None, None
         case RetryAt(at=at) | Gone(at=at):
             return Status.PENDING, at, delivery.delivered_at
         case _:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from goniec.core.breaker import CLOSED, Breaker, judged, kept
 from goniec.core.endpoint import Endpoint, Pause
 from goniec.core.model import Attempt
-from goniec.core.retry import Delivered, GiveUp, Gone, Next, Policy, RetryAt
+from goniec.core.retry import CallOff, Delivered, GiveUp, Gone, Next, Policy, RetryAt
 from goniec.core.times import MINUTE, Millis
 from goniec.flow.outbox import Outbox
 from goniec.flow.outboxes import Outboxes
@@ -64,6 +64,8 @@ class Health:
             case GiveUp(endpoint_held_until=until) | RetryAt(endpoint_held_until=until):
                 if until is not None:
                     self._hold(box, until)
+            case CallOff():
+                pass
             case _:
                 assert_never(following)
 

@@ -13,7 +13,19 @@ from goniec.ports.figures import DUE_MOST, Balance, Holder, Queue, Stuck, Subjec
 from goniec.ports.leases import WORKER, Lease, Taken
 from goniec.ports.lists import FIRED, ContactFilter, DeliveryFilter, EventFilter, Page, Rows, RunFilter
 from goniec.ports.queries import Queries
-from goniec.ports.sending import Answer, Forbidden, Guard, Identified, Mail, Mailer, Outgoing, Sender, Undelivered
+from goniec.ports.sending import (
+    Answer,
+    Forbidden,
+    Guard,
+    Identified,
+    Mail,
+    Mailer,
+    MailSender,
+    Outgoing,
+    Posting,
+    Sender,
+    Undelivered,
+)
 from goniec.ports.signals import Handover, Notice, Signal, Signals
 from goniec.ports.store import Store, Unavailable, Unsure
 from goniec.ports.tx import Tx
@@ -41,6 +53,7 @@ __all__ = [
     "Identified",
     "Lease",
     "Mail",
+    "MailSender",
     "Mailer",
     "Moment",
     "Moved",
@@ -48,6 +61,7 @@ __all__ = [
     "Outgoing",
     "Page",
     "Passwords",
+    "Posting",
     "Pruned",
     "Queries",
     "Queue",

@@ -60,6 +60,29 @@ class Sender(Protocol):
         ...
 
 
+class Posting(Struct, frozen=True):
+    """One mail to hand in: the delivery, whose body is an `Envelope`; seconds for the limits."""
+
+    delivery_id: str
+    contact_id: str
+    created_at: Millis
+    body: bytes
+    timeout: float = 30.0
+    connect_timeout: float = 5.0
+
+
+class MailSender(Protocol):
+    """Hands mails to the mail server; every failure is an `Answer`, its `status` the server's code."""
+
+    async def post(self, posting: Posting) -> Answer:
+        """Hand it in once. Raises nothing but `CancelledError`."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
 class Forbidden(Struct, frozen=True):
     """Why a URL cannot be taken, and what to do about it; never repeats credentials that stood in it."""
 

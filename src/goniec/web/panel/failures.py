@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Final
 
 from goniec.core.labels import Label
-from goniec.core.model import Attempt, Failure
+from goniec.core.model import MAIL_ITSELF, Attempt, Failure
 from goniec.web.panel.words import Words
 
 NAMES: Final[dict[Failure, Label]] = {
@@ -39,6 +39,18 @@ NAMES: Final[dict[Failure, Label]] = {
     Failure.GRANT_UNREACHABLE: Label("Serwer tokenów nieosiągalny", "Token server not reached"),
     Failure.GRANT_REFUSED: Label("Nie wydano tokenu dostępu", "No access token given"),
     Failure.GRANT_EXPIRED: Label("Token dostępu stracił ważność", "Access token expired"),
+    Failure.RECIPIENT_REFUSED: Label("Adresat odrzucony", "Recipient refused"),
+    Failure.RECIPIENT_DEFERRED: Label("Adresat chwilowo odrzucony", "Recipient put off"),
+    Failure.RECIPIENT_INVALID: Label("Nieprawidłowy adres", "Address not valid"),
+    Failure.MESSAGE_REFUSED: Label("Wiadomość odrzucona", "Message refused"),
+    Failure.MESSAGE_DEFERRED: Label("Wiadomość chwilowo odrzucona", "Message put off"),
+    Failure.OPTED_OUT: Label("Kontakt się wypisał", "Contact opted out"),
+    Failure.BOUNCED: Label("Adres nie istnieje", "Address is dead"),
+    Failure.MAIL_BUSY: Label("Serwer poczty zajęty", "Mail server busy"),
+    Failure.MAIL_REFUSED: Label("Serwer poczty odmawia", "Mail server refuses"),
+    Failure.MAIL_LOGIN: Label("Serwer poczty nie przyjął hasła", "Mail login refused"),
+    Failure.MAIL_OFF: Label("Poczta nie jest ustawiona", "Mail is not set up"),
+    Failure.NOT_SMTP: Label("Odpowiedź nie w SMTP", "Not SMTP"),
     Failure.INTERNAL: Label("Błąd Gońca", "Goniec's own error"),
 }
 """In the order in which a filter offers them: what receivers answer, then what keeps them from answering."""
@@ -138,6 +150,52 @@ FAILURES: Final[dict[Failure, Label]] = {
     Failure.STATUS: Label(
         "Odbiorca odpowiedział nieznanym statusem.", "The receiver answered with a status that nobody knows."
     ),
+    Failure.RECIPIENT_REFUSED: Label(
+        "Serwer odpowiedział, że tego adresu nie ma. Na ten adres nic już nie wyślemy.",
+        "The server says that there is no such address. Nothing more is sent to it.",
+    ),
+    Failure.RECIPIENT_DEFERRED: Label(
+        "Serwer adresata prosi, żeby spróbować później.", "The recipient's server asks us to come again later."
+    ),
+    Failure.RECIPIENT_INVALID: Label(
+        "Na taki adres ten serwer poczty nie umie wysłać.", "This mail server cannot send to such an address."
+    ),
+    Failure.MESSAGE_REFUSED: Label(
+        "Serwer nie przyjął wiadomości. W jego odpowiedzi zwykle stoi powód: treść, rozmiar albo nadawca.",
+        "The server did not take the message. Its answer mostly says why: the content, the size or the sender.",
+    ),
+    Failure.MESSAGE_DEFERRED: Label(
+        "Serwer chwilowo nie przyjął wiadomości. Ponowimy.",
+        "The server did not take the message now. It is tried again.",
+    ),
+    Failure.OPTED_OUT: Label(
+        "Zanim przyszła pora wysyłki, kontakt zrezygnował z wiadomości. Nic nie wysłano.",
+        "Before it was due, the contact opted out. Nothing was sent.",
+    ),
+    Failure.BOUNCED: Label(
+        "Wcześniejsza wiadomość wróciła: tego adresu nie ma. Nic nie wysłano.",
+        "An earlier message came back: there is no such address. Nothing was sent.",
+    ),
+    Failure.MAIL_BUSY: Label(
+        "Serwer poczty nie przyjmuje teraz więcej wiadomości. Ponowimy.",
+        "The mail server takes no more messages now. It is tried again.",
+    ),
+    Failure.MAIL_REFUSED: Label(
+        "Serwer poczty nie chce z nami rozmawiać. W jego odpowiedzi stoi powód.",
+        "The mail server will not talk to us. Its answer says why.",
+    ),
+    Failure.MAIL_LOGIN: Label(
+        "Serwer poczty nie przyjął nazwy użytkownika lub hasła. Administrator może sprawdzić GONIEC_SMTP_URL.",
+        "The mail server did not take the user name or password. An administrator can check GONIEC_SMTP_URL.",
+    ),
+    Failure.MAIL_OFF: Label(
+        "Nie ustawiono serwera poczty. Administrator może to zrobić: GONIEC_SMTP_URL i GONIEC_MAIL_FROM.",
+        "No mail server is set. An administrator can set one: GONIEC_SMTP_URL and GONIEC_MAIL_FROM.",
+    ),
+    Failure.NOT_SMTP: Label(
+        "Pod adresem z GONIEC_SMTP_URL odpowiada coś, co nie jest serwerem poczty.",
+        "What answers at the address in GONIEC_SMTP_URL is no mail server.",
+    ),
     Failure.INTERNAL: Label(
         "Błąd po naszej stronie. Więcej jest w dzienniku Gońca.", "A fault of ours. Goniec's log says more."
     ),
@@ -172,7 +230,7 @@ def failure_name(failure: Failure, words: Words) -> str:
 
 def answer_name(attempt: Attempt, words: Words) -> str:
     """Give what came of an attempt in a few words: the status as HTTP names it, or why there is none."""
-    if attempt.status is not None:
+    if attempt.status is not None and attempt.failure not in MAIL_ITSELF | {Failure.MAIL_BUSY, Failure.MAIL_REFUSED}:
         return status_name(attempt.status)
     return "" if attempt.failure is None else failure_name(attempt.failure, words)
 

@@ -2,7 +2,9 @@ from goniec.core.mailing import Envelope, opened, sealed
 
 
 def test_what_was_put_in_comes_out() -> None:
-    envelope = Envelope(to="jan@example.com", sender="Sklep <a@b.example>", subject="Zażółć", html="<p>x</p>", version=3)
+    envelope = Envelope(
+        to="jan@example.com", sender="Sklep <a@b.example>", subject="Zażółć", html="<p>x</p>", version=3
+    )
     assert opened(sealed(envelope)) == envelope
 
 

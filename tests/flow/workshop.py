@@ -88,6 +88,9 @@ class Vault:
             raise ValueError("no key at hand opens this")
         return text
 
+    def derived(self, purpose: str) -> tuple[bytes, ...]:
+        return (purpose.encode(),)
+
 
 def ok(request: Outgoing) -> Answer:
     return Answer(None, "delivered", 200, "203.0.113.5:443", 3, b"HTTP/1.1 200 OK", b"ok")

@@ -133,6 +133,17 @@ def uuid7(now: Millis, random74: int) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def number_of(id: str) -> int:
+    """Give the code of an id as a number: 128 bits, and 50 more for a delivery."""
+    return _decode(id[_PREFIX:])
+
+
+def of_number(prefix: str, number: int) -> str:
+    """Give the id of that kind whose code is a number."""
+    length = _CODE_END - _PREFIX + _TAILS.get(prefix, 0)
+    return prefix + "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (length - 1), -1, -5))
+
+
 def is_id(prefix: str, text: str) -> bool:
     """Tell whether a text has the form of an id of that kind, letter case included."""
     return (

@@ -14,6 +14,10 @@ class Vault(Protocol):
         """Decrypt; raises `ValueError` when no key at hand fits."""
         ...
 
+    def derived(self, purpose: str) -> tuple[bytes, ...]:
+        """Give keys that are for one purpose only, one for each key at hand, the newest first."""
+        ...
+
 
 class Passwords(Protocol):
     """Hashes passwords, slowly on purpose, away from the loop."""

@@ -35,7 +35,8 @@ class AesVault:
     """The `Vault` port. What is sealed is a version, a nonce and the ciphertext; `row_id` is bound to it."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        self._ciphers = [AESGCM(_derived(key)) for key in keys]
+        self._keys = tuple(keys)
+        self._ciphers = [AESGCM(_derived(key, _PURPOSE)) for key in keys]
 
     def seal(self, row_id: str, text: str) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
@@ -47,6 +48,9 @@ class AesVault:
             if text is not None:
                 return text
         raise ValueError(f"no key at hand opens the secret of {row_id}")
+
+    def derived(self, purpose: str) -> tuple[bytes, ...]:
+        return tuple(_derived(key, b"goniec " + purpose.encode()) for key in self._keys)
 
     def seals_like(self, row_id: str, sealed: bytes) -> bool:
         """Tell whether something was sealed with the first key."""
@@ -79,9 +83,9 @@ async def open_vault(store: Store, key_file: Path | None, secret_keys: Sequence[
     return vault
 
 
-def _derived(key: str) -> bytes:
+def _derived(key: str, purpose: bytes) -> bytes:
     """A key of the right length from any text, which has to be long and random: nothing here slows down guessing."""
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=_PURPOSE).derive(key.encode())
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose).derive(key.encode())
 
 
 def _opened(cipher: AESGCM, row_id: str, sealed: bytes) -> str | None:

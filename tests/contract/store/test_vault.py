@@ -50,6 +50,14 @@ def test_what_was_moved_or_changed_does_not_open() -> None:
             vault.unseal(row_id, wrong)
 
 
+def test_each_key_has_one_derived_for_each_purpose() -> None:
+    old, both = AesVault([OLD]), AesVault([NEW, OLD])
+    assert both.derived("x")[1:] == old.derived("x")
+    made = [*both.derived("x"), *both.derived("y"), *both.derived("vault 2")]
+    assert len({*made, NEW.encode(), OLD.encode()}) == 8
+    assert {len(key) for key in made} == {32}
+
+
 def test_the_first_key_seals_and_all_open() -> None:
     old, both = AesVault([OLD]), AesVault([NEW, OLD])
     assert both.unseal("end_1", old.seal("end_1", "x")) == "x"

@@ -1,0 +1,103 @@
+"""Mail that came back: what a report says, and whether an address is dead or only did not take a mail this time.
+
+`send.reports` makes `Report`s of what stands in a mailbox and the API of what providers tell; `flow.bounces` records
+both.
+"""
+
+import re
+from typing import Final, Literal
+
+from msgspec import Struct
+
+REASON_LIMIT: Final = 300
+"""Characters of what a server said."""
+
+Kind = Literal["hard", "soft", "delivered", "complaint"]
+"""The address takes no mail any more; it did not take this one; it did; its owner calls it spam."""
+
+
+class Report(Struct, frozen=True):
+    """What became of a mail at one recipient.
+
+    `token` names the delivery and is not verified: what stood behind the `+` of our bounce address, or in front of the
+    `@` of the mail's Message-ID. `code` is a status of RFC 3463, or "". `reason` is one line of at most `REASON_LIMIT`
+    characters.
+    """
+
+    token: str | None
+    kind: Kind
+    code: str
+    reason: str
+    recipient: str | None
+
+
+_ENHANCED: Final = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)", re.ASCII)
+_REPLY: Final = re.compile(r"(?<![\d.:/+-])([45])[0-5]\d(?![\d.:]*\d)", re.ASCII)
+_GENERIC: Final = re.compile(r"[245]\.\d\.0|", re.ASCII)
+
+_SENDERS: Final = frozenset({"5.1.7", "5.1.8", "5.1.9"})
+"""About the sender, not about the recipient, although the class is that of addresses."""
+
+_GONE: Final = frozenset({"5.2.1", "5.4.4", "5.4.310"})
+"""A mailbox that is switched off; no host takes mail for the domain; the domain does not exist (as Exchange says)."""
+
+_UNKNOWN: Final = re.compile(
+    r"""
+    \b(?:user|recipient|mailbox|account|address|addressee)\b[^.]{0,60}\b(?:unknown|not\ found|does(?:n't|\ not)\ exist|
+        not\ exist|no\ longer|disabled|deactivated|suspended|inactive|closed|invalid|not\ available)\b
+    | \b(?:no\ such|unknown|unrouteable|invalid|nonexistent|non-existent|bad\ destination)\s+(?:local\s+)?
+        (?:user|recipient|mailbox|account|address|domain|host|person)\b
+    | \bno\ (?:mailbox|user)\ here\b | \bnot\ (?:a\ valid|our\ customer|listed\ in\ domino)\b
+    | \b(?:host|domain|domain\ name)\b[^.]{0,40}\bnot\ (?:found|exist)\b
+    | \brecipient\ address\ rejected:\ access\ denied
+    | \bnie\ (?:ma\ takiego|istnieje) | \bnieznany\ (?:u[żz]ytkownik|odbiorca|adres)
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_PASSING: Final = re.compile(
+    r"at a rate|rate limit|too many|try again|temporar|greylist|quota|mailbox[^.]{0,20} full|\bspam\b|blocked|blacklist"
+    r"|block list|blocklist|reputation|\bdmarc\b|\bspf\b|\bdkim\b|unauthenticated|sender address|sender verify",
+    re.IGNORECASE,
+)
+
+
+def status_of(text: str) -> str:
+    """Give the status of RFC 3463 in what a server said: its own, else one that its reply code comes to, else ""."""
+    known = [found[1] for found in _ENHANCED.finditer(text)]
+    if known:
+        return next((one for one in known if one[0] != "2"), known[0])
+    reply = _REPLY.search(text)
+    return "" if reply is None else f"{reply[1]}.0.0"
+
+
+def sharper(status: str, text: str) -> str:
+    """Give a status, or what the server said where that tells more than a general one such as 5.0.0."""
+    if _GENERIC.fullmatch(status) is None:
+        return status
+    said = status_of(text)
+    return said if said and said[0] != "2" and _GENERIC.fullmatch(said) is None else status or said
+
+
+def kind_of(status: str, text: str) -> Literal["hard", "soft"]:
+    """Tell whether an address that did not take a mail is dead, by the status and by what the server said.
+
+    Careful: what may be about us (policy, 5.7), about the mail (5.6) or about today (4, a full mailbox) is soft.
+    """
+    if not status.startswith("5.") or status.startswith("5.7."):
+        return "soft"
+    if status in _SENDERS or _PASSING.search(text) is not None:
+        return "soft"
+    if status.startswith("5.1.") and status != "5.1.0":
+        return "hard"
+    if status in _GONE:
+        return "hard"
+    general = _GENERIC.fullmatch(status) is not None or status == "5.4.1"
+    return "hard" if general and _UNKNOWN.search(text) is not None else "soft"
+
+
+def one_line(text: str) -> str:
+    """Make one clean line of what a server said: nothing in it but what is seen, and at most `REASON_LIMIT` of that."""
+    # the long rest of a mail is not worth looking at
+    seen = "".join(char if char.isprintable() else " " for char in text[: 10 * REASON_LIMIT])
+    line = " ".join(seen.split())
+    return line if len(line) <= REASON_LIMIT else line[: REASON_LIMIT - 1].rstrip() + "…"

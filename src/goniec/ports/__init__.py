@@ -3,8 +3,8 @@
 `flow` calls these, `store` and `send` fill them in, `app` joins the two; tests put fakes in their place. A log in front
 of record will stand beside them. Everybody takes them from here, whichever room they stand in: `store` with `tx` for
 writing (`changes` is what goes in) and `queries` for reading (`lists` and `figures` are what comes out), `leases` and
-`signals` for several processes on one store, `sending` for what leaves, `vault` for secrets, `clocks` for time and
-chance. Nothing here does anything but name.
+`signals` for several processes on one store, `spool` for what is kept before it is recorded, `sending` for what leaves,
+`vault` for secrets, `clocks` for time and chance. Nothing here does anything but name.
 """
 
 from goniec.ports.changes import Changes, Dedup, Emptied, Finished, Moment, Moved, Pruned, Remembered
@@ -27,6 +27,7 @@ from goniec.ports.sending import (
     Undelivered,
 )
 from goniec.ports.signals import Handover, Notice, Signal, Signals
+from goniec.ports.spool import Spool
 from goniec.ports.store import Store, Unavailable, Unsure
 from goniec.ports.tx import Tx
 from goniec.ports.vault import Passwords, Vault
@@ -71,6 +72,7 @@ __all__ = [
     "Sender",
     "Signal",
     "Signals",
+    "Spool",
     "Store",
     "Stuck",
     "Subject",

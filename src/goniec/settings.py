@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
 
+from goniec.send.imap import MailboxServer, parse_bounce_address, parse_mailbox
 from goniec.send.mail import MailServer, parse_sender, parse_server
 from goniec.send.networks import SETTING as NETWORKS_SETTING
 from goniec.send.networks import Networks, NotUnderstood, parse_networks
@@ -70,6 +71,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     egress_proxy: Proxy | None
     smtp_url: MailServer | None
     mail_from: str | None
+    bounce_address: str | None
+    imap_url: MailboxServer | None
     timezone: ZoneInfo
     language: Language
     country: str
@@ -158,6 +161,8 @@ def read_settings(
         )
     if "smtp_url" in given and "mail_from" not in given:
         faults.append("GONIEC_MAIL_FROM is wanted beside GONIEC_SMTP_URL: the address that mail is from")
+    if "imap_url" in given and "bounce_address" not in given:
+        faults.append("GONIEC_BOUNCE_ADDRESS is wanted beside GONIEC_IMAP_URL: whose mail the mailbox gets")
     role, database = given.get("role"), values.get("database")
     if role is not None and values.get("role") in {"web", "worker"} and not isinstance(database, Postgres | None):
         faults.append(
@@ -370,6 +375,14 @@ def _mail_from(text: str, _folder: Path) -> str:
     return parse_sender(text)
 
 
+def _bounce_address(text: str, _folder: Path) -> str:
+    return parse_bounce_address(text)
+
+
+def _imap_url(text: str, _folder: Path) -> MailboxServer:
+    return parse_mailbox(text)
+
+
 def _timezone(text: str, _folder: Path) -> ZoneInfo:
     try:
         return ZoneInfo(text)
@@ -449,6 +462,20 @@ SETTINGS: Final[dict[str, Setting]] = {
             secret=True,
         ),
         Setting("mail_from", None, "what their mail is from; wanted beside GONIEC_SMTP_URL", _mail_from),
+        Setting(
+            "bounce_address",
+            None,
+            "where mail that cannot be delivered goes back to, as bounces@example.com; its server takes bounces+…@ too",
+            _bounce_address,
+        ),
+        Setting(
+            "imap_url",
+            None,
+            "that mailbox, which is for nothing else: imaps://user:password@host:993/INBOX, or imap:// with"
+            " ?starttls=required (never)",
+            _imap_url,
+            secret=True,
+        ),
         Setting("timezone", "Europe/Warsaw", "where days are counted", _timezone),
         Setting("language", "pl", "language of the panel", _one_of("pl", "en")),
         Setting("country", "PL", "where phone numbers without a prefix are at home", _country),

@@ -382,6 +382,20 @@ def test_a_proxy_is_validated_and_shows_no_password(tmp_path: Path) -> None:
     assert read(tmp_path).egress_proxy is None
 
 
+def test_a_mailbox_wants_its_address_and_shows_no_password(tmp_path: Path) -> None:
+    url = "imaps://u:hunter2@mail.example/INBOX"
+    (fault,) = faults(tmp_path, imap_url=url)
+    assert "GONIEC_BOUNCE_ADDRESS is wanted beside GONIEC_IMAP_URL" in fault
+    (fault,) = faults(tmp_path, imap_url="pop3://u:hunter2@mail.example", bounce_address="b@example.com")
+    assert "hunter2" not in fault
+    (fault,) = faults(tmp_path, bounce_address="a+b@example.com")
+    assert "an address such as bounces@example.com is expected" in fault
+    settings = read(tmp_path, imap_url=url, bounce_address="b@example.com")
+    assert settings.bounce_address == "b@example.com"
+    assert "hunter2" not in repr(settings)
+    assert read(tmp_path, bounce_address="b@example.com").imap_url is None
+
+
 def test_a_mail_server_wants_a_sender_and_shows_no_password(tmp_path: Path) -> None:
     (fault,) = faults(tmp_path, smtp_url="smtp://u:hunter2@mail.example")
     assert "GONIEC_MAIL_FROM" in fault

@@ -9,11 +9,13 @@ from typing import Final
 
 FOLDER: Final = Path(__file__).parent
 TOKEN: Final = "06d4q3kzv8m2p7tj5xw9c1yb0n6gf4ahs3re8kd2mqv7zt5"
-MESSAGE_ID: Final = "dlv_01kax7z6k33fq2m8vd000000000000000abc.k3v9x2m7q4t1z8"
+MESSAGE_ID: Final = f"dlv_01kax7z6k33fq2m8vd000000000000000abc.{TOKEN}"
 
 
-def sample(name: str, token: str = TOKEN, message_id: str = MESSAGE_ID) -> bytes:
+def sample(name: str, token: str = TOKEN, message_id: str | None = None) -> bytes:
     """A mail, as an IMAP server gives it."""
+    if message_id is None:
+        message_id = MESSAGE_ID.replace(TOKEN, token)
     path = next(FOLDER.glob(f"{name}.*"))
     raw = path.read_bytes().replace(b"TOKEN", token.encode()).replace(b"MESSAGE-ID", message_id.encode())
     if path.suffix == ".bytes":

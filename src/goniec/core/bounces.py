@@ -19,9 +19,8 @@ Kind = Literal["hard", "soft", "delivered", "complaint"]
 class Report(Struct, frozen=True):
     """What became of a mail at one recipient.
 
-    `token` names the delivery and is not verified: what stood behind the `+` of our bounce address, or in front of the
-    `@` of the mail's Message-ID. `code` is a status of RFC 3463, or "". `reason` is one line of at most `REASON_LIMIT`
-    characters.
+    `token` names the delivery, and is verified by `tokens.read_bounce`. `code` is a status of RFC 3463, or "". `reason`
+    is one line of at most `REASON_LIMIT` characters.
     """
 
     token: str | None

@@ -4,7 +4,7 @@
 of record will stand beside them. Everybody takes them from here, whichever room they stand in: `store` with `tx` for
 writing (`changes` is what goes in) and `queries` for reading (`lists` and `figures` are what comes out), `leases` and
 `signals` for several processes on one store, `spool` for what is kept before it is recorded, `sending` for what leaves,
-`vault` for secrets, `clocks` for time and chance. Nothing here does anything but name.
+`mailbox` for what comes back, `vault` for secrets, `clocks` for time and chance. Nothing here does anything but name.
 """
 
 from goniec.ports.changes import Changes, Dedup, Emptied, Finished, Moment, Moved, Pruned, Remembered
@@ -12,6 +12,7 @@ from goniec.ports.clocks import Clock, Dice, Timed
 from goniec.ports.figures import DUE_MOST, Balance, Holder, Queue, Stuck, Subject, Sum
 from goniec.ports.leases import WORKER, Lease, Taken
 from goniec.ports.lists import FIRED, ContactFilter, DeliveryFilter, EventFilter, Page, Rows, RunFilter
+from goniec.ports.mailbox import Mailbox, Unread
 from goniec.ports.queries import Queries
 from goniec.ports.sending import (
     Answer,
@@ -55,6 +56,7 @@ __all__ = [
     "Lease",
     "Mail",
     "MailSender",
+    "Mailbox",
     "Mailer",
     "Moment",
     "Moved",
@@ -82,6 +84,7 @@ __all__ = [
     "Tx",
     "Unavailable",
     "Undelivered",
+    "Unread",
     "Unsure",
     "Vault",
 ]

@@ -40,8 +40,8 @@ ADDRESS: Final = 320
 Fields = dict[str, str]
 """A block of headers: lower-case name → value, the first one of each."""
 
-_VERP: Final = re.compile(r"\+([0-9a-z]{20,64})@", re.ASCII | re.IGNORECASE)
-_OURS: Final = re.compile(r"<?\b(dlv_[0-9a-z]{20,64}\.[0-9a-z_-]{4,64})@", re.ASCII | re.IGNORECASE)
+_VERP: Final = re.compile(r"\+([0-9a-z]{47})@", re.ASCII | re.IGNORECASE)
+_OURS: Final = re.compile(r"\bdlv_[0-9a-z]{36}\.([0-9a-z]{47})@", re.ASCII | re.IGNORECASE)
 
 _RECIPIENTS: Final = (
     "to",

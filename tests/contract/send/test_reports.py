@@ -6,7 +6,7 @@ import pytest
 
 from goniec.core.bounces import REASON_LIMIT, Report
 from goniec.send.reports import MOST, read
-from tests.returned import FOLDER, MESSAGE_ID, TOKEN, sample
+from tests.returned import FOLDER, TOKEN, sample
 
 ANNA = "anna@firma.example"
 UNKNOWN = "550 5.1.1 <anna@firma.example>: Recipient address rejected: User unknown in virtual mailbox table"
@@ -79,7 +79,7 @@ TOLD = [
     (
         "gmail-full",
         Report(
-            MESSAGE_ID,
+            TOKEN,
             "soft",
             "4.2.2",
             "452-4.2.2 The recipient's inbox is out of storage space. Please direct the 452 4.2.2 recipient to"
@@ -107,7 +107,7 @@ TOLD = [
     ("wild-charset", Report(TOKEN, "hard", "5.1.1", "550 5.1.1 Nie ma takiego użytkownika [31m", ANNA)),
     ("prose-windows", Report(TOKEN, "hard", "5.1.1", "Serwer odpowiedział: 550 5.1.1 nieznany użytkownik", ANNA)),
     ("complaint", Report(TOKEN, "complaint", "", "abuse", "anna@poczta.example")),
-    ("complaint-redacted", Report(MESSAGE_ID, "complaint", "", "abuse", None)),
+    ("complaint-redacted", Report(TOKEN, "complaint", "", "abuse", None)),
 ]
 SILENT = ["postfix-delayed", "exim-warning", "not-spam", "away", "answer", "forwarded"]
 

@@ -310,8 +310,9 @@ def _check(one: Applied) -> None:
     given = [arg for arg in one.args if isinstance(arg, PositionalArgument)]
     if not known.least <= len(given) <= known.most:
         takes = str(known.most) if known.least == known.most else f"{known.least} to {known.most}"
+        plural = "" if takes == "1" else "s"
         raise LiquidSyntaxError(
-            f"the filter {one.name} takes {takes} values, and is given {len(given)}", token=one.token
+            f"the filter {one.name} takes {takes} value{plural}, and is given {len(given)}", token=one.token
         )
     for arg in one.args:
         if isinstance(arg, KeywordArgument) and (one.name, arg.name) != ("default", "allow_false"):

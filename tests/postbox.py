@@ -17,7 +17,7 @@ class Postbox:
     """What came in; `answer` is said to each letter, `sender` and `recipient` to addresses, `denial` to a wrong login.
 
     `scripts` holds what is said to single recipients instead, each answer once. It hangs up when it has taken `patience`
-    letters over a connection; `connections` counts these. `raw` are the letters' bytes, `senders` whom they came from by
+    letters over a connection; `connections` counts these, `quits` the goodbyes. `raw` are the letters' bytes, `senders` whom they came from by
     their envelopes, with the options of MAIL in `options`.
     """
 
@@ -31,6 +31,8 @@ class Postbox:
         self.scripts: dict[str, list[str]] = {}
         self.patience: int | None = None
         self.connections = 0
+        self.quits = 0
+        self.lines: list[asyncio.Transport] = []
         self.answer = "250 OK"
         self.recipient = "250 OK"
         self.sender = "250 OK"
@@ -40,7 +42,8 @@ class Postbox:
     async def handle_MAIL(
         self, _server: Any, _session: Any, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        envelope.mail_from, envelope.mail_options = address, options
+        if self.sender.startswith("250"):
+            envelope.mail_from, envelope.mail_options = address, options
         return self.sender
 
     async def handle_RCPT(self, _server: Any, _session: Any, envelope: Envelope, address: str, _options: Any) -> str:
@@ -61,6 +64,18 @@ class Postbox:
             self.letters.append(message_from_bytes(envelope.content, EmailMessage, policy=policy.default))
         return self.answer
 
+    async def handle_QUIT(self, _server: Any, _session: Any, _envelope: Any) -> str:
+        self.quits += 1
+        return "221 Bye"
+
+    async def hang_up(self) -> None:
+        """Close what clients have left open."""
+        while self.lines:
+            self.lines.pop().abort()
+        # it is gone after the next round of the loop
+        for _ in range(2):
+            await asyncio.sleep(0)
+
     def login(self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: LoginPassword) -> AuthResult:
         self.logins.append((data.login, data.password))
         right = data.password == b"p@ss"
@@ -77,6 +92,7 @@ class _Talk(SMTP):
     def connection_made(self, transport: Any) -> None:
         # it is made once more after STARTTLS
         self.event_handler.connections += self.transport is None
+        self.event_handler.lines.append(transport)
         super().connection_made(transport)
 
     @override
@@ -113,4 +129,5 @@ def postbox(port: int | None = None, **options: Any) -> Iterator[Postbox]:
     try:
         yield box
     finally:
+        asyncio.run_coroutine_threadsafe(box.hang_up(), loop).result()
         controller.stop()

@@ -1,4 +1,4 @@
-"""Mail to owners of endpoints, over SMTP (the `Mailer` port).
+"""Mail to owners of endpoints, over SMTP (the `Mailer` port), and the server for all mail, which `smtp` shares.
 
 The library is loaded with the first letter. What stands in a letter came from the core; the parts of its head are set
 as texts, and one with a line end is refused, never sent. The server's password is in no error and no log.
@@ -107,6 +107,23 @@ def parse_sender(text: str) -> str:
     return text.strip()
 
 
+def trusting(ca_file: Path | None) -> ssl.SSLContext:
+    """Believe the system's authorities and those of a file."""
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    return context
+
+
+def repeats_password(server: MailServer, text: str) -> bool:
+    """Whether a text holds the password, as it is or as a login carries it."""
+    if server.password is None:
+        return False
+    name, password = (server.username or "").encode(), server.password.encode()
+    told = (password, b64encode(password), b64encode(b"\0" + name + b"\0" + password))
+    return any(one.decode() in text for one in told)
+
+
 class SmtpMailer:
     """Hands letters to a server, one connection for each: there are few."""
 
@@ -137,7 +154,7 @@ class SmtpMailer:
                 use_tls=server.tls == "implicit",
                 start_tls={"required": True, "never": False, "implicit": False, "auto": None}[server.tls],
                 timeout=TIMEOUT,
-                tls_context=None if server.tls == "never" else self._context(),
+                tls_context=None if server.tls == "never" else trusting(self._ca_file),
             )
             async with asyncio.timeout(TIMEOUT), client:
                 await say(client)
@@ -147,12 +164,6 @@ class SmtpMailer:
             raise self._refused(error) from None
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise Undelivered(self._said(error)) from None
-
-    def _context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        if self._ca_file is not None:
-            context.load_verify_locations(self._ca_file)
-        return context
 
     def _message(self, mail: Mail) -> EmailMessage:
         message = EmailMessage(policy=CRLF)
@@ -176,11 +187,4 @@ class SmtpMailer:
     def _said(self, error: Exception) -> str:
         """The reason on one line. A server may repeat what it was told, so our secrets are taken out of it."""
         text = " ".join(f"{type(error).__name__}: {error}".split())
-        return (text if self._server.password is None else _without(self._server, text))[:SAID]
-
-
-def _without(server: MailServer, text: str) -> str:
-    """The text, unless it holds the password as it is or as a login carries it."""
-    name, password = (server.username or "").encode(), (server.password or "").encode()
-    told = (password, b64encode(password), b64encode(b"\0" + name + b"\0" + password))
-    return text if not any(one.decode() in text for one in told) else "the server repeated the password"
+        return "the server repeated the password" if repeats_password(self._server, text) else text[:SAID]

@@ -2,6 +2,7 @@
 
 import asyncio
 import imaplib
+import socket
 import ssl
 import threading
 from argparse import Namespace
@@ -108,6 +109,7 @@ class MailboxHost:
             client: imaplib.IMAP4 = imaplib.IMAP4_SSL("127.0.0.1", self.port, ssl_context=trusting)
         else:
             client = imaplib.IMAP4("127.0.0.1", self.port)
+        client.socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with client:
             if self._context is not None and not self._implicit:
                 client.starttls(trusting)

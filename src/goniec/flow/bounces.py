@@ -1,0 +1,184 @@
+"""Bounces and complaints: from a mailbox, or told by whoever carries our mail, to what is recorded.
+
+`Bounces` reads the mailbox, of several processes one; the API calls `find_mail` and `told_call` for what providers
+tell. A hard bounce becomes `email.bounced`, which stops further mail to the address, a soft one the same event without
+that; a complaint opts the contact out of mail. The same thing told twice is recorded once.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import Any, Final
+
+from msgspec import Struct
+
+from goniec.core import actions as a
+from goniec.core.bounces import Kind, Report, one_line
+from goniec.core.decide import Call, Happening
+from goniec.core.endpoint import MAIL
+from goniec.core.identity import Refusal, Who
+from goniec.core.mailing import opened
+from goniec.core.model import Source
+from goniec.core.text import email_key
+from goniec.core.times import Millis
+from goniec.core.tokens import Keys, read_bounce
+from goniec.flow.leases import DUTY, Alone, Leases
+from goniec.flow.record import Overloaded, Recorder
+from goniec.observe import log
+from goniec.ports import Clock, Mailbox, Queries, Remembered, Store, Unavailable, Unread
+
+BATCH: Final = 50
+"""Mails that are read together."""
+
+LOOK_SECONDS: Final = 15.0
+"""How often it is asked whether the mailbox is ours to read; it is read every `EVERY_SECONDS`."""
+
+EVERY_SECONDS: Final = 60.0
+
+
+class Mailed(Struct, frozen=True):
+    """A mail that went out to a contact: which delivery, whose, of which message, to which address (compared form)."""
+
+    delivery_id: str
+    contact_id: str
+    message: str
+    email: str
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """What became of a mail: `email` at which address (compared form; None: nobody said), `at` when (None: now)."""
+
+    kind: Kind
+    code: str = ""
+    reason: str = ""
+    email: str | None = None
+    at: Millis | None = None
+
+
+async def find_mail(queries: Queries, delivery_id: str) -> Mailed | None:
+    """Find a mail of a message by its delivery.
+
+    None: there is none any more, or it was a test, or a notice to a user, which says nothing about a contact.
+    """
+    found = await queries.delivery(delivery_id)
+    if found is None or found[0].endpoint_id != MAIL or found[0].test:
+        return None
+    delivery = found[0]
+    envelope = opened(delivery.body)
+    if envelope is None or not envelope.message:
+        return None
+    return Mailed(delivery.id, delivery.contact_id, envelope.message, email_key(envelope.to)[1])
+
+
+def told_call(
+    told: Told, mail: Mailed | None, who: Who, source: Source = "tracking", source_key: str | None = None
+) -> Call | None:
+    """Give the call that records what was told of a mail (None: of none that we know, only of its contact).
+
+    None for what is nothing to record: that it arrived. An address is dead only where it is the one that the mail went
+    to: one behind it, of a list or of whoever it is sent on to, says less.
+    """
+    if told.kind == "delivered":
+        return None
+    if told.kind == "complaint":
+        change = a.OptOut("email")
+        return Call(who=who, changes=(change,), source=source, source_key=source_key, create=False)
+    kind = told.kind
+    data: dict[str, Any] = {"machine": False, "first": False, "reason": one_line(told.reason)}
+    email = told.email
+    if mail is not None:
+        if email is not None and email != mail.email:
+            kind = "soft"
+        email = mail.email
+        data |= {"message": mail.message, "delivery": mail.delivery_id}
+    data |= {"kind": kind, **({"code": told.code} if told.code else {}), **({"email": email} if email else {})}
+    if mail is None:
+        happening = Happening("email.bounced", data, told.at)
+    else:
+        key = f"bounce:{mail.delivery_id}:{kind}"
+        happening = Happening("email.bounced", data, told.at, key, sha256(key.encode()).digest())
+    return Call(who=who, happenings=(happening,), source=source, source_key=source_key, create=False)
+
+
+class Returns(Struct, frozen=True):
+    """Where mail comes back to, how it is read (into reports, whatever its bytes), and the keys of its tokens."""
+
+    mailbox: Mailbox
+    read: Callable[[bytes], list[Report]]
+    keys: Keys
+
+
+class Bounces:
+    """Reads the mailbox; `run` is its loop, ended by cancelling it, which loses nothing."""
+
+    def __init__(
+        self, returns: Returns, store: Store, recorder: Recorder, clock: Clock, leases: Leases | None = None
+    ) -> None:
+        self._returns = returns
+        self._store = store
+        self._recorder = recorder
+        self._clock = clock
+        self._leases = leases or Alone()
+
+    async def run(self) -> None:
+        """Empty the mailbox, again and again."""
+        due = self._clock.monotonic()
+        while True:
+            if await self._leases.have(DUTY + "bounces") and self._clock.monotonic() >= due:
+                due = self._clock.monotonic() + EVERY_SECONDS
+                await self.empty()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def empty(self) -> None:
+        """Record all that the mailbox has, as far as that is possible just now."""
+        mailbox = self._returns.mailbox
+        before: set[str] = set()
+        try:
+            # what was marked and comes again would come for ever
+            while (mails := await mailbox.fetch(BATCH)) and (names := {name for name, _ in mails}) - before:
+                await self._record(mails)
+                await mailbox.done([name for name, _ in mails])
+                before = names
+        except Unread as error:
+            log.warning("bounces.mailbox", reason=str(error))
+        except (Unavailable, Overloaded) as error:
+            log.warning("bounces.waits", reason=str(error) or "too much waits to be recorded")
+        finally:
+            await mailbox.close()
+
+    async def _record(self, mails: Sequence[tuple[str, bytes]]) -> None:
+        calls: list[Call] = []
+        kinds: Counter[str] = Counter()
+        for name, raw in mails:
+            reports = await asyncio.to_thread(self._returns.read, raw)
+            if not reports:
+                log.info("bounce.unread", mail=name, bytes=len(raw))
+                kinds["unread"] += 1
+            for report in reports:
+                kinds[report.kind] += 1
+                if (call := await self._call(report, name)) is not None:
+                    calls.append(call)
+        results = await self._recorder.record(calls) if calls else ()
+        assert not isinstance(results, Remembered), "nothing was to be remembered"  # noqa: S101 - tells the type checker
+        for result in results:
+            if isinstance(result, Refusal):
+                log.info("bounce.refused", code=result.code)
+        log.info("bounces", mails=len(mails), **kinds)
+
+    async def _call(self, report: Report, name: str) -> Call | None:
+        delivery_id = None if report.token is None else read_bounce(self._returns.keys, report.token)
+        mail = None if delivery_id is None else await find_mail(self._store.queries, delivery_id)
+        if mail is None:
+            log.info("bounce.unknown", mail=name, kind=report.kind, delivery=delivery_id)
+            return None
+        email = None if report.recipient is None else _compared(report.recipient)
+        told = Told(kind=report.kind, code=report.code, reason=report.reason, email=email)
+        return told_call(told, mail, Who(id=mail.contact_id))
+
+
+def _compared(address: str) -> str | None:
+    try:
+        return email_key(address)[1]
+    except ValueError:
+        return None

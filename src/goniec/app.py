@@ -37,6 +37,7 @@ from goniec.flow.leases import LEASE_SECONDS, Alone, Leased, Leases
 from goniec.flow.owners import Owners
 from goniec.flow.record import Locale, Recorder
 from goniec.flow.timekeeping import SharedClock
+from goniec.flow.tracking import Tracking
 from goniec.flow.upkeep import Upkeep
 from goniec.observe import log
 from goniec.ports import Clock, Finished, Forbidden, Identified, Vault
@@ -49,6 +50,7 @@ from goniec.settings import Settings, SettingsError, local_url
 from goniec.store.address import Postgres
 from goniec.store.opening import Database, open_store
 from goniec.store.passwords import Argon2
+from goniec.store.spool import DiskSpool
 from goniec.store.vault import open_vault
 from goniec.tracing import tracing
 from goniec.web.context import ApiContext
@@ -66,6 +68,9 @@ GRACE_SECONDS: Final = 30
 
 GARBAGE: Final = 50_000
 """So many new objects make the collector look for cycles: a batch makes thousands, and none of them is in one."""
+
+SPOOL: Final = "spool"
+"""The folder, beside the database, of what mails lead back and is not recorded yet."""
 
 FILES: Final = 65_536
 """Open files that we ask the system for: every request under way is one."""
@@ -115,6 +120,8 @@ class Running:
         self.dice = dice
         self._loop = asyncio.get_running_loop()
         self.recorder = Recorder(store, clock, dice, self, Locale(settings.timezone, settings.country))
+        self.spool = DiskSpool(settings.data_dir / SPOOL)
+        self.tracking = Tracking(self.spool, self.recorder, clock, dice)
         self.duties = self.leases()
         self.upkeep = Upkeep(store, clock, settings.retention_days, settings.dedup_days, self.duties)
         manner = Manner(settings.language, settings.timezone, settings.public_url)
@@ -215,7 +222,8 @@ async def _going(parts: Running, listening: socket.socket) -> AsyncIterator[None
         await parts.sender_thread.ready.wait()
         house = () if parts.settings.role == "web" else (parts.upkeep.run(), parts.owners.run(), parts.jobs.run())
         ruled = (parts.clock.run(),) if isinstance(parts.clock, SharedClock) else ()
-        keeping = [group.create_task(part) for part in (*house, *ruled)]
+        asked = () if parts.settings.role == "worker" else (parts.tracking.run(),)
+        keeping = [group.create_task(part) for part in (*house, *ruled, *asked)]
         server = _Server(_web(parts))
         serving = group.create_task(server.serve(sockets=[listening]))
         try:
@@ -230,6 +238,7 @@ async def _going(parts: Running, listening: socket.socket) -> AsyncIterator[None
             for part in keeping:
                 part.cancel()
             await asyncio.gather(*keeping, return_exceptions=True)
+            await parts.spool.close()
             await parts.duties.let_go(parts.duties.names)
         parts.deliverer.stop()
         await sending
@@ -250,6 +259,7 @@ def _web(parts: Running) -> uvicorn.Config:
         guard=_Guard(parts),
         notice=parts.deliverer,
         try_out=parts.deliverer.try_out,
+        tracking=parts.tracking,
         version=__version__,
         country=settings.country,
         zone=settings.timezone.key,

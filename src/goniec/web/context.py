@@ -10,6 +10,7 @@ from goniec.flow.gate import Gate
 from goniec.flow.leases import workers
 from goniec.flow.record import Recorder
 from goniec.flow.testing import TryOut, Workbench
+from goniec.flow.tracking import Tracking
 from goniec.ports import Clock, Dice, Guard, Notice, Store, Vault
 from goniec.send.networks import Networks
 
@@ -40,6 +41,7 @@ class ApiContext(Struct, frozen=True, kw_only=True):
     guard: Guard
     notice: Notice
     try_out: TryOut
+    tracking: Tracking
     version: str
     country: str
     zone: str

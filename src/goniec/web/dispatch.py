@@ -1,4 +1,4 @@
-"""The application: a plain ASGI dispatcher for the hot calls, Litestar behind it for everything else.
+"""The application: a plain ASGI dispatcher for the hot calls and mails, Litestar behind it for everything else.
 
 Inside Litestar a request costs about 0.15 ms more than here, which is most of what recording an event costs. Both ends
 run the same operations, so they answer alike. `app` serves what `create_app` gives.
@@ -25,6 +25,7 @@ from goniec.web.panel.serve import lost
 from goniec.web.problems import Fault, problem
 from goniec.web.reply import ASGIApp, Receive, Reply, Scope, Send, send_reply
 from goniec.web.traced import traced
+from goniec.web.tracking import routes
 
 BASE: Final = "/api/v1"
 HOT: Final = frozenset({("POST", "/events")})
@@ -54,10 +55,13 @@ def create_app(context: ApiContext) -> ASGIApp:
         logging_config=None,
     )
     hot = {BASE + one.path: one for one in OPERATIONS if (one.method, one.path) in HOT}
+    mails = routes.tracked(context)
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST" and (one := hot.get(scope["path"])) is not None:
             await one.serve(parts, {}, scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(routes.PREFIX):
+            await mails(scope, receive, send)
         else:
             await litestar(scope, receive, send)  # type: ignore[arg-type] # its types are narrower than ASGI
 

@@ -1,5 +1,6 @@
 """The API as its users meet it: the whole application on the real store, spoken to over HTTP without a socket."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,10 +12,12 @@ from goniec.core.problems import Problem
 from goniec.core.times import Millis
 from goniec.flow.gate import Gate
 from goniec.flow.keys import KeyMade, create_key
+from goniec.flow.tracking import Tracking
 from goniec.ports import Forbidden, Identified, Store
 from goniec.send.certificates import read_authorities, read_client
 from goniec.store.passwords import Argon2
 from goniec.web import ApiContext, create_app
+from tests.flow.spool import MemorySpool
 from tests.flow.workshop import STORES, Opening, Workshop, workshop
 
 BASE = "http://goniec.test/api/v1"
@@ -52,8 +55,9 @@ class Notice:
 class Api:
     """The application with a key of each scope; the short words send as `admin`."""
 
-    def __init__(self, shop: Workshop, context: ApiContext, keys: Mapping[str, str]) -> None:
+    def __init__(self, shop: Workshop, context: ApiContext, keys: Mapping[str, str], spool: MemorySpool) -> None:
         self.shop = shop
+        self.spool = spool
         self.context = context
         self.keys = keys
         self.app = create_app(context)
@@ -112,6 +116,7 @@ async def api(folder: Path, opening: Opening = STORES["sqlite"]) -> AsyncIterato
             made = await create_key(shop.store, shop.clock, shop.dice, f"key-{scope}", scope)
             assert isinstance(made, KeyMade)
             keys[scope] = made.text
+        spool = MemorySpool()
         context = ApiContext(
             store=shop.store,
             recorder=shop.recorder,
@@ -121,6 +126,7 @@ async def api(folder: Path, opening: Opening = STORES["sqlite"]) -> AsyncIterato
             guard=Guard(),
             notice=Notice(),
             try_out=shop.deliverer.try_out,
+            tracking=Tracking(spool, shop.recorder, shop.clock, shop.dice),
             version="0.0.test",
             country="PL",
             zone="Europe/Warsaw",
@@ -128,6 +134,11 @@ async def api(folder: Path, opening: Opening = STORES["sqlite"]) -> AsyncIterato
             language="pl",
             gate=Gate(shop.clock, Argon2()),
         )
-        opened = Api(shop, context, keys)
-        async with opened.http:
-            yield opened
+        opened = Api(shop, context, keys, spool)
+        recording = asyncio.create_task(context.tracking.run())
+        try:
+            async with opened.http:
+                yield opened
+        finally:
+            recording.cancel()
+            await asyncio.wait([recording])

@@ -21,7 +21,7 @@ SECRETS = re.compile(f"{re.escape(PASSWORD)}|geheim|tajne|whsec_[A-Za-z0-9+/]{{2
 async def configured(api: Api) -> AsyncIterator["Configured"]:
     """The same application with parts that are real."""
     context = replace(api.context, guard=Guard(), notice=api.shop.deliverer)
-    opened = Configured(api.shop, context, api.keys)
+    opened = Configured(api.shop, context, api.keys, api.spool)
     async with opened.http:
         yield opened
 

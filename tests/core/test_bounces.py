@@ -2,7 +2,7 @@
 
 import pytest
 
-from goniec.core.bounces import REASON_LIMIT, kind_of, one_line, sharper, status_of
+from goniec.core.bounces import REASON_LIMIT, kind_of, of_ours, one_line, sharper, status_of, token_in
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,16 @@ def test_a_general_status_gives_way(status: str, said: str, sharp: str) -> None:
 )
 def test_hard_or_soft(status: str, said: str, kind: str) -> None:
     assert kind_of(status, said) == kind
+
+
+def test_a_token_is_found_in_an_envelope_before_a_message_id() -> None:
+    one, other = "a" * 47, "B" * 47
+    message_id = f"<dlv_{'0' * 36}.{one}@example.com>"
+    assert token_in("jan+x@example.com", message_id, f"bounces+{other}@example.com") == other
+    assert token_in("", message_id) == one
+    assert token_in(f"bounces+{one}x@example.com", "dlv_1.x@example.com") is None
+    assert of_ours(f"bounces+{other}@example.com")
+    assert not of_ours("jan+x@example.com")
 
 
 def test_a_reason_is_one_clean_line() -> None:

@@ -3,32 +3,25 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 import pytest
 from typing_extensions import override
 
 from goniec.core.bounces import Report
-from goniec.core.endpoint import MAIL
 from goniec.core.identity import Who
-from goniec.core.ids import MESSAGE, delivery_id, of_number
-from goniec.core.mailing import Envelope, sealed
-from goniec.core.model import Delivery, Event
+from goniec.core.ids import of_number
+from goniec.core.model import Delivery
 from goniec.core.tokens import bounce
 from goniec.flow import bounces as room
-from goniec.flow.batch import Recorded
 from goniec.flow.bounces import Bounces, Mailed, Returns, Told, find_mail, told_call
 from goniec.flow.record import Overloaded
-from goniec.ports import Changes, EventFilter, Page, Unavailable, Unread
+from goniec.ports import Unavailable, Unread
 from goniec.send.imap import ImapMailbox, parse_mailbox
 from goniec.send.reports import read
-from tests.flow.workshop import Workshop, email
+from tests.flow.mails import ANNA, KEYS, M, events, sent
+from tests.flow.workshop import Workshop
 from tests.imapserver import MailboxHost, mailbox
 from tests.returned import sample
-
-KEYS = [b"k" * 32]
-ANNA = "anna@firma.example"
-M = of_number(MESSAGE, 9)
 
 
 @pytest.fixture
@@ -42,35 +35,9 @@ def at_work(shop: Workshop, box: MailboxHost) -> Bounces:
     return Bounces(returns, shop.store, shop.recorder, shop.clock)
 
 
-async def sent(shop: Workshop, to: str = ANNA, *, message: str = M, **fields: Any) -> Delivery:
-    """A mail that went out to a contact."""
-    (made,) = await shop.record(email(to))
-    assert isinstance(made, Recorded)
-    assert made.contact.last_event is not None
-    delivery = Delivery(
-        **{
-            "id": delivery_id(made.contact.last_event, 1, "rul_1", to),
-            "endpoint_id": MAIL,
-            "contact_id": made.contact.id,
-            "rule_id": "rul_1",
-            "event_type": "contact.created",
-            "seq": 1,
-            "body": sealed(Envelope(to=to, subject="Nowa dostawa", message=message, marketing=True)),
-            "created_at": shop.clock.now(),
-            **fields,
-        }
-    )
-    await shop.store.transact(lambda tx: tx.save(Changes(deliveries=[delivery])))
-    return delivery
-
-
 def returned(name: str, delivery: Delivery) -> bytes:
     """A mail about one that went out."""
     return sample(name, bounce(KEYS, delivery.id), f"{delivery.id.lower()}.{bounce(KEYS, delivery.id)}")
-
-
-async def events(shop: Workshop, kind: str = "email.bounced") -> list[Event]:
-    return await shop.store.queries.events(EventFilter(type=kind), Page(500))
 
 
 async def test_a_bounce_becomes_an_event_of_its_contact(shop: Workshop, box: MailboxHost) -> None:
@@ -301,11 +268,16 @@ async def test_a_mail_is_found_by_its_delivery(shop: Workshop) -> None:
 
 def test_what_is_told_of_a_contact_whose_mail_nobody_knows() -> None:
     who = Who(email=ANNA, email_key=ANNA)
-    call = told_call(Told(kind="soft", at=5), None, who, "api", "key_1")
+    call = told_call(Told(kind="soft", at=5), None, who, "provider")
     assert call is not None
     (happening,) = call.happenings
     assert happening.data == {"machine": False, "first": False, "reason": "", "kind": "soft"}
-    assert (happening.occurred_at, happening.dedup_key, call.source, call.source_key) == (5, None, "api", "key_1")
+    assert (happening.occurred_at, happening.dedup_key, call.source, call.source_key) == (
+        5,
+        None,
+        "tracking",
+        "provider",
+    )
     named = told_call(Told(kind="hard", code="5.1.1", email=ANNA), None, who)
     assert named is not None
     assert named.happenings[0].data["email"] == ANNA

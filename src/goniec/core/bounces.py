@@ -30,6 +30,9 @@ class Report(Struct, frozen=True):
     recipient: str | None
 
 
+_VERP: Final = re.compile(r"\+([0-9a-z]{47})@", re.ASCII | re.IGNORECASE)
+_OURS: Final = re.compile(r"\bdlv_[0-9a-z]{36}\.([0-9a-z]{47})@", re.ASCII | re.IGNORECASE)
+
 _ENHANCED: Final = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)", re.ASCII)
 _REPLY: Final = re.compile(r"(?<![\d.:/+-])([45])[0-5]\d(?![\d.:]*\d)", re.ASCII)
 _GENERIC: Final = re.compile(r"[245]\.\d\.0|", re.ASCII)
@@ -58,6 +61,17 @@ _PASSING: Final = re.compile(
     r"|block list|blocklist|reputation|\bdmarc\b|\bspf\b|\bdkim\b|unauthenticated|sender address|sender verify",
     re.IGNORECASE,
 )
+
+
+def token_in(*places: str) -> str | None:
+    """Find the token of a mail: behind the `+` of an envelope's sender in any of these texts, else in a Message-ID."""
+    found = (shape.search(place) for shape in (_VERP, _OURS) for place in places)
+    return next((one[1] for one in found if one is not None), None)
+
+
+def of_ours(address: str) -> bool:
+    """Whether an address has the form of the sender on our envelopes."""
+    return _VERP.search(address) is not None
 
 
 def status_of(text: str) -> str:

@@ -19,7 +19,6 @@ from goniec.core.decide import Call, Happening
 from goniec.core.endpoint import MAIL
 from goniec.core.identity import Refusal, Who
 from goniec.core.mailing import opened
-from goniec.core.model import Source
 from goniec.core.text import email_key
 from goniec.core.times import Millis
 from goniec.core.tokens import Keys, read_bounce
@@ -71,19 +70,18 @@ async def find_mail(queries: Queries, delivery_id: str) -> Mailed | None:
     return Mailed(delivery.id, delivery.contact_id, envelope.message, email_key(envelope.to)[1])
 
 
-def told_call(
-    told: Told, mail: Mailed | None, who: Who, source: Source = "tracking", source_key: str | None = None
-) -> Call | None:
+def told_call(told: Told, mail: Mailed | None, who: Who, source_key: str | None = None) -> Call | None:
     """Give the call that records what was told of a mail (None: of none that we know, only of its contact).
 
-    None for what is nothing to record: that it arrived. An address is dead only where it is the one that the mail went
-    to: one behind it, of a list or of whoever it is sent on to, says less.
+    `source_key` names the API key of whoever told it. None for what is nothing to record: that it arrived. An address
+    is dead only where it is the one that the mail went to: one behind it, of a list or of whoever it is sent on to,
+    says less.
     """
     if told.kind == "delivered":
         return None
     if told.kind == "complaint":
         change = a.OptOut("email")
-        return Call(who=who, changes=(change,), source=source, source_key=source_key, create=False)
+        return Call(who=who, changes=(change,), source="tracking", source_key=source_key, create=False)
     kind = told.kind
     data: dict[str, Any] = {"machine": False, "first": False, "reason": one_line(told.reason)}
     email = told.email
@@ -93,12 +91,12 @@ def told_call(
         email = mail.email
         data |= {"message": mail.message, "delivery": mail.delivery_id}
     data |= {"kind": kind, **({"code": told.code} if told.code else {}), **({"email": email} if email else {})}
-    if mail is None:
-        happening = Happening("email.bounced", data, told.at)
-    else:
-        key = f"bounce:{mail.delivery_id}:{kind}"
-        happening = Happening("email.bounced", data, told.at, key, sha256(key.encode()).digest())
-    return Call(who=who, happenings=(happening,), source=source, source_key=source_key, create=False)
+    key = None if mail is None else f"bounce:{mail.delivery_id}:{kind}"
+    if mail is None and email is not None and told.at is not None:
+        key = f"bounce:{sha256(email.encode()).hexdigest()}:{kind}:{told.at}"
+    digest = b"" if key is None else sha256(key.encode()).digest()
+    happening = Happening("email.bounced", data, told.at, key, digest)
+    return Call(who=who, happenings=(happening,), source="tracking", source_key=source_key, create=False)
 
 
 class Returns(Struct, frozen=True):

@@ -128,7 +128,7 @@ def event_call(event: EventIn, origin: Origin) -> Call | list[Problem]:
     data = _data(event, found)
     occurred = None
     if event.occurred_at is not None:
-        occurred = _occurred(event.occurred_at, origin.now, found)
+        occurred = instant(event.occurred_at, origin.now, found, "/occurredAt")
     if event.dedup_key is not None:
         _check_dedup_key(event.dedup_key, found)
     if found:
@@ -145,6 +145,18 @@ def event_call(event: EventIn, origin: Origin) -> Call | list[Problem]:
         cause=origin.cause,
         fire=event.fire_events,
     )
+
+
+def instant(text: str, now: Millis, found: list[Problem], pointer: str) -> Millis | None:
+    """Read when something happened; what is wrong with it goes to `found`."""
+    try:
+        at = parse_instant(text)
+    except ValueError as error:
+        found.append(Problem(pointer, str(error)))
+        return None
+    if at > now + AHEAD_LIMIT:
+        found.append(Problem(pointer, "more than 24 hours ahead of now"))
+    return at
 
 
 def _intake(events: Sequence[EventIn | list[Problem]], origin: Origin, *, single: bool) -> Intake:
@@ -177,17 +189,6 @@ def _data(event: EventIn, found: list[Problem]) -> dict[str, Any]:
     except Invalid as error:
         found += [Problem("/data" + problem.pointer, problem.detail) for problem in error.problems]
         return {}
-
-
-def _occurred(text: str, now: Millis, found: list[Problem]) -> Millis | None:
-    try:
-        at = parse_instant(text)
-    except ValueError as error:
-        found.append(Problem("/occurredAt", str(error)))
-        return None
-    if at > now + AHEAD_LIMIT:
-        found.append(Problem("/occurredAt", "more than 24 hours ahead of now"))
-    return at
 
 
 def _check_dedup_key(key: str, found: list[Problem]) -> None:

@@ -19,7 +19,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from goniec.core.bounces import Kind, Report, kind_of, one_line, sharper, status_of
+from goniec.core.bounces import Kind, Report, kind_of, of_ours, one_line, sharper, status_of, token_in
 
 MOST: Final = 256 * 1024
 """Bytes of a mail that are looked at: what it says about its fate stands before the mail that it gives back."""
@@ -39,9 +39,6 @@ ADDRESS: Final = 320
 
 Fields = dict[str, str]
 """A block of headers: lower-case name → value, the first one of each."""
-
-_VERP: Final = re.compile(r"\+([0-9a-z]{47})@", re.ASCII | re.IGNORECASE)
-_OURS: Final = re.compile(r"\bdlv_[0-9a-z]{36}\.([0-9a-z]{47})@", re.ASCII | re.IGNORECASE)
 
 _RECIPIENTS: Final = (
     "to",
@@ -129,11 +126,7 @@ def _token(mail: _Mail) -> str | None:
     places += [mail.returned.get(name, "") for name in _RETURNED]
     places += [mail.head.get(name, "") for name in ("in-reply-to", "references")]
     places += mail.texts
-    for shape in (_VERP, _OURS):
-        for place in places:
-            if found := shape.search(place):
-                return found[1]
-    return None
+    return token_in(*places)
 
 
 # --- delivery status notifications ------------------------------------------------------------------------------------
@@ -244,7 +237,7 @@ def _named(text: str, at: int) -> str | None:
     before = [one[0] for one in _ADDRESS.finditer(text, 0, at)]
     after = [one[0] for one in _ADDRESS.finditer(text, at)]
     named = [*reversed(before), *after]
-    return next((one for one in named if not _VERP.search(one) and len(one) <= ADDRESS and one.isprintable()), None)
+    return next((one for one in named if not of_ours(one) and len(one) <= ADDRESS and one.isprintable()), None)
 
 
 # --- taking a mail apart ----------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ Contacts behave, rules watch, and whoever wants to know is told by webhook.
 TAGS: Final[Mapping[str, str]] = {
     "contacts": "People and companies, found by id, externalId, e-mail or phone.",
     "events": "What happens to contacts.",
+    "mail": "What became of mail, told by whoever carries it.",
     "rules": "What is watched for, on which conditions, and what is done about it.",
     "runs": "What came of rules for contacts, and why.",
     "endpoints": "Where webhooks go, with which credentials and how patiently. Rules make them.",

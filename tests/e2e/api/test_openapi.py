@@ -118,7 +118,7 @@ OPEN_TO: Final = {
         POST /contacts  PATCH /contacts/{id}
         POST /contacts/{id}/consents  POST /contacts/{id}/details  POST /contacts/{id}/notes  POST /contacts/{id}/score
         POST /contacts/{id}/stage  POST /contacts/{id}/tags
-        POST /events
+        POST /events  POST /mail/feedback
     """,
     "read": """
         GET /contacts  GET /contacts/{id}  GET /contacts/{id}/export

@@ -1,0 +1,67 @@
+"""What became of mail, told over the API by whoever carries it."""
+
+from typing import Any
+
+from goniec.core.tokens import bounce
+from tests.e2e.api.client import Api, pointers
+from tests.flow.mails import ANNA, KEYS, sent
+
+
+async def tell(api: Api, *events: dict[str, Any], **request: Any) -> Any:
+    return await api.post("/mail/feedback", {"events": events}, scope="ingest", **request)
+
+
+async def test_a_bounce_is_on_disk_and_told_once(api: Api) -> None:
+    delivery = await sent(api.shop)
+    message_id = f"<{delivery.id.lower()}.{bounce(KEYS, delivery.id)}@example.com>"
+    event = {"type": "bounce", "messageId": message_id, "code": "5.1.1", "reason": "550 5.1.1 no such user"}
+    answer = await tell(api, event, event)
+    assert answer.status_code == 202
+    taken = answer.json()
+    assert (taken["accepted"], taken["duplicates"], taken["refused"]) == (1, 1, [])
+    assert taken["ids"][0] == taken["ids"][1]
+    told = (await api.get(f"/events/{taken['ids'][0]}")).json()
+    assert (told["type"], told["source"], told["sourceKey"]) == ("email.bounced", "tracking", "key-ingest")
+    assert (told["data"]["kind"], told["data"]["email"]) == ("hard", ANNA)
+
+
+async def test_each_is_taken_or_refused_by_itself(api: Api) -> None:
+    contact = await api.contact(email=ANNA)
+    answer = await tell(
+        api,
+        {"type": "complaint", "email": ANNA},
+        {"type": "complaint", "email": ANNA},
+        {"type": "delivered", "email": ANNA},
+        {"type": "bounce", "email": "nobody@example.com"},
+        {"type": "bounce", "messageId": "<1@provider.example>"},
+        {"type": "bounce", "code": "x", "email": ANNA},
+    )
+    assert answer.status_code == 202
+    taken = answer.json()
+    assert taken["accepted"] == 3
+    assert [(one["index"], one["pointer"], one["code"]) for one in taken["refused"]] == [
+        (3, "", "unknownContact"),
+        (4, "", "unknownContact"),
+        (5, "/code", "invalid"),
+    ]
+    assert [one is not None for one in taken["ids"]] == [True, False, False, False, False, False]
+    assert await api.event_types(contact["id"]) == ["contact.created", "contact.opted_out"]
+    totals = await api.store.queries.totals()
+    assert (totals["received"], totals["accepted"], totals["refused"]) == (6, 3, 3)
+
+
+async def test_all_refused_is_an_error(api: Api) -> None:
+    answer = await tell(api, {"type": "bounce"}, {"type": "bounce", "email": ANNA})
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "nothingTaken"
+    assert pointers(answer) == ["/events/0", "/events/1"]
+    assert (await api.post("/mail/feedback", {"events": []}, scope="ingest")).status_code == 422
+    assert (await api.post("/mail/feedback", {"events": []}, scope="read")).status_code == 403
+
+
+async def test_asked_again_it_is_answered_again(api: Api) -> None:
+    await api.contact(email=ANNA)
+    event, key = {"type": "bounce", "email": ANNA}, {"idempotency-key": "k"}
+    first = await tell(api, event, headers=key)
+    again = await tell(api, event, headers=key)
+    assert (first.json(), again.headers["idempotency-replayed"]) == (again.json(), "true")

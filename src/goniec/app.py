@@ -30,6 +30,8 @@ from goniec.core.letters import Manner
 from goniec.core.model import Delivery
 from goniec.core.problems import Problem
 from goniec.core.times import Millis
+from goniec.core.tokens import PURPOSE
+from goniec.flow.bounces import Bounces, Returns
 from goniec.flow.deliver import Deliverer
 from goniec.flow.gate import Gate
 from goniec.flow.jobs import Jobs
@@ -43,7 +45,9 @@ from goniec.observe import log
 from goniec.ports import Clock, Finished, Forbidden, Identified, Vault
 from goniec.send.guard import Own, Refused, check_header, check_resolved
 from goniec.send.http import HttpSender
+from goniec.send.imap import ImapMailbox
 from goniec.send.mail import SmtpMailer
+from goniec.send.reports import read
 from goniec.send.resolve import DnsResolver
 from goniec.send.spans import open_exporter
 from goniec.settings import Settings, SettingsError, local_url
@@ -127,6 +131,8 @@ class Running:
         manner = Manner(settings.language, settings.timezone, settings.public_url)
         self.owners = Owners(store, clock, _mailer(settings), manner)
         self.jobs = Jobs(store, clock, self, self.duties)
+        returns = _returns(settings, vault)
+        self.bounces = None if returns is None else Bounces(returns, store, self.recorder, clock, self.duties)
         self.sender_thread = _SenderThread(self)
 
     def leases(self) -> Leases:
@@ -221,9 +227,10 @@ async def _going(parts: Running, listening: socket.socket) -> AsyncIterator[None
         sending = group.create_task(parts.sender_thread.run())
         await parts.sender_thread.ready.wait()
         house = () if parts.settings.role == "web" else (parts.upkeep.run(), parts.owners.run(), parts.jobs.run())
+        returning = (parts.bounces.run(),) if house and parts.bounces is not None else ()
         ruled = (parts.clock.run(),) if isinstance(parts.clock, SharedClock) else ()
         asked = () if parts.settings.role == "worker" else (parts.tracking.run(),)
-        keeping = [group.create_task(part) for part in (*house, *ruled, *asked)]
+        keeping = [group.create_task(part) for part in (*house, *returning, *ruled, *asked)]
         server = _Server(_web(parts))
         serving = group.create_task(server.serve(sockets=[listening]))
         try:
@@ -300,6 +307,12 @@ def _traces() -> Iterator[None]:
         tracing.configure(None)
         if exporter is not None:
             exporter.close()
+
+
+def _returns(settings: Settings, vault: Vault) -> Returns | None:
+    if settings.imap_url is None:
+        return None
+    return Returns(ImapMailbox(settings.imap_url, settings.ca_file), read, vault.derived(PURPOSE))
 
 
 def _mailer(settings: Settings) -> SmtpMailer | None:

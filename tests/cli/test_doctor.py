@@ -18,6 +18,7 @@ from goniec.settings import read_settings
 from goniec.store.rows import BEHIND
 from tests.cli.commands import goniec, serving
 from tests.cli.conftest import Worked
+from tests.imapserver import PASSWORD, mailbox
 from tests.postbox import postbox
 
 NETWORKS = "127.0.0.1"
@@ -63,6 +64,7 @@ def test_all_is_well(worked: Worked) -> None:
         "secrets",
         "reach",
         "mail",
+        "mailbox",
     ]
     assert (
         " + duplicates 0 + refused 0; made 1 = pending 0 + held 0 + delivered 1 + failed 0 + cancelled 0" in ran.stdout
@@ -343,6 +345,24 @@ def test_mail_that_cannot_be_sent(worked: Worked) -> None:
     change(worked.folder, sql)
     nobody = examine(worked.folder, allow_networks=NETWORKS)["mail"]
     assert nobody["detail"] == f"not set up, so that nobody is told of {worked.endpoint}"
+
+
+def test_a_mailbox_that_cannot_be_read(worked: Worked) -> None:
+    settings = {"allow_networks": NETWORKS, "bounce_address": "bounces@example.com"}
+    with mailbox() as box:
+        box.put(b"Subject: hello\r\n\r\n")
+        shown = f"imap://127.0.0.1:{box.port}/INBOX?starttls=never"
+        right = goniec(worked.folder, "doctor", **settings, imap_url=box.url)
+        assert f"mailbox    {shown} lets us in" in right.stdout
+        told = examine(worked.folder, **settings, imap_url=box.url.replace("p%40ss", "wr0ng"))["mailbox"]
+        assert f"{shown} cannot be read: error: [AUTHENTICATIONFAILED]" in told["detail"]
+        assert box.count("UNSEEN") == 1
+    for text in (right.stdout, told["detail"]):
+        assert "p%40ss" not in text
+        assert PASSWORD not in text
+        assert "wr0ng" not in text
+    nobody = goniec(worked.folder, "doctor", **settings)
+    assert "what comes back to bounces@example.com is read by nobody here" in nobody.stdout
 
 
 def test_a_full_disk(worked: Worked, monkeypatch: pytest.MonkeyPatch) -> None:

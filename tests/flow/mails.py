@@ -5,7 +5,7 @@ from typing import Any, Final
 from goniec.core.endpoint import MAIL
 from goniec.core.ids import MESSAGE, delivery_id, of_number
 from goniec.core.mailing import Envelope, sealed
-from goniec.core.model import Delivery, Event
+from goniec.core.model import Delivery, Event, Status
 from goniec.core.tokens import PURPOSE
 from goniec.flow.batch import Recorded
 from goniec.ports import Changes, EventFilter, Page
@@ -31,6 +31,7 @@ async def sent(shop: Workshop, to: str = ANNA, *, message: str = M, **fields: An
             "seq": 1,
             "body": sealed(Envelope(to=to, subject="Nowa dostawa", message=message, marketing=True)),
             "created_at": shop.clock.now(),
+            "status": Status.DELIVERED,
             **fields,
         }
     )

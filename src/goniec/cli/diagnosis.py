@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from goniec.cli import counting
 from goniec.cli.finding import Finding
-from goniec.cli.mailing import mail
+from goniec.cli.mailing import mail, mailbox
 from goniec.cli.opened import Machine, no_database
 from goniec.core.endpoint import Endpoint
 from goniec.core.model import Status
@@ -101,6 +101,7 @@ async def _all(settings: Settings, store: Database) -> AsyncIterator[Finding]:
     for finding in await _reach(settings, endpoints):
         yield finding
     yield await mail(settings, endpoints)
+    yield await mailbox(settings)
 
 
 def _schema(database: Path | Postgres) -> Finding:

@@ -1,11 +1,12 @@
-"""The check of `goniec doctor` on mail to owners: whether there is a server for it that lets us in.
+"""The checks of `goniec doctor` on mail: whether there is a server that takes it and a mailbox that it comes back to.
 
-Called by `diagnosis`. It logs in and leaves; nothing is sent.
+Called by `diagnosis`. It logs in and leaves; nothing is sent, and nothing is marked as read.
 """
 
 from goniec.cli.finding import Finding
 from goniec.core.endpoint import Endpoint
-from goniec.ports import Undelivered
+from goniec.ports import Undelivered, Unread
+from goniec.send.imap import ImapMailbox
 from goniec.send.mail import SmtpMailer
 from goniec.settings import Settings
 
@@ -24,3 +25,17 @@ async def mail(settings: Settings, endpoints: list[Endpoint]) -> Finding:
         told = f"{settings.smtp_url} does not take mail from us: {error}"
         return Finding("mail", told, problem=True, advice="mend GONIEC_SMTP_URL; letters wait meanwhile")
     return Finding("mail", f"{settings.smtp_url} lets us in; endpoints with an owner: {len(owned)}")
+
+
+async def mailbox(settings: Settings) -> Finding:
+    """See whether bounces can be read."""
+    if settings.imap_url is None:
+        if settings.bounce_address is None:
+            return Finding("mailbox", "not set up: what comes back of mail is only known where a provider tells it")
+        return Finding("mailbox", f"what comes back to {settings.bounce_address} is read by nobody here")
+    try:
+        await ImapMailbox(settings.imap_url, settings.ca_file).greet()
+    except Unread as error:
+        told = f"{settings.imap_url} cannot be read: {error}"
+        return Finding("mailbox", told, problem=True, advice="mend GONIEC_IMAP_URL; bounces wait meanwhile")
+    return Finding("mailbox", f"{settings.imap_url} lets us in")

@@ -151,9 +151,13 @@ class Dialogue:
             raise UnmetError(Failure.DNS, f"The name {host} was not resolved within {limit:g} s.") from None
         except (OSError, UnicodeError):
             raise UnmetError(Failure.DNS, f"The name {host} was not found; check GONIEC_SMTP_URL.") from None
-        failure, why = Failure.CONNECT, "no address"
+        failure, why = Failure.CONNECT, "has no address"
         for n, (family, kind, protocol, _, address) in enumerate(found):
-            sock = socket.socket(family, kind, protocol)
+            try:
+                sock = socket.socket(family, kind, protocol)
+            except OSError as error:
+                failure, why = Failure.INTERNAL, f"was not asked: Goniec can open no connection ({error.strerror})"
+                continue
             sock.settimeout(0)
             try:
                 async with asyncio.timeout((ends - loop.time()) / (len(found) - n)):
@@ -169,8 +173,7 @@ class Dialogue:
                 self.address = _shown(sock.getpeername())
                 return sock
             sock.close()
-        hint = "check that it runs, and GONIEC_SMTP_URL"
-        raise UnmetError(failure, f"{host} port {port} {why}; {hint}.")
+        raise UnmetError(failure, f"{host} port {port} {why}; check that it runs, and GONIEC_SMTP_URL.")
 
     async def _hello(self, client: "SMTP") -> None:
         import aiosmtplib
@@ -234,7 +237,7 @@ def _path(address: str) -> bytes:
 def _literal(address: str) -> str:
     """An address as one introduces oneself by it (RFC 5321, section 4.1.3)."""
     own = ip_address(address.partition("%")[0])
-    return f"[{own}]" if own.version == 4 else f"[IPv6:{own}]"  # noqa: PLR2004 - IPv4
+    return f"[{own}]" if own.version == 4 else f"[IPv6:{own}]"  # noqa: PLR2004 - IPv4 it is
 
 
 def _shown(peer: tuple[Any, ...]) -> str:

@@ -45,7 +45,7 @@ class Stage(enum.IntEnum):
 
 
 class Reply(Struct, frozen=True):
-    """What the server answered to which step; lines of the text end with a line feed."""
+    """What the server answered to which step; a negative code: no reply of SMTP. Lines of the text end with a feed."""
 
     stage: Stage
     code: int
@@ -54,6 +54,8 @@ class Reply(Struct, frozen=True):
     @property
     def raw(self) -> bytes:
         """The reply as it came, near enough."""
+        if self.code < 0:
+            return self.text.encode(errors="ignore")[:REPLY_KEPT]
         *lines, last = self.text.split("\n")
         whole = "".join(f"{self.code}-{line}\r\n" for line in lines) + f"{self.code} {last}\r\n"
         return whole.encode(errors="surrogateescape")[:REPLY_KEPT]

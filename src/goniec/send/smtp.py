@@ -88,7 +88,7 @@ class SmtpSender:
         mail = await asyncio.to_thread(compose, posting, self._site) if large else compose(posting, self._site)
         if isinstance(mail, Unsendable):
             return Answer(failure=mail.failure, detail=mail.detail[:DETAIL], millis=_millis(started))
-        task = _Task(server, mail, posting, started)
+        task = _Task(server, mail, posting, started, time.monotonic() + posting.timeout)
         kept = self._take()
         ended = None if kept is None else await self._over(kept, task, kept=True)
         if ended is None:
@@ -106,7 +106,7 @@ class SmtpSender:
         import aiosmtplib
 
         reply, usable = None, False
-        limit = asyncio.timeout(task.posting.timeout - (time.monotonic() - task.started))
+        limit = asyncio.timeout(task.ends - time.monotonic())
         self._busy.add(line)
         try:
             async with limit:
@@ -180,12 +180,13 @@ class SmtpSender:
 
 
 class _Task(Struct, frozen=True):
-    """One mail on its way."""
+    """One mail on its way. It took no time from the server to make it, so `ends` counts from then."""
 
     server: MailServer
     mail: Composed
     posting: Posting
     started: float
+    ends: float
 
     @property
     def there(self) -> str:

@@ -1,6 +1,7 @@
 """Mail servers that misbehave as no library's does: silence, nonsense, a connection cut at each step."""
 
 import asyncio
+import errno
 import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -8,14 +9,16 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import replace
 
 from goniec.core.model import Failure
 from goniec.ports import Answer, Posting
+from goniec.send import smtp
 from goniec.send.mail import parse_server
 from goniec.send.smtp import SmtpSender
 from tests.contract.send.mails import SITE, posting
 
-SHORT = 0.5
+SHORT = 1.0
 FINE: Mapping[str, bytes] = {
     "": b"220 mail.example ESMTP\r\n",
     "EHLO": b"250-mail.example\r\n250 SIZE 0\r\n",
@@ -77,7 +80,7 @@ def talk(**said: bytes | None) -> Behaviour:
 
 
 @asynccontextmanager
-async def server(*behaviours: Behaviour) -> AsyncIterator[Wire]:
+async def server(*behaviours: Behaviour, host: str = "127.0.0.1") -> AsyncIterator[Wire]:
     """Run a server: a behaviour for each connection, the last one goes on."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -94,7 +97,7 @@ async def server(*behaviours: Behaviour) -> AsyncIterator[Wire]:
             writer.close()
             tasks.discard(task)
 
-    running = await asyncio.start_server(serve, "127.0.0.1", 0)
+    running = await asyncio.start_server(serve, host, 0)
     wire = Wire(running.sockets[0].getsockname()[1])
     try:
         yield wire
@@ -135,6 +138,28 @@ async def test_what_is_said_to_a_server() -> None:
     assert [command[:10] for command in said[1:]] == [*(["MAIL FROM:", "RCPT TO:<j", "DATA"] * 2), "QUIT"]
 
 
+@pytest.mark.parametrize(
+    ("host", "public_url", "name"),
+    [
+        ("127.0.0.1", "https://goniec.example:8443/x", "goniec.example"),
+        ("127.0.0.1", "http://localhost:8080", "[127.0.0.1]"),
+        ("127.0.0.1", "http://192.0.2.7:8080", "[127.0.0.1]"),
+        ("127.0.0.1", "http://żółw.example", "[127.0.0.1]"),
+        ("::1", "http://[::1]:8080", "[IPv6:::1]"),
+    ],
+)
+async def test_we_introduce_ourselves_by_a_name_or_by_the_address_that_we_call_from(
+    host: str, public_url: str, name: str
+) -> None:
+    async with server(talk(), host=host) as wire:
+        there = f"[{host}]:{wire.port}" if ":" in host else f"{host}:{wire.port}"
+        sender = SmtpSender(parse_server(f"smtp://{there}"), replace(SITE, public_url=public_url))
+        answer = await sender.post(posting())
+        await sender.close()
+        assert (answer.failure, answer.address) == (None, there)
+        assert wire.lines[0].heard[0] == f"EHLO {name}"
+
+
 async def test_a_server_that_knows_only_helo() -> None:
     answer = await post(talk(ehlo=b"502 what?\r\n", helo=b"250 mail.example\r\n"))
     assert (answer.failure, answer.body) == (None, b"250 2.0.0 taken\r\n")
@@ -152,6 +177,27 @@ async def test_a_reply_of_several_lines_is_kept_whole() -> None:
     answer = await post(talk(rcpt=b"550-5.1.1 nobody\r\n550 5.1.1 has this name\r\n"))
     assert answer.body == b"550-5.1.1 nobody\r\n550 5.1.1 has this name\r\n"
     assert "(550: 5.1.1 nobody 5.1.1 has this name)" in answer.detail
+
+
+async def test_a_process_that_may_open_nothing_more_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async with server(talk()) as wire, sending(wire) as sender:
+        with monkeypatch.context() as patch:
+            patch.setattr(socket, "socket", full)
+            answer = await sender.post(posting())
+    assert answer.failure is Failure.INTERNAL
+    assert "Too many open files" in answer.detail
+
+
+async def test_a_fault_of_our_own_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise LookupError
+
+    monkeypatch.setattr(smtp, "compose", broken)
+    async with server(talk()) as wire, sending(wire) as sender:
+        assert (await sender.post(posting())).failure is Failure.INTERNAL
 
 
 # --- nonsense ---------------------------------------------------------------------------------------------------------

@@ -22,10 +22,15 @@ from goniec.core.tokens import Keys, read_bounce
 from goniec.flow.bounces import Mailed, Told, find_mail, told_call
 from goniec.flow.decoding import FAULTS_LIMIT, plainly
 from goniec.flow.ingest import instant
+from goniec.flow.providers import PROVIDERS, to_confirm
+from goniec.observe import log
 from goniec.ports import Queries
 
 FEEDBACK_LIMIT: Final = 1_000
 """How many things one call may tell."""
+
+SAID: Final = 1_000
+"""Characters of what a provider says that are looked at."""
 
 Text = Annotated[str, Meta(max_length=10_000)]
 
@@ -90,6 +95,21 @@ def read_feedback(raw: bytes, keys: Keys, now: Millis) -> list[Heard | list[Prob
     if not 0 < len(elements) <= FEEDBACK_LIMIT:
         raise Invalid(Problem("/events", f"give 1 to {FEEDBACK_LIMIT} events, and this has {len(elements)}"))
     return [_element(one, keys, now) for one in elements]
+
+
+def read_provider(raw: bytes, provider: str, keys: Keys, now: Millis) -> list[Heard | list[Problem]]:
+    """Read what one of the `PROVIDERS` sends: what it tells of bounces, complaints and arrivals.
+
+    Raises:
+        Malformed: the body is no JSON.
+
+    """
+    plain = plainly(raw)
+    if (asked := to_confirm(plain)) is not None:
+        topic, url = asked
+        log.warning("feedback.to_confirm", topic=topic, advice=f"open {url}, if this topic is yours")
+    given = [{name: value for name, value in one.items() if value} for one in PROVIDERS[provider](plain)]
+    return [_element({**one, "reason": one.get("reason", "")[:SAID]}, keys, now) for one in given]
 
 
 async def feedback_calls(queries: Queries, heard: Sequence[Heard], source_key: str) -> list[Call | Refusal | None]:

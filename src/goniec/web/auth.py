@@ -5,6 +5,8 @@ key is found by its SHA-256 and remembered for a moment, so one that is revoked 
 `REMEMBER_SECONDS`.
 """
 
+from base64 import b64decode
+from binascii import Error as BadBase64
 from typing import Final, Literal
 
 from goniec.core.model import ApiKey
@@ -18,6 +20,7 @@ REMEMBER_SECONDS: Final = 2.0
 REMEMBERED_KEYS: Final = 256
 
 _CHALLENGE: Final = ("www-authenticate", 'Bearer realm="goniec"')
+_BASIC: Final = ("www-authenticate", 'Basic realm="goniec", charset="UTF-8"')
 _REFUSED: Final = ("www-authenticate", 'Bearer realm="goniec", error="invalid_token"')
 
 
@@ -29,9 +32,12 @@ class Keys:
         self._clock = clock
         self._known: dict[bytes, tuple[ApiKey, float]] = {}
 
-    async def admit(self, authorization: bytes | None, scope: Scope) -> ApiKey:
-        """Give the key of a request that wants `scope`; raises a `Fault` of 401 or 403."""
-        key = await self._find(_token(authorization))
+    async def admit(self, authorization: bytes | None, scope: Scope, *, basic: bool = False) -> ApiKey:
+        """Give the key of a request that wants `scope`; raises a `Fault` of 401 or 403.
+
+        With `basic` it may also come as the password of whatever user: some can only put it into a URL.
+        """
+        key = await self._find(_token(authorization, basic=basic))
         if key.scope not in {scope, "admin"}:
             detail = f"this key has the scope {key.scope}, and this call wants {scope} or admin"
             raise Fault(403, detail, code="scopeMissing")
@@ -52,10 +58,22 @@ class Keys:
         return key
 
 
-def _token(authorization: bytes | None) -> str:
+def _token(authorization: bytes | None, *, basic: bool) -> str:
+    challenges = (_CHALLENGE, _BASIC) if basic else (_CHALLENGE,)
     if authorization is None:
-        raise Fault(401, "send an API key: Authorization: Bearer KEY", code="keyMissing", headers=(_CHALLENGE,))
+        raise Fault(401, "send an API key: Authorization: Bearer KEY", code="keyMissing", headers=challenges)
     scheme, _, token = authorization.partition(b" ")
-    if scheme.lower() != b"bearer" or not token.strip():
-        raise Fault(401, "the header Authorization has the form: Bearer KEY", code="keyMissing", headers=(_CHALLENGE,))
+    if basic and scheme.lower() == b"basic":
+        token = _password(token.strip())
+    elif scheme.lower() != b"bearer":
+        token = b""
+    if not token.strip():
+        raise Fault(401, "the header Authorization has the form: Bearer KEY", code="keyMissing", headers=challenges)
     return token.strip().decode("latin-1")
+
+
+def _password(credentials: bytes) -> bytes:
+    try:
+        return b64decode(credentials, validate=True).partition(b":")[2]
+    except BadBase64:
+        return b""

@@ -116,7 +116,10 @@ def document(operations: Sequence[Operation], version: str, base: str) -> bytes:
         "components": {
             "schemas": {name: _described(schema) for name, schema in schemas.items() if name not in queries},
             "parameters": _PARAMETERS,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key."}},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "An API key."},
+                "password": {"type": "http", "scheme": "basic", "description": "An API key as the password."},
+            },
         },
     }
     return _renamed(msgspec.json.encode(content), [name for name in schemas if name not in queries])
@@ -139,7 +142,7 @@ def _operation(one: Operation, schema_of: Mapping[int, Any], parameters: list[An
         "summary": one.summary,
         "description": f"{one.description}\n\nScope of the key: `{one.scope}`.",
         "tags": [one.tag],
-        "security": [{"key": []}],
+        "security": [{"key": []}, {"password": []}] if one.foreign else [{"key": []}],
         "parameters": [*path, *parameters, *_headers(one)],
         "responses": answers,
     }

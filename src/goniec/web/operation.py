@@ -65,7 +65,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     """A call of the API: where it is, what it wants, what it answers, what can go wrong.
 
     `answers` has the type of the body for each status, None for no body; `files` are the media types of a 200 that is
-    no JSON.
+    no JSON. A call that is `foreign` is made by those who do it their way: whatever they call the type of a body that
+    is JSON, and with the key as a password if they like.
     """
 
     method: Method
@@ -86,6 +87,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     limit: int = BODY_LIMIT
     raw: bool = False
     decoder: Any = None
+    foreign: bool = False
 
     async def serve(self, parts: Parts, path: Mapping[str, str], scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -99,7 +101,7 @@ class Operation(Struct, frozen=True, kw_only=True):
 
     async def _answer(self, parts: Parts, path: Mapping[str, str], scope: Scope, receive: Receive) -> Reply:
         headers = dict(scope["headers"])
-        key = await parts.keys.admit(headers.get(b"authorization"), self.scope)
+        key = await parts.keys.admit(headers.get(b"authorization"), self.scope, basic=self.foreign)
         arguments: dict[str, Any] = {name: path[name] for name in self.path_names}
         if self.query is not None:
             arguments["query"] = read_query(scope, self.query)
@@ -107,7 +109,7 @@ class Operation(Struct, frozen=True, kw_only=True):
             read_query(scope, NoQuery)
         raw = b""
         if self.method in {"POST", "PUT", "PATCH"}:
-            if self.body is not None or self.raw:
+            if (self.body is not None or self.raw) and not self.foreign:
                 content_type(headers)
             raw = await read_body(headers, receive, self.limit)
         if self.body is not None and not self.raw:
@@ -138,11 +140,12 @@ def operation(  # noqa: PLR0913 - a declaration has that many parts
     examples: Mapping[str, Any] | None = None,
     limit: int = BODY_LIMIT,
     raw: object = None,
+    foreign: bool = False,
 ) -> Callable[[Handler], Operation]:
     """Declare a call; `path` stands below `/api/v1`. The handler's docstring becomes the description.
 
     `errors` are statuses beside those that any call can end in, `examples` bodies by name. `raw` is the type of a body
-    that the handler decodes by itself from `ask.raw`.
+    that the handler decodes by itself from `ask.raw`; for `foreign` see `Operation`.
     """
 
     def declare(handler: Handler) -> Operation:
@@ -166,6 +169,7 @@ def operation(  # noqa: PLR0913 - a declaration has that many parts
             examples=examples or {},
             limit=limit,
             raw=raw is not None,
+            foreign=foreign,
             decoder=None if body is None or raw is not None else msgspec.json.Decoder(body),
         )
 

@@ -1,6 +1,9 @@
 """What became of mail, told over the API by whoever carries it."""
 
+import json
 from typing import Any
+
+import pytest
 
 from goniec.core.tokens import bounce
 from tests.e2e.api.client import Api, pointers
@@ -65,3 +68,42 @@ async def test_asked_again_it_is_answered_again(api: Api) -> None:
     first = await tell(api, event, headers=key)
     again = await tell(api, event, headers=key)
     assert (first.json(), again.headers["idempotency-replayed"]) == (again.json(), "true")
+
+
+async def test_a_provider_tells_in_its_own_words_and_is_never_asked_to_come_again(api: Api) -> None:
+    contact = await api.contact(email=ANNA)
+    message = {
+        "notificationType": "Complaint",
+        "complaint": {"complainedRecipients": [{"emailAddress": ANNA}, {"emailAddress": "nobody@example.com"}]},
+    }
+    body = json.dumps({"Type": "Notification", "Message": json.dumps(message)})
+    # as SNS sends it: text/plain, and the key in the URL
+    answer = await api.http.post(
+        "mail/feedback?format=ses",
+        content=body,
+        headers={"content-type": "text/plain; charset=UTF-8"},
+        auth=("goniec", api.keys["ingest"]),
+    )
+    assert answer.status_code == 202, answer.text
+    taken = answer.json()
+    assert (taken["accepted"], [one["code"] for one in taken["refused"]]) == (1, ["unknownContact"])
+    assert await api.event_types(contact["id"]) == ["contact.created", "contact.opted_out"]
+    other = await api.post("/mail/feedback?format=postmark", {"RecordType": "Open"}, scope="ingest")
+    assert (other.status_code, other.json()["ids"]) == (202, [])
+    assert (await api.post("/mail/feedback?format=carrier-pigeon", {}, scope="ingest")).status_code == 400
+    assert (await api.raw("/mail/feedback?format=mailgun", b"event=failed", "text/plain")).status_code == 400
+
+
+@pytest.mark.parametrize("credentials", ["Basic", "Basic ****", "Basic Og==", "Basic Z29uaWVjOg==", "Digest x"])
+async def test_credentials_that_hold_no_key(api: Api, credentials: str) -> None:
+    answer = await api.http.post("mail/feedback", headers={"authorization": credentials})
+    assert (answer.status_code, answer.json()["code"]) == (401, "keyMissing")
+    assert answer.headers.get_list("www-authenticate") == [
+        'Bearer realm="goniec"',
+        'Basic realm="goniec", charset="UTF-8"',
+    ]
+
+
+async def test_a_key_is_a_password_nowhere_else(api: Api) -> None:
+    answer = await api.http.post("events", json={}, auth=("goniec", api.keys["ingest"]))
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer realm="goniec"')

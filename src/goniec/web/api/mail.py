@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Annotated, Final, Literal
 
-from msgspec import Struct, to_builtins
+from msgspec import Meta, Struct, to_builtins
 
 from goniec.core.decide import Call
 from goniec.core.identity import Refusal
 from goniec.core.problems import Problem
 from goniec.core.tokens import PURPOSE
 from goniec.flow.batch import Duplicate, Recorded, Result
-from goniec.flow.feedback import FeedbackListIn, Heard, feedback_calls, read_feedback
+from goniec.flow.feedback import FeedbackListIn, Heard, feedback_calls, read_feedback, read_provider
 from goniec.web.once import recorded
 from goniec.web.operation import Ask, operation
 from goniec.web.problems import Fault, problem
@@ -40,6 +40,15 @@ class FeedbackTaken(Struct, rename="camel"):
     ids: list[str | None]
 
 
+class FeedbackQuery(Struct, frozen=True):
+    """In whose words the body is written."""
+
+    format: Annotated[
+        Literal["goniec", "mailgun", "postmark", "sendgrid", "ses"],
+        Meta(description="The provider that sends it; `ses` is Amazon SES by way of SNS."),
+    ] = "goniec"
+
+
 _BOUNCE: Final = {
     "type": "bounce",
     "messageId": "<dlv_….…@example.com>",
@@ -62,26 +71,39 @@ Outcome = Call | Refusal | Sequence[Problem] | None
     answers={202: FeedbackTaken},
     examples={"a bounce and a complaint": {"events": [_BOUNCE, _COMPLAINT]}},
     raw=FeedbackListIn,
+    foreign=True,
 )
-async def send_feedback(ask: Ask) -> Reply:
+async def send_feedback(ask: Ask, query: FeedbackQuery) -> Reply:
     """Tell of up to 1000 mails that they came back, arrived, or were called spam.
 
     **202 means that it is on disk.** A hard bounce stops further mail to the address, a complaint opts the contact out
     of mail. The same bounce of a mail twice is one event (`email.bounced`). What cannot be taken is told under
     `refused`, and the rest goes on; when all of it is refused, the whole is an error (422).
+
+    With `format` the body is what that provider sends by itself, and the answer to what can be read is always 202, for
+    it may tell of mail that is none of Goniec's. Who can only put credentials into a URL gives the key as the password
+    of any user: `https://goniec:KEY@…`.
     """
     context = ask.context
-    items = read_feedback(ask.raw, context.vault.derived(PURPOSE), context.clock.now())
+    keys, now = context.vault.derived(PURPOSE), context.clock.now()
+    if query.format == "goniec":
+        items = read_feedback(ask.raw, keys, now)
+    else:
+        items = read_provider(ask.raw, query.format, keys, now)
     heard = {n: one for n, one in enumerate(items) if isinstance(one, Heard)}
     outcomes: dict[int, Outcome] = {n: one for n, one in enumerate(items) if not isinstance(one, Heard)}
     calls = await feedback_calls(context.store.queries, list(heard.values()), ask.key.name)
     outcomes |= dict(zip(heard, calls, strict=True))
     wanted = {n: one for n, one in outcomes.items() if isinstance(one, Call)}
     refused = sum(isinstance(one, Refusal | list) for one in outcomes.values())
-    return await recorded(ask, list(wanted.values()), partial(_tell, ask, outcomes, list(wanted)), refused=refused)
+    return await recorded(
+        ask, list(wanted.values()), partial(_tell, ask, query, outcomes, list(wanted)), refused=refused
+    )
 
 
-def _tell(ask: Ask, outcomes: Mapping[int, Outcome], places: Sequence[int], results: Sequence[Result]) -> Reply:
+def _tell(
+    ask: Ask, query: FeedbackQuery, outcomes: Mapping[int, Outcome], places: Sequence[int], results: Sequence[Result]
+) -> Reply:
     """Give the answer, once all is on disk."""
     ended: dict[int, Outcome | Result] = {**outcomes, **dict(zip(places, results, strict=True))}
     taken = FeedbackTaken(0, 0, [], [None] * len(ended))
@@ -99,9 +121,10 @@ def _tell(ask: Ask, outcomes: Mapping[int, Outcome], places: Sequence[int], resu
                 taken.refused += [FeedbackRefused(n, fault.detail, fault.pointer, "invalid") for fault in one]
             case _:
                 taken.accepted += 1
-    if taken.accepted or taken.duplicates:
+    faulty = [one.code == "internalError" for one in taken.refused]
+    if taken.accepted or taken.duplicates or (query.format != "goniec" and not any(faulty)):
         return Reply(202, taken)
     errors = [Problem(f"/events/{one.index}{one.pointer}", one.detail) for one in taken.refused]
-    status = 500 if all(one.code == "internalError" for one in taken.refused) else 422
+    status = 500 if all(faulty) else 422
     fault = Fault(status, "none of this was taken", code="nothingTaken", errors=errors, extra=to_builtins(taken))
     return problem(fault, ask.context.dice, ask.method, ask.target)

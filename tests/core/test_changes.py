@@ -73,6 +73,15 @@ CHANGES: list[tuple[Change, list[tuple[str, dict[str, Any]]]]] = [
     (a.OptIn("email"), []),
     (a.OptIn("phone"), [("contact.opted_in", {"channel": "phone", "old": None})]),
     (a.OptOut("email"), [("contact.opted_out", {"channel": "email", "old": True})]),
+    (
+        a.LeaveByMail("msg_1", "dlv_1", complaint=True),
+        [
+            (
+                "contact.opted_out",
+                {"channel": "email", "old": True, "message": "msg_1", "delivery": "dlv_1", "complaint": True},
+            )
+        ],
+    ),
     (SetConsent("rodo", granted=True), []),
     (SetConsent("rodo", granted=False), [("consent.assigned", {"consent": "rodo", "granted": False, "old": True})]),
     (SetConsent("sms", granted=True), [("consent.assigned", {"consent": "sms", "granted": True, "old": None})]),
@@ -146,3 +155,26 @@ def test_every_type_of_event_can_be_folded() -> None:
     for name in EVENT_TYPES:
         if name.startswith(("email.", "page.", "form.", "external_event.", "date.", "webhook.", "rule.")):
             assert fold(FULL, event(FULL, name, {})).tags == FULL.tags
+
+
+def test_a_mail_that_was_read_folds_and_undoes_and_is_no_change_of_the_contact() -> None:
+    data = {"message": "msg_1", "delivery": "dlv_1", "first": True, "machine": False}
+    opened = event(FULL, "email.opened", data)
+    after = fold(FULL, opened)
+    clicked = event(after, "email.clicked", data)
+    both = fold(after, clicked)
+    assert (after.read, both.read) == ({"dlv_1": 1}, {"dlv_1": 3})
+    assert (both.updated_at, both.last_activity_at) == (FULL.updated_at, NOW)
+    assert undo(both, clicked).read == after.read
+    assert undo(after, opened).read == {}
+    again = event(both, "email.opened", data | {"first": False})
+    assert undo(fold(both, again), again).read == both.read
+
+
+def test_a_hard_bounce_folds_and_undoes() -> None:
+    made = event(FULL, "email.bounced", {"message": "msg_1", "kind": "hard", "email": "jan@x.pl"})
+    assert fold(FULL, made).bounced == "jan@x.pl"
+    assert undo(fold(FULL, made), made).bounced is None
+    soft = event(FULL, "email.bounced", {"message": "msg_1", "kind": "soft", "email": "jan@x.pl"})
+    assert fold(FULL, soft).bounced is None
+    assert undo(fold(FULL, soft), soft).bounced is None

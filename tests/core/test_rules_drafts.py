@@ -183,6 +183,8 @@ def test_the_list_of_faults_has_an_end() -> None:
         ({"actions": [{"type": "addTag", "tag": "x"}] * 51}, "/actions"),
         ({"otherwise": [{"type": "moveToStage", "funnel": "Sprzedaż", "stage": "x"}]}, "/otherwise/0/stage"),
         ({"otherwise": [{"type": "removeFromFunnel", "funnel": "x"}]}, "/otherwise/0/funnel"),
+        ({"mail": {"perDay": 0}}, "/mail/perDay"),
+        ({"mail": {"quietHours": {"from": "25:00", "until": "08:00"}}}, "/mail/quietHours/from"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_in_a_rule(changed: dict[str, Any], where: str) -> None:
@@ -275,6 +277,11 @@ ACTIONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"type": "emitEvent", "kind": "CART", "data": {"value": "5"}}, ["/data/value"]),
     ({"type": "emitEvent", "kind": "CART", "data": {"kind": "x"}}, ["/data/kind"]),
     ({"type": "emitEvent", "kind": "CART", "data": {"properties": {"a": "x" * 70_000}}}, ["/data"]),
+    ({"type": "sendEmail", "message": "msg_1"}, []),
+    ({"type": "sendEmail", "message": ""}, ["/message"]),
+    ({"type": "sendEmail"}, ["/message"]),
+    ({"type": "notifyUser", "user": "owner", "subject": "Hi {{ contact.name }}", "text": "a\nb"}, []),
+    ({"type": "notifyUser", "user": "", "subject": "a\nb", "text": "{% if %}"}, ["/user", "/subject", "/text"]),
     ({"type": "addTag", "tag": "x", "delay": "PT1H"}, ["/delay"]),
     ({"type": "sing"}, ["/type"]),
 ]  # fmt: skip

@@ -100,6 +100,7 @@ RULE: Final = {
     "minInterval": "the least time between two times that it fires for one contact",
     "validFrom": "nothing before this time sets it off",
     "validTo": "nor anything from this time on",
+    "mail": "tightens the workspace's limits on marketing mail for what this rule sends: `quietHours` (`from`, `until`) and `perDay`",
     "maxAge": "an event that occurred longer ago does not set it off",
     "timezone": "where its dates and days are counted; null: `GONIEC_TIMEZONE`",
 }

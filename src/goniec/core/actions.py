@@ -1,7 +1,8 @@
 """What a rule does: the kinds of action, each a tagged struct.
 
-All but `webhook` and `emitEvent` change the contact; the API's own calls are made of the same structs, so that a change
-has one meaning wherever it comes from (`changes.py` turns one into events). A new kind follows the recipe in the docs.
+All but `webhook`, `emitEvent` and those that send mail change the contact; the API's own calls are made of the same
+structs, so that a change has one meaning wherever it comes from (`changes.py` turns one into events). A new kind
+follows the recipe in the docs.
 """
 
 from typing import Any, Literal
@@ -130,6 +131,28 @@ class OptOut(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", 
     channel: Channel
 
 
+class LeaveByMail(Struct, frozen=True):
+    """The contact leaves: by the link in a mail, or by complaining of one. No rule has this action."""
+
+    message: str
+    delivery: str
+    complaint: bool = False
+
+
+class SendEmail(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="sendEmail"):
+    """Send the contact a message by mail."""
+
+    message: str
+
+
+class NotifyUser(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="notifyUser"):
+    """Write a mail to a user of the panel, or to the contact's `owner`; subject and text are Liquid."""
+
+    user: str
+    subject: str
+    text: str
+
+
 class EmitEvent(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="emitEvent"):
     """Raise an `external_event.added` of a kind about the contact."""
 
@@ -153,4 +176,5 @@ ContactAction = (
     | OptIn
     | OptOut
 )
-Action = Webhook | EmitEvent | ContactAction
+MailAction = SendEmail | NotifyUser
+Action = Webhook | EmitEvent | MailAction | ContactAction

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from goniec.core import actions as a
 from goniec.core.events import EVENT_TYPES
-from goniec.core.model import SCORE_MAX, SCORE_MIN, Contact, DetailValue, Event, Stage, Tag
+from goniec.core.model import CLICKED, OPENED, READ_MOST, SCORE_MAX, SCORE_MIN, Contact, DetailValue, Event, Stage, Tag
 from goniec.core.text import tag_key
 
 Proposal = tuple[str, dict[str, Any]]
@@ -44,7 +44,10 @@ class SetConsent(Struct, frozen=True):
     granted: bool
 
 
-Change = a.ContactAction | SetFields | SetConsent
+Change = a.ContactAction | SetFields | SetConsent | a.LeaveByMail
+
+
+_FLAGS: Final = {"email.opened": OPENED, "email.clicked": CLICKED}
 
 
 def propose(contact: Contact, change: Change) -> list[Proposal]:  # noqa: C901, PLR0912 - one arm per kind is the shape of this table
@@ -91,6 +94,10 @@ def propose(contact: Contact, change: Change) -> list[Proposal]:  # noqa: C901, 
             return _subscription(contact, channel, wanted=True)
         case a.OptOut(channel):
             return _subscription(contact, channel, wanted=False)
+        case a.LeaveByMail(message, delivery, complaint):
+            found = _subscription(contact, "email", wanted=False)
+            why = {"message": message, "delivery": delivery, "complaint": complaint}
+            return [(kind, {**data, **why}) for kind, data in found]
         case SetConsent(consent, granted):
             before = contact.consents.get(consent)
             if before is granted:
@@ -142,6 +149,8 @@ def fold(contact: Contact, event: Event) -> Contact:
     active = EVENT_TYPES[event.type].is_activity(event.data)
     if changed:
         changed["updated_at"] = event.received_at
+    if event.type in _FLAGS and event.data.get("first") and "delivery" in event.data:
+        changed["read"] = _read(contact.read, event.data["delivery"], _FLAGS[event.type])
     if active and (contact.last_activity_at is None or event.occurred_at > contact.last_activity_at):
         changed["last_activity_at"] = event.occurred_at
     return replace(contact, seq=event.seq, last_event=event.id, **changed)
@@ -178,6 +187,8 @@ def _changed(contact: Contact, kind: str, data: dict[str, Any], at: int) -> dict
             return {"consents": {**contact.consents, data["consent"]: data["granted"]}}
         case "contact.merged":
             return {"merged": (*contact.merged, data["from"])}
+        case "email.bounced" if data.get("kind") == "hard" and data.get("email"):
+            return {"bounced": data["email"]}
         case _:
             return {}
 
@@ -185,7 +196,8 @@ def _changed(contact: Contact, kind: str, data: dict[str, Any], at: int) -> dict
 def undo(contact: Contact, event: Event) -> Contact:
     """The contact before `event`, which must be its last one.
 
-    What no event carries stays as it is: `updated_at`, `last_activity_at` and the run counters.
+    What no event carries stays as it is: `updated_at`, `last_activity_at`, the run counters and those of mails. Which
+    address mail had come back from before another one is not known any more.
     """
     return replace(contact, seq=event.seq - 1, last_event=event.previous, **_restored(contact, event.type, event.data))
 
@@ -222,8 +234,20 @@ def _restored(contact: Contact, kind: str, data: dict[str, Any]) -> dict[str, An
             return {"consents": _back(contact.consents, data, "consent")}
         case "contact.merged":
             return {"merged": contact.merged[:-1]}
+        case "email.opened" | "email.clicked" if "delivery" in data and data.get("first"):
+            flags = contact.read.get(data["delivery"], 0) & ~_FLAGS[kind]
+            rest = _without(contact.read, data["delivery"])
+            return {"read": {**rest, data["delivery"]: flags} if flags else rest}
+        case "email.bounced" if data.get("kind") == "hard" and data.get("email"):
+            return {"bounced": None}
         case _:
             return {}
+
+
+def _read(read: dict[str, int], delivery: str, flag: int) -> dict[str, int]:
+    """Note that a mail was read; those of the oldest mails are forgotten where there are too many."""
+    noted = {**read, delivery: read.get(delivery, 0) | flag}
+    return noted if len(noted) <= READ_MOST else _without(noted, min(noted))
 
 
 def _rescored(contact: Contact, data: dict[str, Any], score: int) -> dict[str, Any]:

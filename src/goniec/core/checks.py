@@ -14,10 +14,13 @@ from goniec.core import actions as a
 from goniec.core import conditions, matching
 from goniec.core.events import EVENT_TYPES, check_data
 from goniec.core.leaves import EventData
+from goniec.core.liquid import TemplateError, parse
+from goniec.core.messages import SUBJECT_LIMIT
 from goniec.core.model import SCORE_MAX, SCORE_MIN
 from goniec.core.names import detail_problems, name_problems, path_problems, path_steps, tag_problems, url_problems
 from goniec.core.operators import check_value
 from goniec.core.problems import Invalid, Problem
+from goniec.core.quiet import limit_problems
 from goniec.core.text import PHONE_LIMIT, clean
 from goniec.core.times import parse_duration, parse_instant
 from goniec.core.triggers import Trigger
@@ -77,7 +80,7 @@ def _too_many_patterns(triggers: Sequence[Trigger | None], condition: conditions
         yield Problem(f"{places[MATCHES_LIMIT]}/op", detail)
 
 
-def check_action(action: a.Action, pointer: str) -> list[Problem]:  # noqa: C901 - one arm per kind
+def check_action(action: a.Action, pointer: str) -> list[Problem]:  # noqa: C901, PLR0912 - one arm per kind
     """Tell what makes no sense in an action by itself."""
     match action:
         case a.Webhook():
@@ -98,6 +101,10 @@ def check_action(action: a.Action, pointer: str) -> list[Problem]:  # noqa: C901
             return [] if owner is None else name_problems(f"{pointer}/owner", owner)
         case a.AddNote(text):
             return _text_problems(f"{pointer}/text", text)
+        case a.SendEmail(message):
+            return name_problems(f"{pointer}/message", message)
+        case a.NotifyUser():
+            return _notice_problems(action, pointer)
         case a.EmitEvent(kind, data):
             return _event_problems(kind, data, pointer)
         case a.SetState() | a.MoveToStage() | a.RemoveFromFunnel() | a.OptIn() | a.OptOut():
@@ -111,6 +118,8 @@ def _settings(given: Mapping[str, Any]) -> Iterator[Problem]:
         value = given.get(key)
         if value is not None:
             yield from problems(f"/{outside}", value)
+    if (limits := given.get("mail")) is not None:
+        yield from limit_problems(limits, "/mail")
     start, end = (_instant(given.get(key)) for key in ("valid_from", "valid_to"))
     if start is not None and end is not None and start >= end:
         yield Problem("/validTo", "must be later than validFrom")
@@ -200,6 +209,20 @@ def _unprintable(pointer: str, text: str, limit: int) -> list[Problem]:
     if any(char < " " or char == "\x7f" for char in text):
         return [Problem(pointer, "cannot hold a control character, such as a line end")]
     return []
+
+
+def _notice_problems(action: a.NotifyUser, pointer: str) -> list[Problem]:
+    found = name_problems(f"{pointer}/user", action.user)
+    for name, source, limit, multiline in (
+        ("subject", action.subject, SUBJECT_LIMIT, False),
+        ("text", action.text, TEXT_LIMIT, True),
+    ):
+        found += _text_problems(f"{pointer}/{name}", source, limit=limit, multiline=multiline)
+        try:
+            parse(source, html=False)
+        except TemplateError as error:
+            found.append(Problem(f"{pointer}/{name}", f"line {error.line}: {error.detail}"))
+    return found
 
 
 def _score_problems(pointer: str, points: int) -> list[Problem]:

@@ -12,10 +12,13 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from goniec.core.actions import Action, EmitEvent, MoveToStage, Webhook
+from goniec.core.actions import Action, EmitEvent, MoveToStage, NotifyUser, SendEmail, Webhook
 from goniec.core.changes import Change, SetFields, fold, propose
+from goniec.core.composing import NOTHING, About, Composer, Unwritable
+from goniec.core.endpoint import MAIL
 from goniec.core.identity import Who
 from goniec.core.ids import child, delivery_id, run_id
+from goniec.core.mailing import read, sealed, unwelcome, zone_of
 from goniec.core.model import (
     DEPTH_MAX,
     DERIVED_MAX,
@@ -28,9 +31,12 @@ from goniec.core.model import (
     Miss,
     Outcome,
     Run,
+    Skip,
+    Skipped,
     Source,
 )
 from goniec.core.payload import body
+from goniec.core.quiet import NO_LIMITS, allowed_at, counted, day_of, room
 from goniec.core.rules import CompiledRule, RuleSet
 from goniec.core.times import Millis, add
 
@@ -71,22 +77,25 @@ class Call(Struct, frozen=True, kw_only=True):
 
 
 class World(Struct, frozen=True):
-    """What rules may lean on: the rules themselves, the endpoints that exist, funnels with their stages."""
+    """What rules may lean on: the rules themselves, the endpoints that exist, funnels with their stages, messages."""
 
     rules: RuleSet
     endpoints: frozenset[str] = frozenset()
     funnels: Mapping[str, Sequence[str]] = {}
+    mail: Composer = NOTHING
 
 
 class Decision(Struct):
     """All that follows, in order.
 
-    The call's own events, then `derived` ones. `misses` are by event id; `contact` is how it ends up.
+    The call's own events, then `derived` ones. `happened` are those of the call's happenings, one for each. `misses`
+    are by event id; `contact` is how it ends up.
     """
 
     contact: Contact
     derived: int = 0
     events: list[Event] = []
+    happened: list[Event] = []
     misses: dict[str, tuple[Miss, ...]] = {}
     runs: list[Run] = []
     deliveries: list[Delivery] = []
@@ -114,7 +123,11 @@ def decide(
             telling.happen(mint(), kind, data, now, origin)
     for it in call.happenings:
         occurred = now if it.occurred_at is None else it.occurred_at
-        telling.happen(mint(), it.type, it.data, occurred, origin, it.dedup_key)
+        data, opening = read(telling.decision.contact, it.type, it.data)
+        if opening is not None:
+            telling.happen(mint(), "email.opened", opening, occurred, origin)
+        event = telling.happen(mint(), it.type, data, occurred, origin, it.dedup_key)
+        telling.decision.happened.append(event)
     if call.fire:
         after_call = telling.decision.contact
         telling.queue.extend((event, after_call) for event in telling.decision.events)
@@ -208,10 +221,16 @@ class _Telling:
         outcome, detail = stopped or (Outcome.FIRED if holds else Outcome.FIRED_OTHERWISE, None)
         run = run_id(event.id, rule.rule.id)
         deliveries: tuple[str, ...] = ()
+        skipped: list[Skipped] = []
         if stopped is None:
+            before = self._standing()
             if holds:
                 self._count(rule)
-            deliveries = tuple(self._act(rule, run, event, actions, "a" if holds else "o"))
+            try:
+                deliveries = tuple(self._act(rule, run, event, holds=holds, skipped=skipped))
+            except Unwritable as error:  # then it has done nothing at all
+                self._return(before)
+                outcome, detail, skipped = Outcome.CONFIG_ERROR, str(error), []
         self.decision.runs.append(
             Run(
                 id=run,
@@ -223,9 +242,23 @@ class _Telling:
                 trace=rule.trace(snapshot, event),
                 detail=detail,
                 deliveries=deliveries,
+                skipped=tuple(skipped),
             )
         )
         return None
+
+    def _standing(self) -> tuple[Contact, int, int, int, int]:
+        """How far the decision has come."""
+        decision = self.decision
+        return decision.contact, decision.derived, len(decision.events), len(decision.deliveries), len(self.queue)
+
+    def _return(self, standing: tuple[Contact, int, int, int, int]) -> None:
+        """Go back to there."""
+        decision = self.decision
+        decision.contact, decision.derived, events, deliveries, queued = standing
+        del decision.events[events:], decision.deliveries[deliveries:]
+        while len(self.queue) > queued:
+            self.queue.pop()
 
     def _stopped(self, rule: CompiledRule, event: Event, *, holds: bool) -> tuple[Outcome, str | None] | None:
         since = self._now - LOOP_WINDOW
@@ -250,6 +283,10 @@ class _Telling:
             match action:
                 case Webhook(endpoint_id=endpoint) if endpoint not in self._world.endpoints:
                     return Outcome.CONFIG_ERROR, f"action {n + 1}: the endpoint {endpoint} does not exist"
+                case SendEmail(message) if message not in self._world.mail.messages:
+                    return Outcome.CONFIG_ERROR, f"action {n + 1}: the message {message} does not exist"
+                case SendEmail() | NotifyUser() if MAIL not in self._world.endpoints:
+                    return Outcome.CONFIG_ERROR, f"action {n + 1}: mail is not set up"
                 case MoveToStage(funnel, stage) if stage not in self._world.funnels.get(funnel, ()):
                     return Outcome.CONFIG_ERROR, f"action {n + 1}: there is no stage {stage!r} in a funnel {funnel!r}"
                 case _:
@@ -263,20 +300,29 @@ class _Telling:
             contact, fired={**contact.fired, rule.rule.id: Fired(fired.count + 1, self._now)}
         )
 
-    def _act(self, rule: CompiledRule, run: str, event: Event, actions: Sequence[Action], branch: str) -> Iterator[str]:
+    def _act(self, rule: CompiledRule, run: str, event: Event, *, holds: bool, skipped: list[Skipped]) -> Iterator[str]:
         """Carry out a branch in order, each action on the state that those before it left.
 
         Gives the ids of its deliveries.
         """
+        branch, actions = ("actions", rule.rule.actions) if holds else ("otherwise", rule.rule.otherwise)
         below = (*event.ancestors, Ancestor(rule.rule.id, self._now))
         origin = _Origin("rule", rule.rule.id, run, below, fired=True)
         for n, action in enumerate(actions):
+            place = f"{branch[0]}{n}"
             match action:
                 case Webhook(endpoint_id=endpoint):
                     assert endpoint is not None, "a stored webhook names its endpoint"  # noqa: S101 - _broken has seen to it
-                    delivery = self._deliver(rule, event, endpoint, f"{branch}{n}")
-                    self.decision.deliveries.append(delivery)
-                    yield delivery.id
+                    yield self._deliver(rule, event, endpoint, place)
+                case SendEmail() | NotifyUser():
+                    try:
+                        made = self._mail(rule, event, action, place)
+                    except Unwritable as error:
+                        raise Unwritable(f"action {n + 1}: {error}") from None
+                    if isinstance(made, Skip):
+                        skipped.append(Skipped(f"/{branch}/{n}", made.value))
+                    else:
+                        yield made
                 case EmitEvent(kind, data):
                     self._derive("external_event.added", {**data, "kind": kind}, event, origin)
                 case change:
@@ -289,27 +335,60 @@ class _Telling:
         made = self.happen(event_id, kind, data, self._now, origin)
         self.queue.append((made, self.decision.contact))
 
-    def _deliver(self, rule: CompiledRule, event: Event, endpoint: str, place: str) -> Delivery:
+    def _deliver(self, rule: CompiledRule, event: Event, endpoint: str, place: str) -> str:
         contact = self.decision.contact
-        return Delivery(
+        content = body(
+            rule.rule.id,
+            rule.rule.name,
+            contact.id,
+            rule.rule.description,
+            contact.email,
+            contact.phone,
+            contact.company,
+        )
+        return self._write(rule, event, endpoint, place, content, self._now)
+
+    def _mail(self, rule: CompiledRule, event: Event, action: SendEmail | NotifyUser, place: str) -> str | Skip:
+        """Write a mail, or say why there is none. One that waits for the end of quiet hours stands in no lane."""
+        contact, mail = self.decision.contact, self._world.mail
+        zone = zone_of(contact, rule.zone)
+        about = About(contact, event, (rule.rule.id, rule.rule.name, rule.rule.description), zone)
+        if isinstance(action, NotifyUser):
+            notice = mail.notice(action.user, action.subject, action.text, about)
+            return Skip.NO_USER if notice is None else self._write(rule, event, MAIL, place, sealed(notice), self._now)
+        marketing = not mail.messages[action.message].transactional
+        unwanted = unwelcome(contact, marketing=marketing)
+        if unwanted is not None:
+            return unwanted
+        assert contact.email is not None, "else it is unwelcome"  # noqa: S101 - for the types
+        content = sealed(mail.mail(action.message, about, contact.email))
+        if not marketing:
+            return self._write(rule, event, MAIL, place, content, self._now)
+        limits = mail.limits, rule.rule.mail or NO_LIMITS
+        at = allowed_at(self._now, zone, limits)
+        day = day_of(at, zone)
+        if not room(contact.mailed, day, limits):
+            return Skip.DAY_FULL
+        self.decision.contact = replace(contact, mailed=counted(contact.mailed, day))
+        return self._write(rule, event, MAIL, place, content, at)
+
+    def _write(
+        self, rule: CompiledRule, event: Event, endpoint: str, place: str, content: bytes, due_at: Millis
+    ) -> str:
+        delivery = Delivery(
             id=delivery_id(event.id, len(self.decision.deliveries), rule.rule.id, place),
             endpoint_id=endpoint,
-            contact_id=contact.id,
+            contact_id=self.decision.contact.id,
             rule_id=rule.rule.id,
             event_type=event.type,
             seq=event.seq,
-            body=body(
-                rule.rule.id,
-                rule.rule.name,
-                contact.id,
-                rule.rule.description,
-                contact.email,
-                contact.phone,
-                contact.company,
-            ),
+            body=content,
             created_at=self._now,
-            due_at=self._now,
+            due_at=due_at,
+            aside=due_at > self._now,
         )
+        self.decision.deliveries.append(delivery)
+        return delivery.id
 
 
 def _valid(rule: CompiledRule, now: Millis) -> bool:

@@ -17,6 +17,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Line = Annotated[str, Meta(max_length=1_000)]
 Text = Annotated[str, Meta(max_length=10_000)]
 Url = Annotated[str, Meta(min_length=1, max_length=2_048)]
+LongUrl = Annotated[str, Meta(min_length=1, max_length=16_384)]
 
 
 class Shape(Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -140,6 +141,14 @@ class Subscription(Shape):
     old: bool | None
 
 
+class Leaving(Subscription):
+    """A channel that the contact left: by the link in a mail, or by complaining of one, and then that mail is named."""
+
+    message: str | None = None
+    delivery: str | None = None
+    complaint: bool = False
+
+
 class Consent(Shape):
     """A consent, granted or withdrawn; `old` is null where it had never been asked."""
 
@@ -161,16 +170,23 @@ class Erased(Shape):
 class Mail(Shape):
     """What happened to a message.
 
-    `machine` marks an opening or click of a scanner or a proxy, `first` the first of its kind for this message and
-    contact; `reason` is what a bounce said.
+    `delivery` is the mail itself, where Goniec sent it. `machine` marks an opening or click of a scanner or a proxy,
+    `first` the first of its kind for this message and contact, `derived` an opening that is known by a click only. Of a
+    bounce, `kind` is hard (the address is dead) or soft, `code` its status (RFC 3463), `reason` what was said, and
+    `email` the address in its compared form.
     """
 
     message: Name
-    url: Url | None = None
+    url: LongUrl | None = None
     subject: Line | None = None
     reason: Text | None = None
     machine: bool = False
     first: bool = False
+    delivery: Name | None = None
+    derived: bool = False
+    kind: Literal["hard", "soft"] | None = None
+    code: Name | None = None
+    email: Name | None = None
 
 
 class Visit(Shape):

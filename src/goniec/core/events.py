@@ -97,7 +97,7 @@ EVENT_TYPES: Final[dict[str, EventType]] = {
         _inside("contact.state_changed", e.StateChange, "PATCH /contacts/{id}"),
         _inside("contact.note_added", e.Note, "POST /contacts/{id}/notes"),
         _inside("contact.opted_in", e.Subscription, "PATCH /contacts/{id}"),
-        _inside("contact.opted_out", e.Subscription, "PATCH /contacts/{id}"),
+        _inside("contact.opted_out", e.Leaving, "PATCH /contacts/{id}"),
         _inside("consent.assigned", e.Consent, "POST /contacts/{id}/consents"),
         _inside("contact.merged", e.Merged, "POST /contacts/{id}/merge"),
         _inside("contact.erased", e.Erased, "DELETE /contacts/{id}"),

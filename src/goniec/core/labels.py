@@ -91,6 +91,8 @@ OPERATORS: Final[dict[str, Label]] = {
 
 ACTIONS: Final[dict[str, Label]] = {
     "webhook": Label("Wyślij informacje na temat uruchomionej reguły", "Send information about the triggered rule"),
+    "sendEmail": Label("Wyślij wiadomość", "Send a message"),
+    "notifyUser": Label("Powiadom użytkownika", "Notify a user"),
     "addTag": Label("Dodaj tag", "Add tag"),
     "removeTag": Label("Usuń tag", "Remove tag"),
     "addScore": Label("Dodaj scoring do kontaktu", "Add score"),
@@ -120,6 +122,20 @@ OUTCOMES: Final[dict[str, Label]] = {
     "configError": Label("Błąd w ustawieniach reguły", "Error in the rule's settings"),
     "contactErased": Label("Usunięto dane kontaktu", "Contact's data erased"),
 }
+
+SKIPS: Final[dict[str, Label]] = {
+    "noAddress": Label("kontakt nie ma adresu e-mail", "the contact has no e-mail address"),
+    "optedOut": Label("kontakt nie chce wiadomości", "the contact has opted out"),
+    "addressBounced": Label(
+        "wcześniejsza wiadomość na ten adres wróciła", "an earlier message to this address came back"
+    ),
+    "dayFull": Label(
+        "kontakt dostał już tyle wiadomości, ile wolno w jednym dniu",
+        "the contact has had as many messages as a day may have",
+    ),
+    "noUser": Label("nie ma takiego użytkownika", "there is no such user"),
+}
+"""Why an action was left out."""
 
 STATES: Final[dict[str, Label]] = {
     "CUSTOMER": Label("Klient", "Customer"),

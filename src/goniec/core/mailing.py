@@ -4,10 +4,15 @@
 every attempt and resend.
 """
 
-from typing import Final
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct, field
+
+from goniec.core.letters import Language
+from goniec.core.model import CLICKED, OPENED, Contact, Skip
+from goniec.core.text import email_key
 
 UNSUBSCRIBE: Final = "goniec:unsubscribe"
 """What stands in texts where the link to opt out goes; the sender puts that in its place."""
@@ -30,7 +35,7 @@ class Envelope(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
     version: int = 0
     marketing: bool = False
     tracked: bool = False
-    language: str = "en"
+    language: Language = "en"
 
 
 _decode: Final = msgspec.json.Decoder(Envelope).decode
@@ -48,3 +53,42 @@ def opened(body: bytes) -> Envelope | None:
         return _decode(body)
     except msgspec.DecodeError:
         return None
+
+
+def unwelcome(contact: Contact, *, marketing: bool) -> Skip | None:
+    """Say why a contact is to get no mail; None: it is to get it."""
+    if contact.email is None:
+        return Skip.NO_ADDRESS
+    if contact.bounced is not None and contact.bounced == email_key(contact.email)[1]:
+        return Skip.BOUNCED
+    if marketing and contact.subscriptions.get("email") is False:
+        return Skip.OPTED_OUT
+    return None
+
+
+def zone_of(contact: Contact, otherwise: ZoneInfo) -> ZoneInfo:
+    """Give the zone by which the contact's hours go."""
+    try:
+        return otherwise if contact.timezone is None else ZoneInfo(contact.timezone)
+    except (ValueError, KeyError, OSError):
+        return otherwise
+
+
+def read(contact: Contact, kind: str, data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Complete what is told of a mail that was opened or clicked in, with the opening that a click alone proves.
+
+    Only of mails that Goniec sent is known which opening is the first.
+    """
+    flag = _FLAGS.get(kind)
+    delivery = data.get("delivery")
+    if flag is None or delivery is None or data.get("machine"):
+        return data, None
+    flags = contact.read.get(delivery, 0)
+    opening = None
+    if flag == CLICKED and not flags & OPENED:
+        opening = {**_OF_MAIL, "message": data["message"], "delivery": delivery, "first": True, "derived": True}
+    return {**data, "first": not flags & flag}, opening
+
+
+_FLAGS: Final = {"email.opened": OPENED, "email.clicked": CLICKED}
+_OF_MAIL: Final = {"machine": False}

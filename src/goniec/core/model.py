@@ -77,7 +77,9 @@ class Contact(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A person or company that behaves.
 
     `seq` counts the contact's events; `last_event` is the head of its chain (each event names the one before it).
-    `fired` holds the run counters of rules, `merged` the ids that were merged into this one.
+    `fired` holds the run counters of rules, `merged` the ids that were merged into this one. `mailed` counts the
+    marketing mails of the last days, `read` says which of its mails it has opened (`OPENED`) or clicked in (`CLICKED`),
+    and `bounced` is the address, in its compared form, that mail came back from for good.
     """
 
     id: str
@@ -103,6 +105,15 @@ class Contact(Struct, frozen=True, kw_only=True, omit_defaults=True):
     subscriptions: dict[str, bool] = {}
     fired: dict[str, Fired] = {}
     merged: tuple[str, ...] = ()
+    mailed: dict[str, int] = {}
+    read: dict[str, int] = {}
+    bounced: str | None = None
+
+
+OPENED: Final = 1
+CLICKED: Final = 2
+READ_MOST: Final = 100
+"""Of so many mails a contact keeps whether it has read them: of the newest."""
 
 
 class Ancestor(Struct, frozen=True, array_like=True):
@@ -181,6 +192,23 @@ class Seen(Struct, frozen=True, omit_defaults=True):
     read: str | None = None
 
 
+class Skip(Code):
+    """Why an action of a run that fired was left out."""
+
+    NO_ADDRESS = "noAddress"
+    OPTED_OUT = "optedOut"
+    BOUNCED = "addressBounced"
+    DAY_FULL = "dayFull"
+    NO_USER = "noUser"
+
+
+class Skipped(Struct, frozen=True, array_like=True):
+    """An action that was left out: its pointer in the rule, and why (a `Skip`)."""
+
+    pointer: str
+    why: str
+
+
 class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One evaluation of a rule that has a row of its own."""
 
@@ -193,6 +221,7 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     trace: tuple[Seen, ...] = ()
     detail: str | None = None
     deliveries: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
     @property
     def event_id(self) -> str:

@@ -16,6 +16,7 @@ from goniec.core.actions import Action
 from goniec.core.conditions import All, Condition, Holds, Node, compile_tree
 from goniec.core.matching import Matches, compile_trigger, event_keys, index_keys
 from goniec.core.model import Contact, Event, Seen
+from goniec.core.quiet import MailLimits
 from goniec.core.times import Duration, Millis, parse_duration, parse_instant
 from goniec.core.triggers import RuleRequested, Trigger
 
@@ -32,7 +33,7 @@ class RuleDraft(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknow
     What it gets by being stored (id, version, times) is taken and left aside, so that what was read can be sent back as
     it is. Times of validity are RFC 3339, durations ISO 8601, both as entered. `timezone` is where its dates are
     counted (null: the workspace's), `maxAge` the greatest age of an event that may still set it off; without
-    `maxRuns` there is no limit.
+    `maxRuns` there is no limit. `mail` tightens the workspace's limits on mail.
     """
 
     id: Any = None
@@ -52,6 +53,7 @@ class RuleDraft(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknow
     valid_to: str | None = None
     max_age: str | None = None
     timezone: str | None = None
+    mail: MailLimits | None = None
     created_at: Any = None
     updated_at: Any = None
 

@@ -30,6 +30,7 @@ _KINDS: Final = {
     "endpoint_id": "endpoint",
     "endpoints": "endpoint",
     "rules": "rule",
+    "message": "message",
     "messages": "message",
     "forms": "form",
     "kind": "kind",

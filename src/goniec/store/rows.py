@@ -13,6 +13,7 @@ from msgspec import Struct
 from goniec.core.breaker import Breaker
 from goniec.core.endpoint import Endpoint
 from goniec.core.jobs import Job
+from goniec.core.messages import Message
 from goniec.core.model import (
     Ancestor,
     ApiKey,
@@ -27,6 +28,7 @@ from goniec.core.model import (
     Run,
     Seen,
     Session,
+    Skipped,
     Source,
     Status,
     User,
@@ -42,6 +44,7 @@ decode_rule: Final = msgspec.json.Decoder(Rule).decode
 decode_breaker: Final = msgspec.json.Decoder(Breaker).decode
 decode_endpoint: Final = msgspec.json.Decoder(Endpoint).decode
 decode_funnel: Final = msgspec.json.Decoder(Funnel).decode
+decode_message: Final = msgspec.json.Decoder(Message).decode
 decode_key: Final = msgspec.json.Decoder(ApiKey).decode
 decode_user: Final = msgspec.json.Decoder(User).decode
 decode_session: Final = msgspec.json.Decoder(Session).decode
@@ -67,6 +70,7 @@ class RunDoc(Struct, frozen=True, omit_defaults=True):
     trace: tuple[Seen, ...] = ()
     detail: str | None = None
     deliveries: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
 
 class MissDoc(Struct, frozen=True, array_like=True):
@@ -146,7 +150,7 @@ RUN: Final = "r.id, r.rule_id, r.version, r.contact_id, r.at, r.outcome, r.doc"
 
 def run_row(run: Run) -> Row:
     """The columns of `RUN`."""
-    doc = RunDoc(run.trace, run.detail, run.deliveries)
+    doc = RunDoc(run.trace, run.detail, run.deliveries, run.skipped)
     return (run.id, run.rule_id, run.version, run.contact_id, run.at, run.outcome.value, encode(doc))
 
 
@@ -163,6 +167,7 @@ def run_of_row(row: Row) -> Run:
         trace=doc.trace,
         detail=doc.detail,
         deliveries=doc.deliveries,
+        skipped=doc.skipped,
     )
 
 

@@ -11,7 +11,9 @@ from msgspec import Struct
 from goniec.core.labels import CHANNELS, FIELDS, SOURCES, STATES, Label
 
 Widget = Literal["text", "long", "number", "tokens", "checks", "select", "truth", "operand", "state", "properties"]
-Suggest = Literal["tag", "detail", "consent", "funnel", "stage", "endpoint", "rule", "key", "kind", "owner"]
+Suggest = Literal[
+    "tag", "detail", "consent", "funnel", "stage", "endpoint", "rule", "key", "kind", "owner", "message", "user"
+]
 Choices = tuple[tuple[str, Label], ...]
 
 
@@ -254,6 +256,12 @@ CONDITIONS: Final[dict[str, tuple[Field, ...]]] = {
 
 ACTIONS: Final[dict[str, tuple[Field, ...]]] = {
     "webhook": (),
+    "sendEmail": (Field("message", Label("Wiadomość", "Message"), "select", suggest="message"),),
+    "notifyUser": (
+        Field("user", Label("Kogo", "Whom"), "select", suggest="user"),
+        Field("subject", Label("Temat", "Subject")),
+        Field("text", Label("Treść", "Text"), "long"),
+    ),
     "addTag": (Field("tag", Label("Tag", "Tag"), suggest="tag"),),
     "removeTag": (Field("tag", Label("Tag", "Tag"), suggest="tag"),),
     "addScore": (
@@ -299,14 +307,14 @@ ACTION_GROUPS: Final[tuple[tuple[Label, tuple[str, ...]], ...]] = (
         "addTag", "removeTag", "addScore", "setScore", "setDetail", "removeDetail", "setField", "setState", "setOwner",
         "moveToStage", "removeFromFunnel", "addNote",
     )),
-    (Label("Komunikacja", "Communication"), ("optIn", "optOut")),
+    (Label("Komunikacja", "Communication"), ("sendEmail", "notifyUser", "optIn", "optOut")),
 )  # fmt: skip
 
 ICONS: Final[dict[str, str]] = {
     "webhook": "webhook", "emitEvent": "activity", "addTag": "tags", "removeTag": "tags", "addScore": "target-arrow",
     "setScore": "target-arrow", "setDetail": "id", "removeDetail": "id", "setField": "id", "setState": "user",
     "setOwner": "users", "moveToStage": "layout-kanban", "removeFromFunnel": "layout-kanban", "addNote": "note",
-    "optIn": "mail", "optOut": "mail",
+    "optIn": "mail", "optOut": "mail", "sendEmail": "mail", "notifyUser": "users",
 }  # fmt: skip
 
 EVENT_ICONS: Final[dict[str, str]] = {

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final
 
+from goniec.core.composing import EXAMPLE
 from goniec.core.model import Contact
-from goniec.flow.testing import EXAMPLE
 from goniec.ports import Queries
 from goniec.web.panel.showing import visible
 from goniec.web.panel.words import Words

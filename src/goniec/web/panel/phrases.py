@@ -338,6 +338,8 @@ def action_words(action: a.Action, endpoints: Mapping[str, Endpoint], words: Wor
             return f"{name}: {brief(endpoints[endpoint_id].host)}"
         case a.Webhook():
             return name
+        case a.SendEmail(message=text) | a.NotifyUser(user=text):
+            return f"{name}: {brief(text)}"
         case a.AddTag(tag=text) | a.RemoveTag(tag=text) | a.RemoveDetail(name=text) | a.RemoveFromFunnel(funnel=text):
             return f"{name} {brief(text)}"
         case a.AddScore(points=points):

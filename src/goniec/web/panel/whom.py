@@ -11,9 +11,9 @@ from typing import Final
 
 from msgspec import Struct
 
+from goniec.core.composing import EXAMPLE
 from goniec.core.model import Contact
 from goniec.core.text import email_key, phone_key
-from goniec.flow.testing import EXAMPLE
 from goniec.ports import ContactFilter, Page
 from goniec.web.panel.page import Visit
 from goniec.web.panel.showing import visible

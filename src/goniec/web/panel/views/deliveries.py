@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from goniec.core.composing import EXAMPLE
 from goniec.core.endpoint import Endpoint
 from goniec.core.jobs import Job
 from goniec.core.model import Delivery, Status
 from goniec.core.times import HOUR
 from goniec.flow.configure import Conflict, Outside, Refusal
 from goniec.flow.deliveries import cancel_delivery, resend_delivery
-from goniec.flow.testing import EXAMPLE
 from goniec.ports import Page
 from goniec.web import deliveries_file
 from goniec.web.lists import closed, opened

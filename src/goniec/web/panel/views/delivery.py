@@ -6,12 +6,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from goniec.core import labels
+from goniec.core.composing import EXAMPLE
 from goniec.core.endpoint import Endpoint
 from goniec.core.model import Attempt, Delivery, Status
 from goniec.flow.configure import Conflict, Missing
 from goniec.flow.credentials import as_sent
 from goniec.flow.deliveries import cancel_delivery, resend_delivery
-from goniec.flow.testing import EXAMPLE
 from goniec.ports import DeliveryFilter, Page
 from goniec.web.panel.delivery_words import STATUSES, due_at, moving, note_words, summary
 from goniec.web.panel.failures import answer_name

@@ -345,6 +345,14 @@ funnels = Table(
     **_HEAP,
 )
 
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),
+    **_HEAP,
+)
+
 api_keys = Table(
     "api_keys",
     metadata,

@@ -10,7 +10,7 @@ from typing import Final
 
 SCRIPTS: Final = Path(__file__).parent
 
-HEAD: Final = "0009"
+HEAD: Final = "0010"
 """The version of the schema that this program works with."""
 
 OLDEST: Final = "0003"

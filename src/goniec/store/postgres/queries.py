@@ -9,6 +9,7 @@ from typing import Final
 from goniec.core.endpoint import Endpoint
 from goniec.core.identity import alias_key
 from goniec.core.jobs import Job
+from goniec.core.messages import Message
 from goniec.core.model import (
     ApiKey,
     Attempt,
@@ -172,6 +173,12 @@ class PostgresQueries:
 
     async def names(self, kind: str) -> list[str]:
         return await self._ask(_names, kind)
+
+    async def messages(self) -> list[Message]:
+        return await self._ask(setup.messages)
+
+    async def message(self, message_id: str) -> Message | None:
+        return await self._ask(setup.message, message_id)
 
     async def keys(self) -> list[ApiKey]:
         return await self._ask(setup.keys)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from goniec.core.breaker import CLOSED, Breaker
 from goniec.core.endpoint import Endpoint
+from goniec.core.messages import Message
 from goniec.core.model import ApiKey, Funnel
 from goniec.core.parts import part_names
 from goniec.core.rules import Rule
@@ -17,7 +18,7 @@ from goniec.store.documents import DECODERS, endpoint_of_row, identity, read, re
 from goniec.store.postgres.locks import SETUP
 from goniec.store.postgres.sql import Db, fetch
 from goniec.store.postgres.transaction import Transaction
-from goniec.store.rows import decode_funnel, decode_key, decode_rule, encode
+from goniec.store.rows import decode_funnel, decode_key, decode_message, decode_rule, encode
 
 
 async def rules(db: Db) -> list[Rule]:
@@ -66,6 +67,17 @@ async def endpoint(db: Db, endpoint_id: str) -> Endpoint | None:
 async def funnels(db: Db) -> list[Funnel]:
     """All funnels that can be read, in the order of their ids."""
     return readable(decode_funnel, await fetch(db, "SELECT doc FROM funnels ORDER BY id"))
+
+
+async def messages(db: Db) -> list[Message]:
+    """All messages that can be read, in the order of their ids."""
+    return readable(decode_message, await fetch(db, "SELECT doc FROM messages ORDER BY id"))
+
+
+async def message(db: Db, message_id: str) -> Message | None:
+    """One message."""
+    doc = await db.fetchval("SELECT doc FROM messages WHERE id = $1", message_id)
+    return None if doc is None else read(decode_message, doc)
 
 
 async def keys(db: Db) -> list[ApiKey]:
@@ -204,6 +216,29 @@ class SetupTx(Transaction):
     async def delete_funnel(self, funnel_id: str) -> None:
         db = await self._mine()
         await db.execute("DELETE FROM funnels WHERE id = $1", funnel_id)
+        await self._changed()
+
+    async def messages(self) -> list[Message]:
+        return await messages(await self._mine())
+
+    async def message(self, message_id: str) -> Message | None:
+        return await message(await self._mine(), message_id)
+
+    async def put_message(self, message: Message) -> None:
+        db = await self._mine()
+        await db.execute(
+            "INSERT INTO messages (id, doc) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET doc = excluded.doc",
+            message.id,
+            encode(message),
+        )
+        await self._changed()
+
+    async def delete_message(self, message_id: str) -> None:
+        db = await self._mine()
+        await db.execute("DELETE FROM messages WHERE id = $1", message_id)
+        await self._changed()
+
+    async def changed(self) -> None:
         await self._changed()
 
     async def keys(self) -> list[ApiKey]:

@@ -524,3 +524,14 @@ CREATE INDEX ix_queue_due ON queue (endpoint_id, due_at, delivery_id);
 
 UPDATE alembic_version SET version_num='0009' WHERE alembic_version.version_num = '0008';
 
+-- Running upgrade 0009 -> 0010
+
+CREATE TABLE messages (
+    id TEXT NOT NULL,
+    doc BLOB NOT NULL,
+    PRIMARY KEY (id)
+)
+ STRICT;
+
+UPDATE alembic_version SET version_num='0010' WHERE alembic_version.version_num = '0009';
+

@@ -8,6 +8,7 @@ import apsw
 from goniec.core.endpoint import Endpoint
 from goniec.core.identity import alias_key
 from goniec.core.jobs import Job
+from goniec.core.messages import Message
 from goniec.core.model import (
     ApiKey,
     Attempt,
@@ -156,6 +157,12 @@ class SqliteQueries:
 
     async def names(self, kind: str) -> list[str]:
         return await self._read(_names, kind)
+
+    async def messages(self) -> list[Message]:
+        return await self._read(setup.messages)
+
+    async def message(self, message_id: str) -> Message | None:
+        return await self._read(setup.message, message_id)
 
     async def keys(self) -> list[ApiKey]:
         return await self._read(setup.keys)

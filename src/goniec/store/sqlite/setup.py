@@ -9,12 +9,13 @@ from msgspec.structs import replace
 
 from goniec.core.breaker import CLOSED, Breaker
 from goniec.core.endpoint import Endpoint
+from goniec.core.messages import Message
 from goniec.core.model import ApiKey, Funnel
 from goniec.core.parts import part_names
 from goniec.core.rules import Rule
 from goniec.core.times import Millis
 from goniec.store.documents import DECODERS, endpoint_of_row, identity, read, readable, rule_of_row, why_unreadable
-from goniec.store.rows import decode_funnel, decode_key, decode_rule, encode
+from goniec.store.rows import decode_funnel, decode_key, decode_message, decode_rule, encode
 from goniec.store.sqlite.sql import fetch, texts
 from goniec.store.sqlite.transaction import Transaction
 
@@ -65,6 +66,17 @@ def endpoint(db: apsw.Connection, endpoint_id: str) -> Endpoint | None:
 def funnels(db: apsw.Connection) -> list[Funnel]:
     """All funnels that can be read, in the order of their ids."""
     return readable(decode_funnel, fetch(db, "SELECT doc FROM funnels ORDER BY id"))
+
+
+def messages(db: apsw.Connection) -> list[Message]:
+    """All messages that can be read, in the order of their ids."""
+    return readable(decode_message, fetch(db, "SELECT doc FROM messages ORDER BY id"))
+
+
+def message(db: apsw.Connection, message_id: str) -> Message | None:
+    """One message."""
+    row = db.execute("SELECT doc FROM messages WHERE id = ?", (message_id,)).fetchone()
+    return None if row is None else read(decode_message, row[0])
 
 
 def keys(db: apsw.Connection) -> list[ApiKey]:
@@ -180,6 +192,26 @@ class SetupTx(Transaction):
 
     async def delete_funnel(self, funnel_id: str) -> None:
         self.db.execute("DELETE FROM funnels WHERE id = ?", (funnel_id,))
+        self._changed()
+
+    async def messages(self) -> list[Message]:
+        return messages(self.db)
+
+    async def message(self, message_id: str) -> Message | None:
+        return message(self.db, message_id)
+
+    async def put_message(self, message: Message) -> None:
+        self.db.execute(
+            "INSERT INTO messages (id, doc) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET doc = excluded.doc",
+            (message.id, encode(message)),
+        )
+        self._changed()
+
+    async def delete_message(self, message_id: str) -> None:
+        self.db.execute("DELETE FROM messages WHERE id = ?", (message_id,))
+        self._changed()
+
+    async def changed(self) -> None:
         self._changed()
 
     async def keys(self) -> list[ApiKey]:

@@ -123,7 +123,8 @@ class Running:
         self.clock = clock
         self.dice = dice
         self._loop = asyncio.get_running_loop()
-        self.recorder = Recorder(store, clock, dice, self, Locale(settings.timezone, settings.country))
+        locale = Locale(settings.timezone, settings.country, settings.language)
+        self.recorder = Recorder(store, clock, dice, self, locale)
         self.spool = DiskSpool(settings.data_dir / SPOOL)
         self.tracking = Tracking(self.spool, self.recorder, clock, dice)
         self.duties = self.leases()

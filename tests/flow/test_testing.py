@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from goniec.core.actions import AddTag, RemoveTag
+from goniec.core.composing import EXAMPLE
 from goniec.core.decide import Call, Happening
 from goniec.core.endpoint import Endpoint
 from goniec.core.ids import DELIVERY, is_id, run_id
@@ -22,7 +23,7 @@ from goniec.flow.deliveries import resend_delivery
 from goniec.flow.endpoints import pause_endpoint
 from goniec.flow.explain import Explanation, explain
 from goniec.flow.rules import switch_rule
-from goniec.flow.testing import EXAMPLE, INTERRUPTED, Trial, _end_lost, asked_run, end_interrupted, send_test
+from goniec.flow.testing import INTERRUPTED, Trial, _end_lost, asked_run, end_interrupted, send_test
 from goniec.ports import DeliveryFilter, Page
 from tests.flow.desk import Desk, hook
 from tests.flow.workshop import Workshop, email, failing, held

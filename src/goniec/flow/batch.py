@@ -187,13 +187,12 @@ class Batch:
                 "contactTooLarge", f"the contact would be larger than {CONTACT_BYTES // 1024} KiB", "/details"
             )
         self._take(before, decision, call.happenings)
-        own = len(decision.events) - decision.derived
-        events = tuple(event.id for event in decision.events[:own])
+        events = tuple(event.id for event in decision.events[: len(decision.events) - decision.derived])
         return Recorded(
             decision.contact,
             created=found is None,
             events=events,
-            happened=events[own - len(call.happenings) :],
+            happened=tuple(event.id for event in decision.happened),
             deliveries=tuple(delivery.id for delivery in decision.deliveries),
         )
 
@@ -221,8 +220,7 @@ class Batch:
         after = decision.contact
         self._contacts[after.id] = self._changed[after.id] = after
         self._index(before, after)
-        own = len(decision.events) - decision.derived
-        for it, event in zip(happenings, decision.events[own - len(happenings) : own], strict=True):
+        for it, event in zip(happenings, decision.happened, strict=True):
             if it.dedup_key is not None:
                 claim = Dedup(it.dedup_key, it.digest, event.id)
                 self._dedup[it.dedup_key] = claim

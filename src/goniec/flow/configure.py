@@ -38,7 +38,7 @@ Expected = frozenset[str] | None
 
 
 class Outside(Struct, frozen=True):
-    """The ports that configuring leans on."""
+    """The ports that configuring leans on; `mail` says that there is a mail server."""
 
     store: Store
     vault: Vault
@@ -46,6 +46,7 @@ class Outside(Struct, frozen=True):
     dice: Dice
     guard: Guard
     notice: Notice
+    mail: bool = True
 
 
 class Named(Struct, frozen=True):

@@ -19,11 +19,12 @@ from goniec.flow.claim import Claims
 from goniec.flow.credentials import unsealed
 from goniec.flow.health import Health
 from goniec.flow.leases import Alone, Leases
+from goniec.flow.mails import Mails
 from goniec.flow.outbox import Outbox
 from goniec.flow.outboxes import Outboxes
 from goniec.flow.sending import Finish, Sending
 from goniec.flow.shares import Nobody, Shares
-from goniec.ports import Clock, Dice, Sender, Signals, Store, Vault
+from goniec.ports import Clock, Dice, MailSender, Sender, Signals, Store, Vault
 
 POLL_SECONDS: Final = 1.0
 """How often the table is asked for what has become due."""
@@ -49,6 +50,7 @@ class Deliverer:
         agent: str,
         leases: Leases | None = None,
         signals: Signals | None = None,
+        mail_sender: MailSender | None = None,
     ) -> None:
         self._vault = vault
         self._leases = leases or Alone()
@@ -56,7 +58,8 @@ class Deliverer:
         self._outboxes = Outboxes(self._leases, clock)
         self._shares = Shares(self._leases, self._signals, store.queries, clock, self._outboxes)
         self._health = Health(store, clock, dice, self._outboxes, self._shares)
-        self._sending = Sending(sender, clock, dice, finish, agent, self._outboxes, self._health)
+        mails = Mails(store.queries, mail_sender)
+        self._sending = Sending(sender, mails, clock, dice, finish, agent, self._outboxes, self._health)
         self._claims = Claims(store.queries, vault, clock, self._outboxes, self._shares, self._health, self._sending)
         self._loop: asyncio.AbstractEventLoop | None = None
         self.rounds = 0

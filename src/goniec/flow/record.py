@@ -7,7 +7,7 @@ whoever calls waits for the commit.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from itertools import islice
 from typing import Final, Generic, TypeVar
@@ -17,15 +17,19 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from goniec.core.decide import Call, Happening, World
-from goniec.core.identity import Refusal, Who
+from goniec.core.composing import Composer
+from goniec.core.decide import Call, World
+from goniec.core.identity import Refusal
 from goniec.core.ids import FRESH_BITS, EventIds, time_of, uuid7
-from goniec.core.model import Delivery, Status
+from goniec.core.letters import Language
+from goniec.core.model import Delivery
 from goniec.core.rules import RuleSet
 from goniec.core.times import Millis
 from goniec.flow.batch import Batch, Chance, Raced, Result
+from goniec.flow.mails import has_come, is_given_up, may_tell
 from goniec.flow.owners import note_failed
 from goniec.flow.traced import events_of, trace
+from goniec.flow.workspace import MAIL_LIMITS, colleagues, limits_of
 from goniec.observe import counters, log
 from goniec.ports import Clock, Dice, Finished, Handover, Moved, Remembered, Store, Tx, Unavailable
 from goniec.tracing import Asked, tracing
@@ -65,10 +69,11 @@ class Overloaded(Exception):
 
 
 class Locale(Struct, frozen=True):
-    """The workspace's time zone, and the country in which phones without a prefix are read."""
+    """The workspace's time zone, the country in which phones without a prefix are read, and its language."""
 
     zone: ZoneInfo
     country: str
+    language: Language = "en"
 
 
 class Answering(Struct, frozen=True):
@@ -247,16 +252,19 @@ class Recorder:
         await self._refresh(tx)
         calls = [call for job in jobs for call in job.calls]
         # contacts before deliveries, as everywhere: else two processes would wait for each other in a circle
-        falling = [_failed(delivery) for rider in riders for delivery in rider.falling]
+        falling = [call for rider in riders for one in rider.finished if (call := may_tell(one)) is not None]
         if not jobs and not falling:
             return _Written(await self._finished(tx, riders))
         now = self._clock.now()
         batch = Batch(tx, self._world, await self._chance(tx, now), self._locale.country)
         await batch.load([*falling, *calls])
         moved = await self._finished(tx, riders)
-        given_up = [one for rider, group in zip(riders, moved, strict=True) for one in rider.given_up(group)]
-        await note_failed(tx, given_up)
-        batch.raise_own([_failed(delivery) for delivery in given_up])
+        pairs = [
+            pair for rider, group in zip(riders, moved, strict=True) for pair in zip(rider.finished, group, strict=True)
+        ]
+        come = [(one, found.delivery) for one, found in pairs if has_come(one, found)]
+        await note_failed(tx, [delivery for one, delivery in come if is_given_up(one)])
+        batch.raise_own([call for one, _ in come if (call := may_tell(one)) is not None])
         answers: dict[str, Remembered] = {}
         results = [await self._answer(tx, batch, job, answers, now) for job in jobs]
         busy = await batch.write()
@@ -290,14 +298,17 @@ class Recorder:
         return results
 
     async def _refresh(self, tx: Tx) -> None:
-        """Take over rules, endpoints and funnels when somebody changed them."""
+        """Take over rules and what they lean on when somebody changed it."""
         version = await tx.setup_version()
         if version == self._setup:
             return
         endpoints = frozenset(endpoint.id for endpoint in await tx.endpoints())
         funnels = {funnel.name: funnel.stages for funnel in await tx.funnels()}
         rules = await tx.rules()
-        self._world = World(RuleSet(rules, self._locale.zone, before=self._world.rules), endpoints, funnels)
+        limits = limits_of(await tx.mark(MAIL_LIMITS))
+        users = colleagues(await tx.users())
+        mail = Composer(await tx.messages(), users, limits, self._locale.language)
+        self._world = World(RuleSet(rules, self._locale.zone, before=self._world.rules), endpoints, funnels, mail)
         self._setup = version
         unreadable = {rule.id: "its row cannot be read" for rule in rules if not rule.version}
         self._broken = unreadable | self._world.rules.broken
@@ -325,8 +336,8 @@ class Recorder:
         counters.batch(calls, results, len(written.deliveries))
         for rider, moved in zip(riders, written.moved, strict=True):
             rider.settle([one.delivery for one in moved])
-        if written.deliveries:
-            self._handover.take(written.deliveries, written.busy)
+        if written.deliveries:  # what waits for the end of quiet hours is due later
+            self._handover.take([one for one in written.deliveries if not one.aside], written.busy)
         for job, given in zip(jobs, written.results, strict=True):
             job.succeed(given)
 
@@ -397,19 +408,6 @@ class Recorder:
             raise Unavailable(TAKES_NOTHING) from worse
 
 
-def _failed(delivery: Delivery) -> Call:
-    """The event that tells of a delivery given up; it descends from the run that wrote it, so it cannot feed itself."""
-    data = {"delivery": delivery.id, "endpoint": delivery.endpoint_id, "rule": delivery.rule_id}
-    return Call(
-        who=Who(id=delivery.contact_id),
-        happenings=(Happening("webhook.failed", data),),
-        source="rule",
-        source_key=delivery.rule_id,
-        cause=delivery.run_id,
-        create=False,
-    )
-
-
 def _nobody(_: list[Delivery]) -> None:
     """For parts of a group whose caller is told once, at its end."""
 
@@ -459,18 +457,6 @@ class _Rider:
         self.finished = finished
         self.settled = False
         self._done = done
-
-    @property
-    def falling(self) -> Iterator[Delivery]:
-        """Those that its results put an end to, unless they come too late."""
-        return (one.delivery for one in self.finished if one.delivery.status is Status.FAILED)
-
-    def given_up(self, moved: list[Moved]) -> Iterator[Delivery]:
-        """Those of these that a result has put an end to; a result that comes late may find it ended before."""
-        for one, found in zip(self.finished, moved, strict=True):
-            now = found.delivery
-            if one.delivery.status is now.status is Status.FAILED is not found.was and not now.test:
-                yield now
 
     def settle(self, moved: list[Delivery]) -> None:
         """Tell, once."""

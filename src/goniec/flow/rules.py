@@ -23,6 +23,8 @@ from goniec.core.rules import Rule, RuleDraft
 from goniec.core.times import Millis, format_instant
 from goniec.flow.configure import Expected, Missing, Outside, Refusal, Stale
 from goniec.flow.endpoint_drafts import check_basic
+from goniec.flow.mail_actions import mail_actions, mail_problems
+from goniec.flow.messages import set_up
 from goniec.flow.oauth2 import check_oauth2, told_oauth2
 from goniec.flow.webhooks import Webhooks
 from goniec.ports import Forbidden, Guard, Queries, Tx
@@ -108,7 +110,7 @@ async def change_rule(
 
 async def switch_rule(outside: Outside, rule_id: str, expected: Expected, *, active: bool) -> RuleSaved | Refusal:
     """Switch a rule on or off. Raises `Invalid` when a rule that should go on no longer makes sense."""
-    return await outside.store.transact(partial(_switch, rule_id, expected, outside.clock.now(), active=active))
+    return await outside.store.transact(partial(_switch, outside, rule_id, expected, active=active))
 
 
 async def delete_rule(outside: Outside, rule_id: str, expected: Expected) -> Refusal | None:
@@ -147,6 +149,10 @@ async def _save(
             raise Invalid(*resolving.problems)
         if resolving.conflict is not None:
             return resolving.conflict
+        if problems := await mail_problems(tx, draft, ready=outside.mail):
+            raise Invalid(*problems)
+        if any(mail_actions(draft)):
+            await set_up(tx, outside)
         written = await resolving.write()
         rule = _placed(draft, known.rule, now) if known else await _new(tx, draft, fresh_id, now)
         if known is None or rule != known.rule:
@@ -231,14 +237,14 @@ def _given(draft: RuleDraft) -> dict[str, Any]:
     return {name: getattr(draft, name) for name in _VERSIONED - {"position"}}
 
 
-async def _switch(rule_id: str, expected: Expected, now: Millis, tx: Tx, *, active: bool) -> RuleSaved | Refusal:
+async def _switch(outside: Outside, rule_id: str, expected: Expected, tx: Tx, *, active: bool) -> RuleSaved | Refusal:
     known = await _load(tx, rule_id, expected)
     if not isinstance(known, RuleSaved) or known.rule.active is active:
         return known
-    rule = replace(known.rule, active=active, version=known.rule.version + 1, updated_at=now)
+    rule = replace(known.rule, active=active, version=known.rule.version + 1, updated_at=outside.clock.now())
     if active:
         funnels = {funnel.name: funnel.stages for funnel in await tx.funnels()}
-        if problems := check(rule, funnels):
+        if problems := check(rule, funnels) + await mail_problems(tx, rule, ready=outside.mail):
             raise Invalid(*problems)
     await tx.put_rule(rule)
     return replace(known, rule=rule)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from goniec.core.breaker import at_fault
-from goniec.core.endpoint import Endpoint
+from goniec.core.endpoint import MAIL, Endpoint
 from goniec.core.model import Attempt, Delivery, Failure, Status
 from goniec.core.retry import Outcome, RetryAt, Tried, after
 from goniec.core.times import Millis
@@ -18,6 +18,7 @@ from goniec.core.wire import Credentials, Headers, headers
 from goniec.flow.attempt import line, made, moved
 from goniec.flow.credentials import without_secrets
 from goniec.flow.health import Health
+from goniec.flow.mails import Mails
 from goniec.flow.outbox import Outbox
 from goniec.flow.outboxes import Outboxes
 from goniec.observe import counters, log
@@ -35,9 +36,18 @@ class Sending:
     """The requests under way, and the results that are not on disk yet (`unwritten`)."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - its ports
-        self, sender: Sender, clock: Clock, dice: Dice, finish: Finish, agent: str, outboxes: Outboxes, health: Health
+        self,
+        sender: Sender,
+        mails: Mails,
+        clock: Clock,
+        dice: Dice,
+        finish: Finish,
+        agent: str,
+        outboxes: Outboxes,
+        health: Health,
     ) -> None:
         self._sender = sender
+        self._mails = mails
         self._clock = clock
         self._dice = dice
         self._finish = finish
@@ -147,6 +157,10 @@ class Sending:
         span: Attempting | None = None
         try:
             span = tracing.attempt(delivery, now)
+            if endpoint.id == MAIL:
+                answer = await self._mails.send(endpoint, delivery)
+                tracing.attempted(span, delivery, endpoint.host, answer)
+                return answer
             parent = None if span is None else span.header
             head = headers(delivery, delivery.attempts + 1, credentials, self._agent, now, parent)
             answer = await self._sender.send(_request(endpoint, credentials, delivery.body, head, fresh=fresh))

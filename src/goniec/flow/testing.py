@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from goniec.core.composing import EXAMPLE
 from goniec.core.decide import Call, Happening
 from goniec.core.endpoint import Endpoint
 from goniec.core.identity import Who
@@ -29,17 +30,6 @@ from goniec.flow.credentials import unsealed
 from goniec.flow.explain import known_to
 from goniec.flow.rules import webhooks
 from goniec.ports import Changes, Clock, DeliveryFilter, Dice, Finished, Page, Queries, Store, Tx, Vault
-
-EXAMPLE: Final = Contact(
-    id="00000000-0000-7000-8000-000000000000",
-    created_at=0,
-    updated_at=0,
-    email="jan.kowalski@example.com",
-    phone="+48 600 100 200",
-    name="Jan Kowalski",
-    company="Przykładowa Sp. z o.o.",
-)
-"""Whom a test send tells about when no contact is named; nobody has this id."""
 
 INTERRUPTED: Final[Millis] = 10 * MINUTE
 """After so long nobody waits for the answer to a test send any more: no attempt may take as long."""

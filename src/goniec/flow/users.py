@@ -169,6 +169,7 @@ async def _add(user: User, key: str, tx: Tx, *, first: bool, leads: bool) -> Use
     if leads and not there:
         user = replace(user, role="admin")
     await tx.put_user(user, key)
+    await tx.changed()
     return user
 
 
@@ -189,6 +190,7 @@ async def _change(
         return _LAST
     changed = replace(changed, version=user.version + 1, updated_at=now)
     await tx.put_user(changed, email_key(user.email)[1])
+    await tx.changed()
     if changed.disabled_at is not None or changed.password != user.password:
         await tx.delete_sessions(user.id, keep)
     return changed
@@ -203,6 +205,7 @@ async def _remove(user_id: str, expected: Expected, tx: Tx) -> User | Conflict |
     if _leads(user) and await _alone(tx, user):
         return _LAST
     await tx.delete_user(user_id)
+    await tx.changed()
     return user
 
 
@@ -318,6 +321,7 @@ async def _let_in(made: SignedIn, renewed: str, tx: Tx) -> SignedIn | Denied:
     if known.password != renewed:
         known = replace(known, password=renewed)
         await tx.put_user(known, email_key(known.email)[1])
+        await tx.changed()
     await tx.put_session(made.session)
     return replace(made, user=known)
 

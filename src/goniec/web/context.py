@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from goniec.core.letters import Language
 from goniec.core.times import Millis
 from goniec.flow.configure import Outside
 from goniec.flow.gate import Gate
@@ -46,7 +47,7 @@ class ApiContext(Struct, frozen=True, kw_only=True):
     country: str
     zone: str
     public_url: str
-    language: str
+    language: Language
     gate: Gate
     mail: bool = False
     role: str = "all"
@@ -67,7 +68,7 @@ class ApiContext(Struct, frozen=True, kw_only=True):
     @property
     def outside(self) -> Outside:
         """The ports that configuring leans on."""
-        return Outside(self.store, self.vault, self.clock, self.dice, self.guard, self.notice)
+        return Outside(self.store, self.vault, self.clock, self.dice, self.guard, self.notice, mail=self.mail)
 
     @property
     def bench(self) -> Workbench:

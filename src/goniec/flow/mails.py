@@ -1,0 +1,122 @@
+"""Mails: handed to the mail server, unless nobody wants them any more, and what is told once one has gone or come back.
+
+`sending` calls `Mails` for what is for the mail server; `record` asks `told` what a result has to tell. Whether a
+contact still wants a mail is asked at every attempt: between the decision and now lie quiet hours, or an outage.
+"""
+
+from typing import Final
+
+from goniec.core.decide import Call, Happening
+from goniec.core.endpoint import MAIL, Endpoint
+from goniec.core.identity import Who
+from goniec.core.mailing import Envelope, opened
+from goniec.core.model import BOUNCES, MAIL_ITSELF, Delivery, Failure, Skip, Status
+from goniec.core.text import email_key
+from goniec.ports import Answer, Finished, MailSender, Moved, Posting, Queries, Unavailable
+
+REASON_MOST: Final = 1_000
+
+_SKIPPED: Final = {
+    Skip.OPTED_OUT: Answer(Failure.OPTED_OUT, "The contact has opted out since this was decided; nothing was sent."),
+    Skip.BOUNCED: Answer(Failure.BOUNCED, "An earlier mail to this address came back; nothing was sent."),
+}
+_OFF: Final = Answer(Failure.MAIL_OFF, "No mail server is set: GONIEC_SMTP_URL and GONIEC_MAIL_FROM.")
+_EMPTY: Final = Answer(Failure.INTERNAL, "The mail's texts are gone, so there is nothing to send.")
+_AWAY: Final = Answer(Failure.INTERNAL, "Whether the contact still wants it could not be asked: the store is away.")
+
+
+class Mails:
+    """Hands mails in; without a sender none goes."""
+
+    def __init__(self, queries: Queries, sender: MailSender | None) -> None:
+        self._queries = queries
+        self._sender = sender
+
+    async def send(self, endpoint: Endpoint, delivery: Delivery) -> Answer:
+        """Make one attempt."""
+        if self._sender is None:
+            return _OFF
+        envelope = opened(delivery.body)
+        if envelope is None:
+            return _EMPTY
+        if envelope.message and not delivery.test:
+            try:
+                why = await self._unwanted(delivery, envelope)
+            except Unavailable:
+                return _AWAY
+            if why is not None:
+                return _SKIPPED[why]
+        policy = endpoint.policy
+        return await self._sender.post(
+            Posting(
+                delivery.id,
+                delivery.contact_id,
+                delivery.created_at,
+                delivery.body,
+                policy.timeout,
+                policy.connect_timeout,
+            )
+        )
+
+    async def _unwanted(self, delivery: Delivery, envelope: Envelope) -> Skip | None:
+        contact = await self._queries.contact(delivery.contact_id)
+        if contact is None or (envelope.marketing and contact.subscriptions.get("email") is False):
+            return Skip.OPTED_OUT
+        return Skip.BOUNCED if contact.bounced == email_key(envelope.to)[1] else None
+
+
+def may_tell(one: Finished) -> Call | None:
+    """Give what a result tells unless it comes too late: that a mail was sent or came back, that a webhook failed."""
+    delivery, failure = one.delivery, one.attempt.failure
+    if delivery.endpoint_id != MAIL:
+        return _failed(delivery) if delivery.status is Status.FAILED else None
+    envelope = opened(delivery.body)
+    if envelope is None or not envelope.message or delivery.test:
+        return None
+    if delivery.status is Status.DELIVERED and failure is None:
+        return _event(delivery, "email.sent", {"message": envelope.message, "subject": envelope.subject})
+    if delivery.status is Status.FAILED and (failure in BOUNCES or failure is Failure.RECIPIENT_DEFERRED):
+        return _event(
+            delivery,
+            "email.bounced",
+            {
+                "message": envelope.message,
+                "kind": "hard" if failure in BOUNCES else "soft",
+                "reason": one.attempt.detail[:REASON_MOST],
+                "email": email_key(envelope.to)[1],
+            },
+        )
+    return None
+
+
+def is_given_up(one: Finished) -> bool:
+    """Tell whether the endpoint's owner is to hear of it: a mail that was refused is about its recipient or itself."""
+    return one.delivery.status is Status.FAILED and one.attempt.failure not in MAIL_ITSELF
+
+
+def has_come(one: Finished, found: Moved) -> bool:
+    """Tell whether it is this result that has brought its delivery to where it stands."""
+    said, now = one.delivery, found.delivery
+    if said.status is not now.status or now.test:
+        return False
+    if now.status is Status.DELIVERED:  # of a webhook that tells nothing
+        first = now.delivered_at == one.attempt.at + one.attempt.millis
+        return now.endpoint_id == MAIL and first and found.was is not Status.DELIVERED
+    return now.status is Status.FAILED is not found.was
+
+
+def _failed(delivery: Delivery) -> Call:
+    """The event that tells of a delivery given up; it descends from the run that wrote it, so it cannot feed itself."""
+    return _event(delivery, "webhook.failed", {"endpoint": delivery.endpoint_id, "rule": delivery.rule_id})
+
+
+def _event(delivery: Delivery, kind: str, data: dict[str, str]) -> Call:
+    defaults = {} if kind == "webhook.failed" else {"machine": False, "first": False}
+    return Call(
+        who=Who(id=delivery.contact_id),
+        happenings=(Happening(kind, {"delivery": delivery.id, **data, **defaults}),),
+        source="rule",
+        source_key=delivery.rule_id,
+        cause=delivery.run_id,
+        create=False,
+    )

@@ -1,0 +1,170 @@
+"""Messages: made, changed, deleted, previewed. What a rule sends is guarded.
+
+Called by the API, the panel and the commands.
+"""
+
+from functools import partial
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from goniec.core.composing import EXAMPLE, About, Composer, Unwritable
+from goniec.core.endpoint import MAIL, MAIL_URL, Endpoint
+from goniec.core.ids import EVENT, MESSAGE, prefixed
+from goniec.core.mailing import Envelope
+from goniec.core.messages import Message, MessageDraft, read_draft
+from goniec.core.model import Contact, Event
+from goniec.core.problems import Invalid, Problem
+from goniec.core.retry import Policy
+from goniec.core.signing import encode_secret
+from goniec.core.times import Millis, format_instant
+from goniec.flow.configure import Conflict, Expected, Missing, Outside, Refusal, Stale, listed, users
+from goniec.ports import Tx
+
+NAME_TAKEN: Final = "there is a message named {name} already ({id})"
+SECRET_BYTES: Final = 32
+
+_RULE: Final = ("rul_00000000000000000000000000", "Example", "")
+_GIVEN: Final = frozenset(MessageDraft.__struct_fields__) - {"id", "version", "created_at", "updated_at"}
+
+
+class MessageOut(MessageDraft, frozen=True, kw_only=True):
+    """A message as users read it, and may send it back."""
+
+    id: str
+    version: int
+    created_at: str
+    updated_at: str
+
+
+def message_tag(message: Message) -> str:
+    """What tells this version of a message from another."""
+    return str(message.version)
+
+
+def shown_message(message: Message) -> MessageOut:
+    """Give a message as users read and write it."""
+    given = {name: getattr(message, name) for name in MessageDraft.__struct_fields__}
+    given["created_at"], given["updated_at"] = format_instant(message.created_at), format_instant(message.updated_at)
+    return MessageOut(**given)
+
+
+async def create_message(outside: Outside, data: object) -> Message | Conflict:
+    """Make a message. Raises `Invalid`, with every fault that was found."""
+    draft, now = read_draft(data), outside.clock.now()
+    _try(draft, now)
+    id = prefixed(MESSAGE, now, outside.dice.bits(80))
+    message = Message(**_given(draft), id=id, version=1, created_at=now, updated_at=now)
+
+    async def work(tx: Tx) -> Message | Conflict:
+        if taken := await _taken(tx, message):
+            return taken
+        await set_up(tx, outside)
+        await tx.put_message(message)
+        return message
+
+    return await outside.store.transact(work)
+
+
+async def change_message(outside: Outside, message_id: str, data: object, expected: Expected) -> Message | Refusal:
+    """Save a message over another version of it; one that comes out the same makes no new version.
+
+    Raises `Invalid`, with every fault that was found.
+    """
+    draft, now = read_draft(data), outside.clock.now()
+    _try(draft, now)
+
+    async def work(tx: Tx) -> Message | Refusal:
+        known = await _known(tx, message_id, expected)
+        if not isinstance(known, Message):
+            return known
+        same = replace(known, **_given(draft))
+        if same == known:
+            return known
+        if taken := await _taken(tx, same):
+            return taken
+        changed = replace(same, version=known.version + 1, updated_at=now)
+        await tx.put_message(changed)
+        return changed
+
+    return await outside.store.transact(work)
+
+
+async def delete_message(outside: Outside, message_id: str, expected: Expected) -> Refusal | None:
+    """Delete a message that no rule names; what was sent of it stays."""
+    return await outside.store.transact(partial(_delete, message_id, expected))
+
+
+def preview(composer: Composer, draft: MessageDraft, contact: Contact, now: Millis) -> Envelope:
+    """Make the mail that a contact would get, of an event and a rule that are examples. Raises `Unwritable`."""
+    return composer.written(draft, About(contact, _example_event(contact, now), _RULE), contact.email or "")
+
+
+async def set_up(tx: Tx, outside: Outside) -> None:
+    """See to it that there is the endpoint to which mails are handed in."""
+    if await tx.endpoint(MAIL) is not None:
+        return
+    now = outside.clock.now()
+    secret = encode_secret(outside.dice.bits(SECRET_BYTES * 8).to_bytes(SECRET_BYTES, "big"))
+    await tx.put_endpoint(
+        Endpoint(
+            id=MAIL,
+            version=1,
+            url=MAIL_URL,
+            secret=outside.vault.seal(MAIL, secret),
+            created_at=now,
+            updated_at=now,
+            policy=Policy(timeout=30.0, connect_timeout=10.0, concurrency=4),
+        )
+    )
+
+
+def _try(draft: MessageDraft, now: Millis) -> None:
+    """A mistake that shows only when a text is made is told when it is saved. Raises `Invalid`."""
+    try:
+        preview(Composer(), draft, EXAMPLE, now)
+    except Unwritable as error:
+        part = str(error).split(",", 1)[0].removeprefix("its ")
+        raise Invalid(Problem(f"/{part}", str(error).partition(", ")[2])) from None
+
+
+def _example_event(contact: Contact, now: Millis) -> Event:
+    return Event(
+        id=prefixed(EVENT, now, 0),
+        type="contact.tagged",
+        contact_id=contact.id,
+        seq=contact.seq,
+        occurred_at=now,
+        received_at=now,
+        source="api",
+        data={"tag": "VIP", "tagScore": 0},
+    )
+
+
+def _given(draft: MessageDraft) -> dict[str, Any]:
+    return {name: getattr(draft, name) for name in _GIVEN}
+
+
+async def _known(tx: Tx, message_id: str, expected: Expected) -> Message | Refusal:
+    known = await tx.message(message_id)
+    if known is None:
+        return Missing("message")
+    tag = message_tag(known)
+    return known if expected is None or tag in expected else Stale(tag)
+
+
+async def _taken(tx: Tx, message: Message) -> Conflict | None:
+    for other in await tx.messages():
+        if other.id != message.id and other.name.casefold() == message.name.casefold():
+            return Conflict("nameTaken", NAME_TAKEN.format(name=other.name, id=other.id))
+    return None
+
+
+async def _delete(message_id: str, expected: Expected, tx: Tx) -> Refusal | None:
+    known = await _known(tx, message_id, expected)
+    if not isinstance(known, Message):
+        return known
+    if hit := users(await tx.rules(), ("message", message_id)):
+        return Conflict("inUse", f"the message is used by the rules {listed(hit)}; change those first", hit)
+    await tx.delete_message(message_id)
+    return None

@@ -47,8 +47,10 @@ from goniec.send.guard import Own, Refused, check_header, check_resolved
 from goniec.send.http import HttpSender
 from goniec.send.imap import ImapMailbox
 from goniec.send.mail import SmtpMailer
+from goniec.send.mime import Site
 from goniec.send.reports import read
 from goniec.send.resolve import DnsResolver
+from goniec.send.smtp import SmtpSender
 from goniec.send.spans import open_exporter
 from goniec.settings import Settings, SettingsError, local_url
 from goniec.store.address import Postgres
@@ -322,6 +324,17 @@ def _mailer(settings: Settings) -> SmtpMailer | None:
     return SmtpMailer(settings.smtp_url, settings.mail_from, settings.ca_file)
 
 
+def _mail_sender(settings: Settings, vault: Vault) -> SmtpSender:
+    """What mails of rules are handed in by; without a server it says so of each."""
+    site = Site(
+        public_url=settings.public_url,
+        sender=settings.mail_from,
+        bounces=settings.bounce_address,
+        keys=vault.derived(PURPOSE),
+    )
+    return SmtpSender(settings.smtp_url, site, settings.ca_file)
+
+
 class _Guard:
     """Checks, before something is saved, where it would send to (the `Guard` port)."""
 
@@ -398,6 +411,7 @@ class _SenderThread:
             ca_file=settings.ca_file,
             proxy=settings.egress_proxy,
         )
+        mails = _mail_sender(settings, parts.vault)
         finish = partial(parts.finish, asyncio.get_running_loop())
         try:
             self.deliverer = Deliverer(
@@ -410,11 +424,13 @@ class _SenderThread:
                 AGENT,
                 parts.leases(),
                 parts.store.signals,
+                mails,
             )
             _call_soon(self._loop, self.ready.set)
             await self.deliverer.run()
         finally:
             await sender.close()
+            await mails.close()
             await resolver.close()
 
 

@@ -1,4 +1,10 @@
-from goniec.core.mailing import Envelope, opened, sealed
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from goniec.core.mailing import Envelope, figures, opened, sealed
+from goniec.core.model import Event
 
 
 def test_what_was_put_in_comes_out() -> None:
@@ -17,3 +23,31 @@ def test_a_body_that_is_no_mail_is_none() -> None:
     assert opened(b"") is None
     assert opened(b'{"id":"rul_1"}') is None
     assert opened(b"\xff") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "counted"),
+    [
+        ("email.sent", {}, ("sent",)),
+        ("email.opened", {"first": True}, ("opened", "openedFirst")),
+        ("email.opened", {"first": False}, ("opened",)),
+        ("email.opened", {"machine": True}, ("byMachines",)),
+        ("email.clicked", {"first": True}, ("clicked", "clickedFirst")),
+        ("email.bounced", {"kind": "hard"}, ("bounced",)),
+        ("email.bounced", {"kind": "soft"}, ("returned",)),
+        ("contact.opted_out", {}, ("left",)),
+        ("contact.opted_out", {"complaint": True}, ("complained", "left")),
+        ("page.visited", {}, ()),
+    ],
+)
+def test_what_an_event_adds_to_the_figures_of_a_message(
+    kind: str, data: dict[str, Any], counted: tuple[str, ...]
+) -> None:
+    event = Event(
+        id="evt_1", type=kind, contact_id="c1", seq=1, occurred_at=0, received_at=0, source="tracking",
+        data={"message": "msg_1", **data},
+    )  # fmt: skip
+    assert figures(event) == tuple(f"msg_1:{name}" for name in counted)
+    assert figures(replace(event, data=data)) == ()
+    if kind == "email.bounced":
+        assert figures(replace(event, source="rule")) == (*figures(event), "msg_1:refused")

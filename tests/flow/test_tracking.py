@@ -75,8 +75,10 @@ async def test_an_opening_and_a_click_become_events(shop: Workshop) -> None:
         shop.clock.at += 5_000
         await tracked.note("email.clicked", who, machine=False)
         await spool.empty.wait()
-    (opened,) = await events(shop, "email.opened")
+    # what was seen, and what the click proves
+    opened, derived = await events(shop, "email.opened")
     (clicked,) = await events(shop, "email.clicked")
+    assert (derived.data["derived"], derived.data["first"], derived.occurred_at) == (True, True, at + 5_000)
     assert opened.data == {"delivery": D, "machine": True}
     assert (opened.contact_id, opened.occurred_at, opened.source) == (who.contact_id, at, "tracking")
     assert clicked.data["message"] == M

@@ -14,6 +14,7 @@ import msgspec
 from goniec.core.decide import Call
 from goniec.core.endpoint import Endpoint
 from goniec.core.identity import Who
+from goniec.core.mailing import Envelope, opened
 from goniec.core.model import Attempt, Delivery, Failure, Funnel
 from goniec.core.retry import Policy
 from goniec.core.rules import Rule
@@ -24,7 +25,7 @@ from goniec.flow import deliver
 from goniec.flow.batch import Result
 from goniec.flow.deliver import Deliverer
 from goniec.flow.record import Locale, Recorder
-from goniec.ports import Answer, DeliveryFilter, Outgoing, Page, Remembered, Store
+from goniec.ports import Answer, DeliveryFilter, Outgoing, Page, Posting, Remembered, Store
 from goniec.store.address import Postgres
 from goniec.store.postgres import open_store as open_postgres
 from goniec.store.sqlite import open_store as open_sqlite
@@ -127,6 +128,34 @@ class Sender:
         return [dict(request.headers)["webhook-id"] for request in self.sent]
 
 
+Posted = Callable[[Posting], Awaitable[Answer] | Answer]
+
+
+def taken(posting: Posting) -> Answer:
+    return Answer(None, "taken", 250, "127.0.0.1:25", 3, body=b"250 OK")
+
+
+class MailSender:
+    """The mail server: answers by a script, and remembers what was handed in."""
+
+    def __init__(self) -> None:
+        self.script: Posted = taken
+        self.posted: list[Posting] = []
+
+    async def post(self, posting: Posting) -> Answer:
+        self.posted.append(posting)
+        answer = self.script(posting)
+        return answer if isinstance(answer, Answer) else await answer
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    @property
+    def envelopes(self) -> list[Envelope]:
+        """What was handed in, opened."""
+        return [envelope for one in self.posted if (envelope := opened(one.body)) is not None]
+
+
 class Workshop:
     """All parts, and short words for what tests do."""
 
@@ -136,6 +165,7 @@ class Workshop:
         self.dice = Dice()
         self.vault = Vault()
         self.sender = Sender()
+        self.mail = MailSender()
         self.recorder = Recorder(store, self.clock, self.dice, self, locale)
         self.deliverer = self.new_deliverer()
         self.handing_over = True
@@ -143,7 +173,14 @@ class Workshop:
 
     def new_deliverer(self) -> Deliverer:
         return Deliverer(
-            self.store, self.sender, self.vault, self.clock, self.dice, self.recorder.finish, "Goniec/test"
+            self.store,
+            self.sender,
+            self.vault,
+            self.clock,
+            self.dice,
+            self.recorder.finish,
+            "Goniec/test",
+            mail_sender=self.mail,
         )
 
     def take(self, deliveries: Sequence[Delivery], busy: set[tuple[str, str]]) -> None:

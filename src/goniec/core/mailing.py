@@ -4,15 +4,32 @@
 every attempt and resend.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct, field
 
 from goniec.core.letters import Language
-from goniec.core.model import CLICKED, OPENED, Contact, Skip
+from goniec.core.model import CLICKED, OPENED, Contact, Event, Skip
 from goniec.core.text import email_key
+
+Figure = Literal[
+    "sent",
+    "opened",
+    "openedFirst",
+    "clicked",
+    "clickedFirst",
+    "byMachines",
+    "bounced",
+    "returned",
+    "refused",
+    "left",
+    "complained",
+]
+"""What is counted of a message: mails taken by the server; openings and clicks by people, and of these the first of a
+mail; those by machines; mails that came back for good, or for now, and of these what the server had not even taken; who
+opted out, and who complained."""
 
 UNSUBSCRIBE: Final = "goniec:unsubscribe"
 """What stands in texts where the link to opt out goes; the sender puts that in its place."""
@@ -86,9 +103,47 @@ def read(contact: Contact, kind: str, data: dict[str, Any]) -> tuple[dict[str, A
     flags = contact.read.get(delivery, 0)
     opening = None
     if flag == CLICKED and not flags & OPENED:
-        opening = {**_OF_MAIL, "message": data["message"], "delivery": delivery, "first": True, "derived": True}
+        opening = {"message": data.get("message", ""), "delivery": delivery, **_DERIVED}
     return {**data, "first": not flags & flag}, opening
 
 
 _FLAGS: Final = {"email.opened": OPENED, "email.clicked": CLICKED}
-_OF_MAIL: Final = {"machine": False}
+_DERIVED: Final = {"machine": False, "first": True, "derived": True}
+
+
+TELLING: Final = frozenset({"email.sent", "email.opened", "email.clicked", "email.bounced", "contact.opted_out"})
+"""The types of event of which some are about a message."""
+
+
+def figures(event: Event) -> tuple[str, ...]:
+    """Say what an event adds to the figures of the message that it is about; nothing where it is about none."""
+    data = event.data
+    message = data.get("message")
+    if not message:
+        return ()
+    match event.type:
+        case "email.sent":
+            names: tuple[Figure, ...] = ("sent",)
+        case "email.opened":
+            names = _read_figures(data, "opened", "openedFirst")
+        case "email.clicked":
+            names = _read_figures(data, "clicked", "clickedFirst")
+        case "email.bounced":
+            names = ("bounced",) if data.get("kind") == "hard" else ("returned",)
+            names = (*names, "refused") if event.source == "rule" else names
+        case "contact.opted_out":
+            names = ("complained", "left") if data.get("complaint") else ("left",)
+        case _:
+            return ()
+    return tuple(figure(message, name) for name in names)
+
+
+def figure(message: str, name: Figure) -> str:
+    """Give the subject under which one figure of a message is summed."""
+    return f"{message}:{name}"
+
+
+def _read_figures(data: dict[str, Any], each: Figure, first: Figure) -> tuple[Figure, ...]:
+    if data.get("machine"):
+        return ("byMachines",)
+    return (each, first) if data.get("first") else (each,)

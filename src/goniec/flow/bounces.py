@@ -80,8 +80,10 @@ def told_call(told: Told, mail: Mailed | None, who: Who, source_key: str | None 
     if told.kind == "delivered":
         return None
     if told.kind == "complaint":
-        change = a.OptOut("email")
-        return Call(who=who, changes=(change,), source="tracking", source_key=source_key, create=False)
+        left = None if mail is None else a.LeaveByMail(mail.message, mail.delivery_id, complaint=True)
+        return Call(
+            who=who, changes=(left or a.OptOut("email"),), source="tracking", source_key=source_key, create=False
+        )
     kind = told.kind
     data: dict[str, Any] = {"machine": False, "first": False, "reason": one_line(told.reason)}
     email = told.email

@@ -7,12 +7,13 @@ stays as it was; nothing is written.
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from goniec.core.actions import BasicAuth, OAuth2In
 from goniec.core.breaker import CLOSED, in_force
-from goniec.core.endpoint import ClientCertificate, Endpoint, Header, OAuth2, origin
+from goniec.core.endpoint import MAIL, ClientCertificate, Endpoint, Header, OAuth2, origin
 from goniec.core.problems import Invalid, Problem
 from goniec.core.retry import Policy
 from goniec.core.signing import basic
@@ -21,6 +22,8 @@ from goniec.flow.configure import Outside
 from goniec.flow.credentials import opened, opens_to
 from goniec.flow.oauth2 import EXCLUSIVE, check_oauth2, kept_oauth2, stored_oauth2
 from goniec.ports import Forbidden, Guard, Vault
+
+NO_RECEIVER: Final = "this endpoint is the mail server: it is set by GONIEC_SMTP_URL, and has only a delivery policy"
 
 USERNAME_LIMIT: Final = 256
 PASSWORD_LIMIT: Final = 1_024
@@ -131,6 +134,8 @@ def drafted(outside: Outside, checked: Checked, known: Endpoint) -> Endpoint:
 
     """
     draft, vault = checked.draft, outside.vault
+    if known.id == MAIL:
+        _check_mail(draft)
     url = checked.url or known.url
     elsewhere = origin(url) != origin(known.url)
     username, password = _credentials(vault, draft.basic_auth, known, elsewhere=elsewhere)
@@ -220,6 +225,13 @@ def _authorities(guard: Guard, draft: EndpointDraft, problems: list[Problem]) ->
     return found
 
 
+def _check_mail(draft: EndpointDraft) -> None:
+    """The mail server has a delivery policy and nothing else that could be set here. Raises `Invalid`."""
+    given = [name for name in _OF_RECEIVERS if getattr(draft, name) is not UNSET and getattr(draft, name)]
+    if given:
+        raise Invalid(*(Problem(f"/{_OUTSIDE[name]}", NO_RECEIVER) for name in given))
+
+
 def _credentials(
     vault: Vault, auth: BasicAuth | UnsetType | None, known: Endpoint, *, elsewhere: bool
 ) -> tuple[str | None, bytes | None]:
@@ -281,3 +293,9 @@ def _client(
         return kept
     sealed = outside.vault.seal(known.id, found.key)
     return ClientCertificate(found.certificate, sealed, found.subject, found.not_after)
+
+
+_OF_RECEIVERS: Final = (
+    "url", "basic_auth", "oauth2", "headers", "ca_bundle", "client_certificate", "tell_erasure"
+)  # fmt: skip
+_OUTSIDE: Final = {field.name: field.encode_name for field in msgspec.structs.fields(EndpointDraft)}

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from goniec.core.actions import BasicAuth
 from goniec.core.breaker import CLOSED
-from goniec.core.endpoint import Endpoint, Pause
+from goniec.core.endpoint import MAIL, Endpoint, Pause
 from goniec.core.ids import ENDPOINT, prefixed
 from goniec.core.problems import Invalid, Problem
 from goniec.core.signing import decode_secret, encode_secret
@@ -216,6 +216,8 @@ async def _delete(endpoint_id: str, expected: Expected, tx: Tx) -> Refusal | Non
         return Missing("endpoint")
     if expected is not None and endpoint_tag(known) not in expected:
         return Stale(endpoint_tag(known))
+    if endpoint_id == MAIL:
+        return Conflict("inUse", "this endpoint is the mail server, to which rules hand in mail; it stays")
     if hit := users(await tx.rules(), ("endpoint", endpoint_id)):
         return Conflict("inUse", f"the endpoint is used by the rules {listed(hit)}; change those first", hit)
     if waiting := await tx.waiting(endpoint_id, COUNTED_MOST):

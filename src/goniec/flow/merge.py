@@ -14,7 +14,7 @@ from goniec.core.actions import AddScore, AddTag, MoveToStage, OptIn, OptOut, Se
 from goniec.core.changes import FIELDS, Change, SetConsent
 from goniec.core.decide import Call, Happening
 from goniec.core.identity import Refusal, Who, alias_key
-from goniec.core.model import Channel, Contact, Fired
+from goniec.core.model import READ_MOST, Channel, Contact, Fired
 from goniec.core.problems import Invalid, Problem
 from goniec.flow.batch import Batch, Chance, Recorded
 from goniec.flow.ingest import Origin
@@ -125,10 +125,19 @@ def _wishes(kept: Contact, gone: Contact) -> Iterator[Change]:
 
 
 def _summed(kept: Contact, gone: Contact) -> Contact:
-    """What no event carries: run counters and the last activity."""
+    """What no event carries: run counters, the last activity, and what is known of mails."""
     fired = dict(kept.fired)
     for rule_id, other in gone.fired.items():
         own = fired.get(rule_id, Fired(0, 0))
         fired[rule_id] = Fired(own.count + other.count, max(own.last, other.last))
     activity = [at for at in (kept.last_activity_at, gone.last_activity_at) if at is not None]
-    return replace(kept, fired=fired, last_activity_at=max(activity, default=None))
+    read = {id: kept.read.get(id, 0) | gone.read.get(id, 0) for id in sorted(kept.read.keys() | gone.read.keys())}
+    mailed = {day: kept.mailed.get(day, 0) + gone.mailed.get(day, 0) for day in kept.mailed.keys() | gone.mailed.keys()}
+    return replace(
+        kept,
+        fired=fired,
+        last_activity_at=max(activity, default=None),
+        read=dict(list(read.items())[-READ_MOST:]),
+        mailed=mailed,
+        bounced=kept.bounced or gone.bounced,
+    )

@@ -3,23 +3,24 @@
 Called by the API, the panel and the commands.
 """
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from msgspec.structs import replace
 
 from goniec.core.composing import EXAMPLE, About, Composer, Unwritable
 from goniec.core.endpoint import MAIL, MAIL_URL, Endpoint
-from goniec.core.ids import EVENT, MESSAGE, prefixed
-from goniec.core.mailing import Envelope
+from goniec.core.ids import EVENT, MESSAGE, prefixed, time_of
+from goniec.core.mailing import Envelope, Figure, figure
 from goniec.core.messages import Message, MessageDraft, read_draft
 from goniec.core.model import Contact, Event
 from goniec.core.problems import Invalid, Problem
 from goniec.core.retry import Policy
 from goniec.core.signing import encode_secret
-from goniec.core.times import Millis, format_instant
+from goniec.core.times import HOUR, Millis, format_instant
 from goniec.flow.configure import Conflict, Expected, Missing, Outside, Refusal, Stale, listed, users
-from goniec.ports import Tx
+from goniec.ports import Queries, Tx
 
 NAME_TAKEN: Final = "there is a message named {name} already ({id})"
 SECRET_BYTES: Final = 32
@@ -98,6 +99,17 @@ async def delete_message(outside: Outside, message_id: str, expected: Expected) 
 def preview(composer: Composer, draft: MessageDraft, contact: Contact, now: Millis) -> Envelope:
     """Make the mail that a contact would get, of an event and a rule that are examples. Raises `Unwritable`."""
     return composer.written(draft, About(contact, _example_event(contact, now), _RULE), contact.email or "")
+
+
+async def message_figures(queries: Queries, ids: Sequence[str], until: Millis) -> dict[str, dict[Figure, int]]:
+    """What became of the mails of messages, since the first of them and by whole hours; 0 for what never happened."""
+    subjects = {figure(id, name): (id, name) for id in ids for name in get_args(Figure)}
+    since = min((time_of(id) for id in ids), default=until)
+    found: dict[str, dict[Figure, int]] = {id: dict.fromkeys(get_args(Figure), 0) for id in ids}
+    for one in await queries.sums("message", list(subjects), since, until + HOUR, until + HOUR - since):
+        id, name = subjects[one.subject]
+        found[id][name] += one.events
+    return found
 
 
 async def set_up(tx: Tx, outside: Outside) -> None:

@@ -5,31 +5,37 @@ it stays outside every queue and is sent once. Called by the API, the panel and 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from goniec.core.composing import EXAMPLE
+from goniec.core.composing import EXAMPLE, Composer, Unwritable
 from goniec.core.decide import Call, Happening
-from goniec.core.endpoint import Endpoint
+from goniec.core.endpoint import MAIL, Endpoint
 from goniec.core.identity import Who
 from goniec.core.ids import EVENT, delivery_id, prefixed
+from goniec.core.mailing import sealed
 from goniec.core.matching import type_of
+from goniec.core.messages import Message
 from goniec.core.model import Attempt, Contact, Delivery, Failure, Status
 from goniec.core.occurring import can_occur, doubts
 from goniec.core.payload import body
 from goniec.core.problems import Invalid, Problem
+from goniec.core.retry import check_address
 from goniec.core.rules import Rule
 from goniec.core.times import MINUTE, Millis
 from goniec.flow.configure import Conflict, Missing, Refusal
 from goniec.flow.credentials import unsealed
 from goniec.flow.explain import known_to
+from goniec.flow.messages import preview
 from goniec.flow.rules import webhooks
 from goniec.ports import Changes, Clock, DeliveryFilter, Dice, Finished, Page, Queries, Store, Tx, Vault
+
+T = TypeVar("T")
 
 INTERRUPTED: Final[Millis] = 10 * MINUTE
 """After so long nobody waits for the answer to a test send any more: no attempt may take as long."""
@@ -53,7 +59,7 @@ class Trial(Struct, frozen=True):
     hints: tuple[str, ...]
 
 
-_under_way: Final[set[asyncio.Future[Trial]]] = set()
+_under_way: Final[set[asyncio.Future[Any]]] = set()
 """Held, for the loop itself holds tasks only weakly."""
 
 
@@ -65,6 +71,50 @@ class Workbench(Struct, frozen=True):
     clock: Clock
     dice: Dice
     try_out: TryOut
+
+
+class MailTrial(Struct, frozen=True):
+    """A test send of a message as it ended."""
+
+    delivery: Delivery
+    attempt: Attempt
+
+
+async def send_mail_test(
+    bench: Workbench, message: Message, contact_id: str | None, to: str, composer: Composer
+) -> MailTrial | Refusal:
+    """Send a message once to an address, as it would be for a contact, or for an example of one.
+
+    Nothing in it is counted, and nobody can opt out by it.
+
+    Raises:
+        Invalid: it is no address, or the message cannot be made for this contact.
+
+    """
+    queries = bench.store.queries
+    contact = EXAMPLE if contact_id is None else await queries.contact(contact_id)
+    if contact is None:
+        return Missing("contact")
+    try:
+        check_address(to)
+    except ValueError:
+        raise Invalid(Problem("/to", "an e-mail address is expected, such as jan@example.com")) from None
+    try:
+        envelope = preview(composer, message, contact, bench.clock.now())
+    except Unwritable as error:
+        raise Invalid(Problem("", str(error))) from None
+    endpoint = await queries.endpoint(MAIL)
+    assert endpoint is not None, "it is there since the first message was made"  # noqa: S101 - see `set_up`
+    body = sealed(replace(envelope, to=to, message=message.id, version=message.version, marketing=False))
+    delivery = await bench.store.transact(partial(_begin_mail, bench, contact, body))
+
+    async def through() -> MailTrial:
+        attempt = await bench.try_out(endpoint, delivery)
+        ended = _after(delivery, attempt)
+        await bench.store.transact(lambda tx: tx.finish([Finished(ended, attempt)]))
+        return MailTrial(ended, attempt)
+
+    return await _through(through())
 
 
 async def send_test(
@@ -106,14 +156,18 @@ async def send_test(
         work = partial(_end, Trial(_after(delivery, attempt), attempt, endpoint, rule, can_occur(rule, known), hints))
         return await (finishing or bench.store).transact(work)
 
-    # who asked may go away meanwhile; what is on its way is written down all the same
-    way = asyncio.ensure_future(through())
+    return await _through(through())
+
+
+async def _through(sending: Coroutine[None, None, T]) -> T:
+    """Who asked may go away meanwhile; what is on its way is written down all the same."""
+    way = asyncio.ensure_future(sending)
     _under_way.add(way)
     way.add_done_callback(_over)
     return await asyncio.shield(way)
 
 
-def _over(way: "asyncio.Future[Trial]") -> None:
+def _over(way: "asyncio.Future[Any]") -> None:
     _under_way.discard(way)
     with suppress(asyncio.CancelledError):
         way.exception()  # who asked is told, if still there; else `end_interrupted` ends what could not be written down
@@ -159,6 +213,25 @@ async def _begin(bench: Workbench, rule: Rule, contact: Contact, endpoint_id: st
     moment = await tx.moment(bench.clock.now(), 0)
     event_id = prefixed(EVENT, moment.floor, bench.dice.bits(80))
     delivery = _delivery(event_id, rule, contact, endpoint_id, place, moment.at)
+    await tx.save(Changes(deliveries=[delivery]))
+    return delivery
+
+
+async def _begin_mail(bench: Workbench, contact: Contact, content: bytes, tx: Tx) -> Delivery:
+    await tx.contacts([contact.id])
+    moment = await tx.moment(bench.clock.now(), 0)
+    delivery = Delivery(
+        id=delivery_id(prefixed(EVENT, moment.floor, bench.dice.bits(80)), 0, "", "test"),
+        endpoint_id=MAIL,
+        contact_id=contact.id,
+        rule_id="",
+        event_type="email.sent",
+        seq=contact.seq,
+        body=content,
+        created_at=moment.at,
+        status=Status.HELD,
+        test=True,
+    )
     await tx.save(Changes(deliveries=[delivery]))
     return delivery
 

@@ -128,7 +128,7 @@ class Tracking:
 
 def leaving(mark: Mark, *, out: bool) -> Call:
     """Give the call by which the person of a mail opts out of mail, or in again."""
-    change = a.OptOut("email") if out else a.OptIn("email")
+    change = a.LeaveByMail(mark.message_id, mark.delivery_id) if out else a.OptIn("email")
     return Call(who=Who(id=mark.contact_id), changes=(change,), source="tracking", create=False)
 
 

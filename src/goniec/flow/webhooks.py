@@ -10,7 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from goniec.core.actions import Action, BasicAuth, OAuth2In, Webhook
-from goniec.core.endpoint import Endpoint, OAuth2, origin
+from goniec.core.endpoint import MAIL, Endpoint, OAuth2, origin
 from goniec.core.problems import Invalid, Problem
 from goniec.flow.configure import Conflict, Named, Outside, listed, users
 from goniec.flow.credentials import opens_to
@@ -68,7 +68,7 @@ class Webhooks:
     async def _by_id(self, pointer: str, webhook: Webhook) -> Endpoint | None:
         """An action that gives no URL means the endpoint with this id, as it is."""
         id = webhook.endpoint_id or ""
-        endpoint = self.named.get(id) or await self._tx.endpoint(id)
+        endpoint = None if id == MAIL else self.named.get(id) or await self._tx.endpoint(id)
         if endpoint is None:
             self.problems.append(Problem(f"{pointer}/endpointId", "there is no such endpoint; give a url instead"))
         if webhook.basic_auth is not None:

@@ -6,8 +6,10 @@ from msgspec import Struct
 
 from goniec.core.times import Millis
 
-Subject = Literal["", "rule", "endpoint", "wait"]
-"""What is counted by the hour: the whole instance, each rule, each endpoint, and how long deliveries took to arrive."""
+Subject = Literal["", "rule", "endpoint", "wait", "message"]
+"""What is counted by the hour: the whole instance, each rule, each endpoint, how long deliveries took to arrive, and
+each figure of a message (`core.mailing.figure`).
+"""
 
 
 class Sum(Struct, frozen=True):

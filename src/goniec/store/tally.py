@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from goniec.core.mailing import TELLING, figures
 from goniec.core.model import Delivery, Event, Run, Status
 from goniec.core.times import HOUR, Millis
 from goniec.ports import FIRED, Finished, Subject, Sum
@@ -33,10 +34,14 @@ class Tally:
     def __init__(self) -> None:
         self._rows: dict[tuple[Subject, int, str], list[int]] = {}
 
-    def saved(self, events: Iterable[Event], runs: Iterable[Run], deliveries: Iterable[Delivery]) -> None:
+    def saved(self, events: Sequence[Event], runs: Iterable[Run], deliveries: Iterable[Delivery]) -> None:
         """Count what was recorded."""
         for hour, n in Counter(event.received_at // HOUR for event in events).items():
             self._row("", hour, "")[_EVENTS] += n
+        for event in events:
+            if event.type in TELLING:
+                for subject in figures(event):
+                    self._row("message", event.received_at // HOUR, subject)[_EVENTS] += 1
         fired = Counter((run.at // HOUR, run.rule_id) for run in runs if run.outcome in FIRED)
         for (hour, rule), n in fired.items():
             self._row("", hour, "")[_RUNS] += n

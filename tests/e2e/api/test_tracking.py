@@ -90,7 +90,8 @@ async def test_a_pixel_is_seen_each_time_it_is_loaded(mail: Mail) -> None:
         assert (answer.headers["pragma"], answer.headers["expires"]) == ("no-cache", "0")
         assert "set-cookie" not in answer.headers
     opened = await mail.events("email.opened")
-    assert [event.data for event in opened] == [{"delivery": D, "machine": False, "message": M}] * 3
+    data = {"delivery": D, "machine": False, "message": M}
+    assert [event.data for event in opened] == [data | {"first": first} for first in (True, False, False)]
     assert {event.source for event in opened} == {"tracking"}
 
 
@@ -100,7 +101,7 @@ async def test_a_link_leads_where_its_author_wrote(mail: Mail) -> None:
     assert "no-store" in answer.headers["cache-control"]
     assert answer.headers["x-robots-tag"] == "noindex"
     (clicked,) = await mail.events("email.clicked")
-    assert clicked.data == {"delivery": D, "machine": False, "message": M, "url": SHOP}
+    assert clicked.data == {"delivery": D, "machine": False, "message": M, "url": SHOP, "first": True}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from goniec.core.composing import EXAMPLE, Composer, Unwritable
+from goniec.core.mailing import Figure
 from goniec.core.messages import Message, MessageDraft
+from goniec.core.model import Status
 from goniec.core.problems import Problem
 from goniec.core.quiet import MailLimits
 from goniec.core.uses import Use
@@ -19,12 +21,15 @@ from goniec.flow.messages import (
     change_message,
     create_message,
     delete_message,
+    message_figures,
     message_tag,
     preview,
     shown_message,
 )
+from goniec.flow.testing import MailTrial, send_mail_test
 from goniec.flow.workspace import change_mail_limits, mail_limits
 from goniec.ports import Store
+from goniec.web.api.deliveries import AttemptOut, attempt_out
 from goniec.web.lists import Listed, PageQuery, listed
 from goniec.web.once import once
 from goniec.web.operation import Ask, operation
@@ -33,10 +38,42 @@ from goniec.web.refusals import NamedOut, cut, etag, fault, named
 from goniec.web.reply import Reply
 
 
+class FiguresOut(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What became of a message's mails, test sends left out."""
+
+    sent: Annotated[int, Meta(description="Taken by the mail server.")]
+    delivered: Annotated[int, Meta(description="As far as known: sent, and not come back.")]
+    opened: Annotated[int, Meta(description="Openings by people.")]
+    opened_first: Annotated[int, Meta(description="Mails that were opened.")]
+    clicked: Annotated[int, Meta(description="Clicks by people.")]
+    clicked_first: Annotated[int, Meta(description="Mails in which a link was clicked.")]
+    by_machines: Annotated[int, Meta(description="Openings and clicks by proxies and scanners.")]
+    bounced: Annotated[int, Meta(description="Come back for good.")]
+    returned: Annotated[int, Meta(description="Come back for now.")]
+    left: Annotated[int, Meta(description="Contacts that opted out by one.")]
+    complained: Annotated[int, Meta(description="Of these, by a complaint.")]
+
+
 class MessageShown(MessageOut, frozen=True, kw_only=True):
-    """A message, and the rules that use it."""
+    """A message, the rules that use it, and what became of its mails."""
 
     used_by: list[NamedOut]
+    figures: FiguresOut
+
+
+class MailTestIn(Struct, rename="camel", forbid_unknown_fields=True):
+    """Where to, and for which contact; an example unless given."""
+
+    to: str
+    contact_id: str | None = None
+
+
+class MailTestOut(Struct, rename="camel", kw_only=True):
+    """How a test send went."""
+
+    delivery_id: str
+    status: Status
+    attempt: AttemptOut
 
 
 class PreviewIn(Struct, rename="camel", forbid_unknown_fields=True):
@@ -79,7 +116,8 @@ async def list_messages(ask: Ask, query: PageQuery) -> Reply:
     queries = ask.context.store.queries
     used = usage(await queries.rules())
     rows = cut(query.page(), await queries.messages(), lambda message: message.id)
-    return listed(query, rows, lambda message: message.id, partial(_shown, used))
+    figures = await message_figures(queries, [message.id for message in rows], ask.context.clock.now())
+    return listed(query, rows, lambda message: message.id, partial(_shown, used, figures))
 
 
 @operation("GET", "/messages/{id}", scope="read", tag="messages", summary="Read a message", answers={200: MessageShown})
@@ -110,7 +148,7 @@ async def make_message(ask: Ask) -> Reply:
     async def act(store: Store) -> Message | Refusal:
         return await create_message(_outside(ask, store), data)
 
-    return await once(ask, act, partial(_told, {}, status=201))
+    return await once(ask, act, partial(_told, {}, {}, status=201))
 
 
 @operation(
@@ -182,6 +220,31 @@ async def preview_message(ask: Ask, id: str, body: PreviewIn) -> Reply:
     )
 
 
+@operation(
+    "POST",
+    "/messages/{id}/testSend",
+    scope="admin",
+    tag="messages",
+    summary="Send a message as a test",
+    answers={200: MailTestOut},
+    examples={"to oneself": {"to": "me@shop.example"}},
+)
+async def test_send_message(ask: Ask, id: str, body: MailTestIn) -> Reply:
+    """Send the message once to an address, as a contact would get it, and wait for what the mail server says.
+
+    Openings and clicks of it are not counted. That it failed is no error of this call: see `status` and `attempt`.
+    """
+    context = ask.context
+    message = await _found(ask, id)
+    found = await send_mail_test(context.bench, message, body.contact_id, body.to, Composer(language=context.language))
+    if not isinstance(found, MailTrial):
+        raise fault(found)
+    return Reply(
+        200,
+        MailTestOut(delivery_id=found.delivery.id, status=found.delivery.status, attempt=attempt_out(found.attempt)),
+    )
+
+
 @operation("GET", "/mail/limits", scope="read", tag="messages", summary="Read mail limits", answers={200: LimitsOut})
 async def read_limits(ask: Ask) -> Reply:
     """Read the hours in which no marketing mail goes, and how many may go to one contact in a day."""
@@ -220,16 +283,44 @@ async def _found(ask: Ask, id: str) -> Message:
 
 
 async def _tell(ask: Ask, found: Message | Refusal) -> Reply:
-    return _told(usage(await ask.context.store.queries.rules()), found)
+    queries = ask.context.store.queries
+    ids = [found.id] if isinstance(found, Message) else []
+    figures = await message_figures(queries, ids, ask.context.clock.now())
+    return _told(usage(await queries.rules()), figures, found)
 
 
-def _told(used: Mapping[Use, list[Named]], found: Message | Refusal | Conflict, status: int = 200) -> Reply:
+Figures = Mapping[str, Mapping[Figure, int]]
+
+
+def _told(
+    used: Mapping[Use, list[Named]], figures: Figures, found: Message | Refusal | Conflict, status: int = 200
+) -> Reply:
     if not isinstance(found, Message):
         raise fault(found)
-    return Reply(status, _shown(used, found), (etag(message_tag(found)), ("location", f"/api/v1/messages/{found.id}")))
+    return Reply(
+        status, _shown(used, figures, found), (etag(message_tag(found)), ("location", f"/api/v1/messages/{found.id}"))
+    )
 
 
-def _shown(used: Mapping[Use, list[Named]], message: Message) -> MessageShown:
+def _shown(used: Mapping[Use, list[Named]], figures: Figures, message: Message) -> MessageShown:
     out = shown_message(message)
     given = {name: getattr(out, name) for name in MessageOut.__struct_fields__}
-    return MessageShown(**given, used_by=named(used.get(("message", message.id), [])))
+    told = figures.get(message.id, {})
+    back = told.get("bounced", 0) + told.get("returned", 0)
+    return MessageShown(
+        **given,
+        used_by=named(used.get(("message", message.id), [])),
+        figures=FiguresOut(
+            sent=told.get("sent", 0),
+            delivered=max(0, told.get("sent", 0) + told.get("refused", 0) - back),
+            opened=told.get("opened", 0),
+            opened_first=told.get("openedFirst", 0),
+            clicked=told.get("clicked", 0),
+            clicked_first=told.get("clickedFirst", 0),
+            by_machines=told.get("byMachines", 0),
+            bounced=told.get("bounced", 0),
+            returned=told.get("returned", 0),
+            left=told.get("left", 0),
+            complained=told.get("complained", 0),
+        ),
+    )

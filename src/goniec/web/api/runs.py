@@ -29,6 +29,13 @@ class SeenOut(Struct):
     read: str | None
 
 
+class SkippedOut(Struct):
+    """An action that was left out: its pointer in the rule, and why."""
+
+    pointer: str
+    why: str
+
+
 class RunOut(Struct, rename="camel", kw_only=True):
     """One evaluation of a rule for one event: the rule's version, what came of it, and what each condition saw."""
 
@@ -42,6 +49,7 @@ class RunOut(Struct, rename="camel", kw_only=True):
     detail: str | None
     trace: list[SeenOut]
     deliveries: list[str]
+    skipped: Annotated[list[SkippedOut], Meta(description="Actions that were left out, and why.")]
 
 
 class RunQuery(PageQuery, frozen=True, kw_only=True, rename="camel"):
@@ -190,6 +198,7 @@ def run_out(run: Run) -> RunOut:
         detail=run.detail,
         trace=trace_out(run.trace),
         deliveries=list(run.deliveries),
+        skipped=[SkippedOut(one.pointer, one.why) for one in run.skipped],
     )
 
 

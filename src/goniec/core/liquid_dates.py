@@ -16,6 +16,7 @@ from goniec.core.times import LAST, SECOND, parse_date, parse_instant
 MILLIS_FROM: Final = 100_000_000_000
 """Numbers from here on are milliseconds (since March 1973), smaller ones are seconds (until the year 5138)."""
 
+_NOON: Final = 12
 _LOCAL: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?", re.ASCII)
 _DIRECTIVE: Final = re.compile(r"%([-^]?)(.?)", re.DOTALL)
 _DAY_BEFORE: Final = re.compile(r"%-?[de]\.?\s*$")
@@ -142,7 +143,7 @@ _DIRECTIVES: Final[Mapping[str, Callable[[datetime, Language], str]]] = {
     "e": lambda at, _: f"{at.day:2}",
     "j": lambda at, _: f"{at.timetuple().tm_yday:03}",
     "m": lambda at, _: f"{at.month:02}",
-    "p": lambda at, _: "AM" if at.hour < 12 else "PM",  # noqa: PLR2004 - noon
+    "p": lambda at, _: "AM" if at.hour < _NOON else "PM",
     "s": lambda at, _: str(int(at.timestamp())),
     "u": lambda at, _: str(at.isoweekday()),
     "y": lambda at, _: f"{at.year % 100:02}",

@@ -1,18 +1,12 @@
-"""What comes back to the mailbox reaches rules, through a whole engine and a kill in the middle."""
+"""A mail that a rule sent comes back to the mailbox and reaches rules, through a whole engine and a kill in the middle."""
 
+import re
 from pathlib import Path
 
-from goniec.core.endpoint import MAIL
-from goniec.core.ids import delivery_id
-from goniec.core.mailing import Envelope, sealed
-from goniec.core.model import Delivery, Status
-from goniec.core.tokens import PURPOSE, bounce
-from goniec.ports import Changes
-from goniec.store.opening import open_store
-from goniec.store.vault import open_vault
 from tests.e2e.engine import Engine, until
-from tests.flow.mails import ANNA, M
+from tests.flow.mails import ANNA
 from tests.imapserver import PASSWORD, mailbox
+from tests.postbox import postbox
 from tests.returned import sample
 
 KILLED = """
@@ -26,16 +20,24 @@ ImapMailbox.done = done
 
 
 async def test_a_bounce_is_recorded_once_though_it_is_killed_before_it_is_marked(tmp_path: Path) -> None:
-    with mailbox() as box:
-        one = Engine(tmp_path, imap_url=box.url, bounce_address="bounces@example.com")
+    with mailbox() as box, postbox() as server:
+        smtp = f"smtp://127.0.0.1:{server.port}?starttls=never"
+        settings = {"smtp_url": smtp, "mail_from": "sklep@example.com", "bounce_address": "bounces@example.com"}
+        one = Engine(tmp_path, imap_url=box.url, **settings)
         try:
             await one.start()
-            actions = [{"type": "addScore", "points": 1}]
-            await one.rule({"type": "email.bounced"}, actions=actions)
+            message = await one.post("/messages", {"name": "M", "subject": "S", "html": "<p>Hi</p>"}, 201)
+            send, score = {"type": "sendEmail", "message": message["id"]}, {"type": "addScore", "points": 1}
+            await one.rule({"type": "page.visited"}, actions=[send])
+            await one.rule({"type": "email.bounced"}, actions=[score, send])
             contact = await one.contact(email=ANNA)
-            token = await sent(tmp_path, contact["id"])
+            await one.visit({"email": ANNA})
+            await until(lambda: bool(server.letters), "the mail goes out")
+            await one.quiet()
             assert await one.stop() == 0
-            box.put(sample("exchange", token))
+            found = re.fullmatch(r"bounces\+(\w+)@example\.com", server.senders[0])
+            assert found is not None
+            box.put(sample("exchange", found[1], server.letters[0]["Message-ID"].strip("<>").partition("@")[0]))
             one.machine = KILLED
             one.spawn()
             await one.gone()
@@ -44,34 +46,18 @@ async def test_a_bounce_is_recorded_once_though_it_is_killed_before_it_is_marked
             await one.start()
             await until(lambda: box.count("UNSEEN") == box.count() == 0, "the mail is marked and moved")
             (event,) = await one.everything("/events", type="email.bounced")
-            assert (event["contactId"], event["data"]["kind"]) == (contact["id"], "hard")
+            assert (event["contactId"], event["source"], event["depth"]) == (contact["id"], "tracking", 1)
+            assert (event["data"]["kind"], event["data"]["email"], event["data"]["message"]) == (
+                "hard",
+                ANNA,
+                message["id"],
+            )
             assert (await one.get(f"/contacts/{contact['id']}"))["score"] == 1
+            await one.quiet()
+            assert len(server.letters) == 1, "nothing more goes to an address that is dead"
             assert await one.stop() == 0
         finally:
             await one.close()
     log = (tmp_path / "serve.log").read_text()
-    for secret in (PASSWORD, "p%40ss", ANNA, token):
+    for secret in (PASSWORD, "p%40ss", ANNA, found[1]):
         assert secret not in log
-
-
-async def sent(folder: Path, contact_id: str) -> str:
-    """Write a mail that went out; gives the token on its envelope."""
-    store = open_store(folder / "goniec.db", server=False)
-    try:
-        (event,) = [event async for event, *_ in store.queries.timeline(contact_id)]
-        delivery = Delivery(
-            id=delivery_id(event.id, 1, "rul_1", "actions"),
-            endpoint_id=MAIL,
-            contact_id=contact_id,
-            rule_id="rul_1",
-            event_type=event.type,
-            seq=event.seq,
-            body=sealed(Envelope(to=ANNA, subject="Nowa dostawa", message=M)),
-            created_at=event.received_at,
-            status=Status.DELIVERED,
-        )
-        await store.transact(lambda tx: tx.save(Changes(deliveries=[delivery])))
-        vault = await open_vault(store, folder / "goniec.key", [])
-        return bounce(vault.derived(PURPOSE), delivery.id)
-    finally:
-        await store.close()

@@ -262,7 +262,7 @@ async def test_who_has_the_duty_looks_every_minute(shop: Workshop, monkeypatch: 
 async def test_a_mail_is_found_by_its_delivery(shop: Workshop) -> None:
     delivery = await sent(shop, "Anna@Firma.example")
     found = await find_mail(shop.store.queries, delivery.id)
-    assert found == Mailed(delivery.id, delivery.contact_id, M, ANNA)
+    assert found == Mailed(delivery.id, delivery.run_id, delivery.contact_id, M, ANNA)
     assert await find_mail(shop.store.queries, of_number("dlv_", 7)) is None
 
 

@@ -37,9 +37,13 @@ EVERY_SECONDS: Final = 60.0
 
 
 class Mailed(Struct, frozen=True):
-    """A mail that went out to a contact: which delivery, whose, of which message, to which address (compared form)."""
+    """A mail that went out to a contact: which delivery of which run, whose, of which message.
+
+    `email` is the address that it went to, in its compared form.
+    """
 
     delivery_id: str
+    run_id: str
     contact_id: str
     message: str
     email: str
@@ -67,7 +71,7 @@ async def find_mail(queries: Queries, delivery_id: str) -> Mailed | None:
     envelope = opened(delivery.body)
     if envelope is None or not envelope.message:
         return None
-    return Mailed(delivery.id, delivery.contact_id, envelope.message, email_key(envelope.to)[1])
+    return Mailed(delivery.id, delivery.run_id, delivery.contact_id, envelope.message, email_key(envelope.to)[1])
 
 
 def told_call(told: Told, mail: Mailed | None, who: Who, source_key: str | None = None) -> Call | None:
@@ -98,7 +102,15 @@ def told_call(told: Told, mail: Mailed | None, who: Who, source_key: str | None 
         key = f"bounce:{sha256(email.encode()).hexdigest()}:{kind}:{told.at}"
     digest = b"" if key is None else sha256(key.encode()).digest()
     happening = Happening("email.bounced", data, told.at, key, digest)
-    return Call(who=who, happenings=(happening,), source="tracking", source_key=source_key, create=False)
+    return Call(
+        who=who,
+        happenings=(happening,),
+        source="tracking",
+        source_key=source_key,
+        # a rule that answers a bounce with a mail is not to go on like that
+        cause=None if mail is None else mail.run_id,
+        create=False,
+    )
 
 
 class Returns(Struct, frozen=True):

@@ -9,14 +9,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
+from goniec.core.mailing import UNSUBSCRIBE
 from goniec.send.css import inlined
 from goniec.send.elements import Token, tokens
 from goniec.send.plain import plain
 
-__all__ = ["OPT_OUT", "inlined", "plain", "tracked", "tracked_text"]
-
-OPT_OUT: Final = "goniec:unsubscribe"
-"""What stands in a text for the address at which its reader opts out."""
+__all__ = ["inlined", "plain", "tracked", "tracked_text"]
 
 _WEB: Final = re.compile(r"https?://[^/?#]", re.IGNORECASE)
 _AROUND: Final = "".join(map(chr, range(0x21)))
@@ -39,14 +37,14 @@ def tracked(page: str, link: Callable[[str], str], pixel: str, opt_out: str | No
     edits = [*_links(page, found, link, own), (at, at, _PIXEL.format(html.escape(pixel)))]
     pieces, at = [], 0
     for start, end, new in sorted(edits):
-        pieces += [page[at:start].replace(OPT_OUT, html.escape(own)), new]
+        pieces += [page[at:start].replace(UNSUBSCRIBE, html.escape(own)), new]
         at = end
-    return "".join([*pieces, page[at:].replace(OPT_OUT, html.escape(own))])
+    return "".join([*pieces, page[at:].replace(UNSUBSCRIBE, html.escape(own))])
 
 
 def tracked_text(text: str, opt_out: str | None) -> str:
     """Put `opt_out` where it belongs in a plain text; its links stay as the author wrote them, for all to read."""
-    return text.replace(OPT_OUT, opt_out or "")
+    return text.replace(UNSUBSCRIBE, opt_out or "")
 
 
 def _links(page: str, found: Iterable[Token], link: Callable[[str], str], own: str) -> Iterator[tuple[int, int, str]]:
@@ -67,7 +65,7 @@ def _link(token: Token, link: Callable[[str], str], own: str, offset: int) -> It
         return
     url = href.value.strip(_AROUND).translate(_BETWEEN)
     if _WEB.match(url):
-        new = link(url.replace(OPT_OUT, own))
+        new = link(url.replace(UNSUBSCRIBE, own))
         yield offset + href.start, offset + href.end, f'"{html.escape(new)}"'
 
 

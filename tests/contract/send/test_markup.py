@@ -10,9 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from typing_extensions import override
 
+from goniec.core.mailing import UNSUBSCRIBE
 from goniec.send.css import beyond
 from goniec.send.elements import tokens
-from goniec.send.markup import OPT_OUT, inlined, plain, tracked, tracked_text
+from goniec.send.markup import inlined, plain, tracked, tracked_text
 
 PIXEL: Final = "https://goniec.example/t/o/T.gif"
 IMAGE: Final = f'<img src="{PIXEL}" width="1" height="1" alt="" style="display:block;width:1px;height:1px;border:0">'
@@ -135,17 +136,17 @@ class TestOptOut:
     def test_its_address_stands_wherever_it_was_asked_for(self) -> None:
         page = "<a href='{0}'>out</a> or {0}?x=1 <!--[if mso]><a href={0}><![endif]--> <a href='https://x.example/?to={0}'>"
         links = Links()
-        made = tracked(page.format(OPT_OUT), links, PIXEL, 'https://g.example/u/"T"')
+        made = tracked(page.format(UNSUBSCRIBE), links, PIXEL, 'https://g.example/u/"T"')
         assert links.urls == ['https://x.example/?to=https://g.example/u/"T"']
         expected = page.replace("'https://x.example/?to={0}'", lead(1)).format("https://g.example/u/&quot;T&quot;")
         assert made == expected + IMAGE
 
     def test_without_one_its_place_is_empty(self) -> None:
-        assert tracked(f'<a href="{OPT_OUT}">x</a>', Links(), PIXEL, None) == f'<a href="">x</a>{IMAGE}'
-        assert tracked_text(f"out: {OPT_OUT}", None) == "out: "
+        assert tracked(f'<a href="{UNSUBSCRIBE}">x</a>', Links(), PIXEL, None) == f'<a href="">x</a>{IMAGE}'
+        assert tracked_text(f"out: {UNSUBSCRIBE}", None) == "out: "
 
     def test_links_of_a_plain_text_stay_as_they_are(self) -> None:
-        assert tracked_text(f"https://x.example/ {OPT_OUT}.", MINE) == f"https://x.example/ {MINE}."
+        assert tracked_text(f"https://x.example/ {UNSUBSCRIBE}.", MINE) == f"https://x.example/ {MINE}."
 
 
 class TestPixel:

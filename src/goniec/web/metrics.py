@@ -113,6 +113,12 @@ def exposition(figures: Figures, counted: Counters) -> str:
             [("", {"what": name}, n) for name, n in sorted(counted.batches.items())],
         ),
         _metric(
+            "goniec_sightings_total",
+            "counter",
+            "Opens and clicks: recorded, or lost because the disk did not take them.",
+            [("", {"outcome": name}, counted.sightings[name]) for name in ("recorded", "lost")],
+        ),
+        _metric(
             "goniec_first_byte_seconds",
             "histogram",
             "From the decision to the first byte of the first attempt's request.",

@@ -291,6 +291,11 @@ class Delivery(Struct, frozen=True, kw_only=True):
         """The run that wrote it."""
         return run_id(self.event_id, self.rule_id)
 
+    @property
+    def timed(self) -> bool:
+        """Whether it was written for an hour of its own, and was not tried yet: nothing but that hour lets it go."""
+        return self.aside and not self.attempts and not self.resend
+
 
 class Failure(Code):
     """Why an attempt failed, one code each."""

@@ -20,7 +20,7 @@ from goniec.observe import log
 from goniec.ports import Clock, Queries, Unavailable, Vault
 
 EVER: Final[Millis] = 2**62
-"""Later than anything that is due: a probe takes what comes first, whenever that may be."""
+"""Later than anything that is due: a probe takes what comes first, whenever that may be, unless it has its hour."""
 
 
 class Claims:
@@ -113,6 +113,9 @@ class Claims:
         self._outboxes.settled = settled  # what is written while the query runs may still be in its answer
         try:
             rows = await self._queries.due(box.endpoint_id, due, room, box.part)
+            if probe:
+                now = self._clock.now()
+                rows = [one for one in rows if not (one.timed and (one.due_at or 0) > now)]
             behind = {} if probe else await self._behind(box, rows, room)
         except Unavailable:
             box.more = True

@@ -190,6 +190,11 @@ BEHIND: Final = 2**63 - 1
 So whoever looks for what is due passes followers by unseen, however many there are, and putting a head off moves none.
 """
 
+PUT_OFF: Final = (
+    "(lane OR EXISTS (SELECT 1 FROM deliveries d WHERE d.id = delivery_id AND (d.attempts > 0 OR d.resend)))"
+)
+"""Of what the queue has for later: that it would have gone by now, and does not wait for an hour of its own."""
+
 
 def delivery_row(delivery: Delivery) -> Row:
     """The columns of `DELIVERY`, without the queue's."""

@@ -1,6 +1,7 @@
 """The queue: what may go, and how deliveries move on."""
 
 from goniec.core.model import Delivery, Status
+from goniec.core.parts import part_of
 from goniec.ports import DUE_MOST, Queue, Store, Tx
 from tests.contract.store.scribe import ENDPOINT, NOW, Scribe, attempt, by_hand, endpoint, failed, ids, put, succeeded
 
@@ -494,3 +495,15 @@ async def test_the_soonest_hurry_first(store: Store, scribe: Scribe) -> None:
     assert await hurry(store, 3)
     assert not await hurry(store, 3)
     assert set(await due(store)) == set(ids(made))
+
+
+async def test_what_has_an_hour_of_its_own_is_not_hurried(store: Store, scribe: Scribe) -> None:
+    (timed,) = await scribe.deliver("c1", due_at=LATER, aside=True)
+    (tried,) = await scribe.deliver("c2", due_at=NOW - 1, aside=True)
+    await scribe.finish(failed(tried, due_at=LATER))
+    assert not await hurry(store)
+    assert await due(store) == [tried.id]
+    assert not await store.transact(lambda tx: tx.hurry(ENDPOINT, NOW, 100, part_of("c1")))
+    assert await due(store) == [tried.id]
+    await store.transact(lambda tx: tx.requeue(timed.id, NOW))
+    assert set(await due(store)) == {tried.id, timed.id}

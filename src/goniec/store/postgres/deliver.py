@@ -69,7 +69,8 @@ _FREE: Final = (
 _HURRY: Final = (
     "UPDATE queue SET due_at = $1 WHERE delivery_id = ANY(ARRAY(SELECT q.delivery_id FROM queue q"
     " WHERE q.endpoint_id = $2 AND q.due_at > $1{}"
-    f" AND q.due_at < {rows.BEHIND} ORDER BY q.due_at, q.delivery_id LIMIT $3 FOR UPDATE OF q SKIP LOCKED))"
+    f" AND q.due_at < {rows.BEHIND} AND {rows.PUT_OFF} ORDER BY q.due_at, q.delivery_id"
+    " LIMIT $3 FOR UPDATE OF q SKIP LOCKED))"
 )
 """What somebody is just moving on is passed over: who hurries may have setup alone, for which that one may wait."""
 

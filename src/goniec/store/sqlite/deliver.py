@@ -66,11 +66,11 @@ _FREE: Final = (
 """Who is the head of its lane now has been due since it was made."""
 _HURRY: Final = (
     "UPDATE queue SET due_at = ?1 WHERE delivery_id IN (SELECT delivery_id FROM queue WHERE endpoint_id = ?2"
-    f" AND due_at > ?1 AND due_at < {rows.BEHIND} ORDER BY due_at, delivery_id LIMIT ?3)"
+    f" AND due_at > ?1 AND due_at < {rows.BEHIND} AND {rows.PUT_OFF} ORDER BY due_at, delivery_id LIMIT ?3)"
 )
 _PUT_OFF: Final = (
     "SELECT delivery_id, contact_id FROM queue WHERE endpoint_id = ? AND due_at > ?"
-    f" AND due_at < {rows.BEHIND} ORDER BY due_at, delivery_id"
+    f" AND due_at < {rows.BEHIND} AND {rows.PUT_OFF} ORDER BY due_at, delivery_id"
 )
 
 _FRESH: Final = (

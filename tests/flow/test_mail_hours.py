@@ -1,0 +1,86 @@
+"""Mails that wait for the end of quiet hours."""
+
+from typing import Any
+
+import msgspec
+
+from goniec.core.breaker import FAILURES, PROBE_FIRST
+from goniec.core.endpoint import MAIL, MAIL_URL
+from goniec.core.messages import Message
+from goniec.core.model import Failure
+from goniec.core.quiet import MailLimits, QuietHours
+from goniec.core.times import MINUTE, SECOND
+from goniec.flow.workspace import MAIL_LIMITS
+from goniec.ports import Answer, Posting, Tx
+from tests.core.build import NOW, happened
+from tests.flow.workshop import Workshop, email
+
+NIGHT = QuietHours("04:00", "06:00")
+"""It is 4:36 where contacts are; two rules send, the one by night too."""
+DAWN = NOW + 84 * MINUTE
+
+TEXTS = {"msg_1": False, "msg_2": True}
+
+
+async def mailing(shop: Workshop, **policy: Any) -> None:
+    """A rule that sends marketing, and one that sends what goes at any hour."""
+
+    async def work(tx: Tx) -> None:
+        for id, transactional in TEXTS.items():
+            message = Message(
+                id=id, version=1, name=id, subject="Hi", text="Hi", transactional=transactional, created_at=NOW,
+                updated_at=NOW,
+            )  # fmt: skip
+            await tx.put_message(message)
+        await tx.put_mark(MAIL_LIMITS, msgspec.json.encode(MailLimits(NIGHT)))
+
+    await shop.store.transact(work)
+    await shop.endpoint(MAIL, url=MAIL_URL, policy=policy)
+    for n, message in enumerate(TEXTS):
+        await shop.rule(f"rul_{n}", actions=[{"type": "sendEmail", "message": message}])
+
+
+def refused(_: Posting) -> Answer:
+    return Answer(Failure.MAIL_REFUSED, "go away", 554)
+
+
+def posted(shop: Workshop) -> set[str]:
+    return {one.delivery_id for one in shop.mail.posted}
+
+
+async def visit(shop: Workshop, n: int = 1) -> None:
+    await shop.record(*(email(f"k{k}@x.pl", happenings=(happened(),)) for k in range(n)))
+    await shop.settle()
+
+
+async def test_quiet_hours_are_kept_when_the_server_is_resumed(shop: Workshop) -> None:
+    await mailing(shop)
+    await visit(shop)
+    waiting, done = sorted(await shop.deliveries(), key=lambda one: one.rule_id)
+    await resume(shop)
+    await shop.later(MINUTE)
+    assert posted(shop) == {done.id}
+    await shop.later(DAWN - shop.clock.at)
+    assert posted(shop) == {done.id, waiting.id}
+
+
+async def resume(shop: Workshop) -> None:
+    """As a person does after a pause."""
+    await shop.store.transact(lambda tx: tx.hurry(MAIL, shop.clock.now(), 100))
+    shop.deliverer.changed(MAIL)
+
+
+async def test_quiet_hours_are_kept_from_probes_too(shop: Workshop) -> None:
+    await mailing(shop)
+    await shop.poll()
+    shop.mail.script = refused
+    await visit(shop, FAILURES)
+    timed = {one.id for one in await shop.deliveries() if one.rule_id == "rul_0"}
+    for tried in posted(shop):
+        await shop.store.transact(lambda tx, id=tried: tx.cancel(id, NOW))  # type: ignore[misc] # bound at once
+    for _ in range(5):
+        await shop.later(PROBE_FIRST * SECOND)
+    assert not timed & posted(shop)
+    shop.mail.script = lambda _: Answer(None, "taken", 250)
+    await shop.later(DAWN - shop.clock.at)
+    assert timed <= posted(shop)

@@ -1,4 +1,4 @@
-"""Mails that wait for the end of quiet hours."""
+"""Mails that wait for the end of quiet hours, and owners who hear of those that are given up."""
 
 from typing import Any
 
@@ -7,9 +7,10 @@ import msgspec
 from goniec.core.breaker import FAILURES, PROBE_FIRST
 from goniec.core.endpoint import MAIL, MAIL_URL
 from goniec.core.messages import Message
-from goniec.core.model import Failure
+from goniec.core.model import Failure, Status
 from goniec.core.quiet import MailLimits, QuietHours
 from goniec.core.times import MINUTE, SECOND
+from goniec.flow import owners
 from goniec.flow.workspace import MAIL_LIMITS
 from goniec.ports import Answer, Posting, Tx
 from tests.core.build import NOW, happened
@@ -51,6 +52,23 @@ def posted(shop: Workshop) -> set[str]:
 async def visit(shop: Workshop, n: int = 1) -> None:
     await shop.record(*(email(f"k{k}@x.pl", happenings=(happened(),)) for k in range(n)))
     await shop.settle()
+
+
+async def test_owners_hear_of_mails_that_the_server_is_to_blame_for(shop: Workshop) -> None:
+    await mailing(shop, owner="jan@example.com", schedule=[], breaker=False)
+    shop.mail.script = refused
+    await visit(shop)
+    kept = await shop.store.transact(lambda tx: tx.mark(owners.MARK))
+    assert kept is not None
+    assert msgspec.json.decode(kept)[MAIL]["failed"] == 1
+
+
+async def test_owners_hear_nothing_of_what_is_about_the_mail_itself(shop: Workshop) -> None:
+    await mailing(shop, owner="jan@example.com", schedule=[], breaker=False)
+    shop.mail.script = lambda _: Answer(Failure.RECIPIENT_REFUSED, "no such user", 550)
+    await visit(shop)
+    assert (await shop.deliveries(status=Status.FAILED))[0].endpoint_id == MAIL
+    assert await shop.store.transact(lambda tx: tx.mark(owners.MARK)) is None
 
 
 async def test_quiet_hours_are_kept_when_the_server_is_resumed(shop: Workshop) -> None:

@@ -252,8 +252,9 @@ class Recorder:
         await self._refresh(tx)
         calls = [call for job in jobs for call in job.calls]
         # contacts before deliveries, as everywhere: else two processes would wait for each other in a circle
-        falling = [call for rider in riders for one in rider.finished if (call := may_tell(one)) is not None]
-        if not jobs and not falling:
+        results = [one for rider in riders for one in rider.finished]
+        falling = [call for one in results if (call := may_tell(one)) is not None]
+        if not jobs and not falling and not any(map(is_given_up, results)):
             return _Written(await self._finished(tx, riders))
         now = self._clock.now()
         batch = Batch(tx, self._world, await self._chance(tx, now), self._locale.country)
@@ -266,9 +267,9 @@ class Recorder:
         await note_failed(tx, [delivery for one, delivery in come if is_given_up(one)])
         batch.raise_own([call for one, _ in come if (call := may_tell(one)) is not None])
         answers: dict[str, Remembered] = {}
-        results = [await self._answer(tx, batch, job, answers, now) for job in jobs]
+        given = [await self._answer(tx, batch, job, answers, now) for job in jobs]
         busy = await batch.write()
-        return _Written(moved, results, batch.deliveries, busy)
+        return _Written(moved, given, batch.deliveries, busy)
 
     async def _finished(self, tx: Tx, riders: Sequence["_Rider"]) -> list[list[Moved]]:
         """Write the results of all riders in one go; give what became of each rider's."""

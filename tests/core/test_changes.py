@@ -178,3 +178,10 @@ def test_a_hard_bounce_folds_and_undoes() -> None:
     soft = event(FULL, "email.bounced", {"message": "msg_1", "kind": "soft", "email": "jan@x.pl"})
     assert fold(FULL, soft).bounced is None
     assert undo(fold(FULL, soft), soft).bounced is None
+
+
+def test_of_another_address_nothing_is_kept_while_the_own_one_is_dead() -> None:
+    other = event(FULL, "email.bounced", {"kind": "hard", "email": "old@x.pl"})
+    for before, after in ((None, "old@x.pl"), ("older@x.pl", "old@x.pl"), ("jan@x.pl", "jan@x.pl")):
+        assert fold(contact(email="Jan@X.pl", bounced=before), other).bounced == after
+    assert fold(contact(email=None, bounced="jan@x.pl"), other).bounced == "old@x.pl"

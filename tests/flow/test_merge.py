@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from goniec.core.decide import Call, Happening
+from goniec.core.identity import Who
 from goniec.core.times import HOUR
 from goniec.flow.batch import Raced, Recorded
 from goniec.flow.erase import erase
@@ -80,3 +82,18 @@ async def test_both_histories_are_one_timeline_and_are_erased_together(shop: Wor
     for one in (kept, gone):
         assert await shop.store.queries.contact(one) is None
     assert all(not event.data for event in await shop.store.queries.events(EventFilter(), Page()))
+
+
+async def told(shop: Workshop, contact_id: str, event: str, /, **data: Any) -> None:
+    what = Happening(event, {"machine": False, "first": False, **data})
+    await shop.record(Call(who=Who(id=contact_id), happenings=(what,), create=False))
+
+
+async def test_an_address_that_comes_over_is_as_dead_as_before(shop: Workshop) -> None:
+    (other,) = await shop.record(Call(who=Who(phone="+48600100200", phone_key="+48600100200")))
+    assert isinstance(other, Recorded)
+    kept, gone = other.contact.id, await made(shop, "b@example.pl")
+    await told(shop, kept, "email.bounced", kind="hard", email="old@example.pl", reason="")
+    await told(shop, gone, "email.bounced", kind="hard", email="b@example.pl", reason="")
+    done = await merge(shop.recorder, shop.store, ORIGIN, kept, gone, None)
+    assert (done.result.email, done.result.bounced) == ("b@example.pl", "b@example.pl")

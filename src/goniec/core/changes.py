@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from goniec.core import actions as a
 from goniec.core.events import EVENT_TYPES
 from goniec.core.model import CLICKED, OPENED, READ_MOST, SCORE_MAX, SCORE_MIN, Contact, DetailValue, Event, Stage, Tag
-from goniec.core.text import tag_key
+from goniec.core.text import email_key, tag_key
 
 Proposal = tuple[str, dict[str, Any]]
 """An event that has not happened yet: its type and data."""
@@ -187,10 +187,15 @@ def _changed(contact: Contact, kind: str, data: dict[str, Any], at: int) -> dict
             return {"consents": {**contact.consents, data["consent"]: data["granted"]}}
         case "contact.merged":
             return {"merged": (*contact.merged, data["from"])}
-        case "email.bounced" if data.get("kind") == "hard" and data.get("email"):
+        case "email.bounced" if data.get("kind") == "hard" and data.get("email") and not _dead(contact):
             return {"bounced": data["email"]}
         case _:
             return {}
+
+
+def _dead(contact: Contact) -> bool:
+    """Whether it is known that the contact's own address is dead; of another one there is nothing to keep then."""
+    return contact.bounced is not None and contact.email is not None and contact.bounced == email_key(contact.email)[1]
 
 
 def undo(contact: Contact, event: Event) -> Contact:

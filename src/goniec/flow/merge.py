@@ -133,11 +133,12 @@ def _summed(kept: Contact, gone: Contact) -> Contact:
     activity = [at for at in (kept.last_activity_at, gone.last_activity_at) if at is not None]
     read = {id: kept.read.get(id, 0) | gone.read.get(id, 0) for id in sorted(kept.read.keys() | gone.read.keys())}
     mailed = {day: kept.mailed.get(day, 0) + gone.mailed.get(day, 0) for day in kept.mailed.keys() | gone.mailed.keys()}
+    first, then = (kept, gone) if kept.email is not None else (gone, kept)  # whose address it has from now on
     return replace(
         kept,
         fired=fired,
         last_activity_at=max(activity, default=None),
         read=dict(list(read.items())[-READ_MOST:]),
         mailed=mailed,
-        bounced=kept.bounced or gone.bounced,
+        bounced=first.bounced or then.bounced,
     )

@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import apsw
 from typing_extensions import override
@@ -21,6 +21,9 @@ from goniec.store.sqlite.migrate import FRESH
 from goniec.store.sqlite.queries import SqliteQueries
 from goniec.store.sqlite.tx import SqliteTx
 from tests.simulate.diary import Diary
+
+if TYPE_CHECKING:
+    from goniec.core.model import Contact
 
 T = TypeVar("T")
 
@@ -110,6 +113,8 @@ class Attached:
         self.disk = disk
         self.alive = True
         self.cut_off = False
+        self.asked: dict[asyncio.Task[Any] | None, tuple[float, Contact | None]] = {}
+        """When a contact was asked for last, and as it was then, by who asked."""
         self.queries = cast("Queries", _Reading(self))
         self._turn = asyncio.Lock()
 
@@ -153,6 +158,9 @@ class _Reading:
         ask = getattr(self._store.disk.queries, name)
 
         async def asked(*args: Any, **kwargs: Any) -> Any:
+            if name == "contact":
+                at = asyncio.get_running_loop().time()
+                self._store.asked[asyncio.current_task()] = at, await ask(*args)
             await self._store.passes()
             if self._store.disk.full and self._store.disk.rng.random() < 0.3:
                 raise Unavailable("the file cannot be read")

@@ -6,11 +6,12 @@ from itertools import pairwise, product
 from typing import Any, Final
 
 from goniec.core.ids import event_of
-from goniec.core.model import Status
+from goniec.core.model import UNWANTED, Status
 from goniec.core.parts import PARTS
+from goniec.core.retry import FOR_GOOD
 from goniec.flow.outbox import BURST_SECONDS
 from goniec.store.sqlite.driving import drive
-from tests.simulate import promises
+from tests.simulate import mail_laws, promises
 from tests.simulate.life import LEASE_SECONDS
 from tests.simulate.past import Past
 from tests.simulate.receivers import Arrival, Start
@@ -23,7 +24,18 @@ LONGEST: Final = 6.0
 def broken(world: World) -> Iterator[str]:
     """Tell which laws were broken, in words."""
     rows: dict[str, dict[str, Any]] = {}
-    names = ("id", "endpoint_id", "contact_id", "rule_id", "status", "counted", "attempts", "aside", "resend")
+    names = (
+        "id",
+        "endpoint_id",
+        "contact_id",
+        "rule_id",
+        "status",
+        "counted",
+        "attempts",
+        "aside",
+        "resend",
+        "failure",
+    )
     for row in world.disk.db.execute(f"SELECT {', '.join(names)} FROM all_deliveries ORDER BY id"):
         rows[row[0]] = dict(zip(names, row, strict=True))
     arrivals: dict[str, list[Arrival]] = defaultdict(list)
@@ -38,6 +50,7 @@ def broken(world: World) -> Iterator[str]:
     yield from _one_owner(world)
     yield from _ledger(world, rows)
     yield from promises.broken(world, past)
+    yield from mail_laws.broken(world, past)
 
 
 def _nothing_lost(world: World, rows: dict[str, Any], arrivals: dict[str, list[Arrival]], past: Past) -> Iterator[str]:
@@ -61,11 +74,11 @@ def _ended(world: World, row: dict[str, Any], past: Past, *, took: bool) -> Iter
     match row["status"]:
         case Status.DELIVERED if not took:
             yield f"{id} is delivered, and its receiver never took it"
-        case Status.FAILED:
+        case Status.FAILED if row["failure"] not in FOR_GOOD:
             most = {len(one.policy.schedule) + 1 for one in world.people.settings[row["endpoint_id"]]}
             if not min(most) <= row["counted"] <= max(most):
                 yield f"{id} has failed after {row['counted']} attempts of {most}"
-        case Status.CANCELLED if id not in past.called_off:
+        case Status.CANCELLED if id not in past.called_off and row["failure"] not in UNWANTED:
             yield f"{id} is cancelled, and nobody asked for it"
         case Status.PENDING | Status.HELD as other:
             yield f"{id} is still {other}"
@@ -180,7 +193,7 @@ def _limits(world: World) -> Iterator[str]:
                 whole = [one for one in mine if not world.lives[one.life].stalled]
                 yield from _pace(whole, max(rates) / PARTS)
         for paused, since, until in world.people.paused:
-            if paused == id and any(world.heard(since) < start.at < until for start in mine):
+            if paused == id and any(world.heard(since) < start.turn < until for start in mine):
                 yield f"{id} got a request between {since:.3f} and {until:.3f}, while it was paused"
 
 
@@ -188,8 +201,8 @@ def _pace(starts: list[Start], rate: float) -> Iterator[str]:
     """No process starts more than the rate allows; of what is split, more than its part may."""
     last: dict[tuple[int, tuple[str, int]], float] = {}
     latest = {start.part: start.life for start in starts[:1]}
-    for start in starts:
-        life, at, part = start.life, start.at, start.part
+    for start in sorted(starts, key=lambda start: start.turn):
+        life, at, part = start.life, start.turn, start.part
         before = last.get((life, part)) if latest.get(part) == life else None
         if before is not None and at - before < 1 / rate - BURST_SECONDS - 1e-6:
             yield f"{part[0]} got requests at {before:.3f} and {at:.3f}, at {rate} a second"

@@ -18,7 +18,7 @@ from goniec.flow.leases import Alone, Leased
 from goniec.flow.owners import Owners
 from goniec.flow.record import Locale, Recorder
 from goniec.flow.upkeep import Upkeep
-from goniec.ports import Answer, Outgoing, Remembered, Signal
+from goniec.ports import Answer, Outgoing, Posting, Remembered, Signal
 from tests.flow.workshop import Vault
 from tests.simulate.disk import Attached
 from tests.simulate.guard import Lenient
@@ -50,7 +50,7 @@ class Life(Process):
         self.recorder = Recorder(self.store, self, world, self, LOCALE)
         leases = Leased(self.store, self, self.name, LEASE_SECONDS) if shared else Alone()
         self.deliverer = Deliverer(
-            self.store, self, Vault(), self, world, self.recorder.finish, "Goniec/sim", leases, self
+            self.store, self, Vault(), self, world, self.recorder.finish, "Goniec/sim", leases, self, self
         )
         self.outside = Outside(self.store, Vault(), self, world, Lenient(), self)
         self.heard: Callable[[Signal, str], None] = lambda _, __: None
@@ -150,11 +150,20 @@ class Life(Process):
 
     async def send(self, request: Outgoing) -> Answer:
         """Send."""
+        return await self._out(self.world.network.send(self.n, request))
+
+    async def post(self, posting: Posting) -> Answer:
+        """Hand a mail in."""
+        mailing, asked = self.world.mailing, self.store.asked.pop(asyncio.current_task(), None)
+        at, contact = asked or (self.world.loop.time(), mailing.now(posting.contact_id))
+        return await self._out(mailing.post(self, posting, at, contact))
+
+    async def _out(self, going: Coroutine[Any, Any, Answer]) -> Answer:
+        """What is on its way arrives, whether or not the machine stands still that has sent it."""
         if not self.alive:
+            going.close()
             await self.world.loop.create_future()
-        # what is on its way arrives, whether or not the machine stands still that has sent it
-        on_its_way = self.world.loop.create_task(self.world.network.send(self.n, request), context=Context())
-        answer = await on_its_way
+        answer = await self.world.loop.create_task(going, context=Context())
         if not self.alive:
             await self.world.loop.create_future()
         return answer

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from goniec.core.endpoint import MAIL
 from goniec.core.model import Status
 from goniec.core.problems import Invalid
 from goniec.core.retry import Policy
@@ -116,6 +117,10 @@ class People:
     def _endpoint(self, rng: random.Random) -> str:
         return rng.choice(sorted(self.settings))
 
+    def _receiver(self, rng: random.Random) -> str:
+        """An endpoint that has a URL."""
+        return rng.choice(sorted(self.settings.keys() - {MAIL}))
+
     def _found(self, sql: str) -> list[str]:
         return [id for (id,) in self.world.disk.db.execute(sql)]
 
@@ -186,13 +191,13 @@ class People:
         await self._set(id, {"policy": given}, lambda outside: change_endpoint(outside, id, draft, None))
 
     async def _move(self, rng: random.Random) -> None:
-        id = self._endpoint(rng)
+        id = self._receiver(rng)
         host = rng.choice((f"{id}.example", f"{id}.other.example"))
         url = f"https://{host}/hook/{rng.randrange(10)}"
         await self._set(id, {"url": url}, lambda outside: change_endpoint(outside, id, EndpointDraft(url=url), None))
 
     async def _rotate(self, rng: random.Random) -> None:
-        id, days = self._endpoint(rng), rng.choice((0, 1))
+        id, days = self._receiver(rng), rng.choice((0, 1))
         secret = rng.randbytes(32)
         await self._set(id, {"secret": secret}, lambda outside: rotate_secret(outside, id, encode_secret(secret), days))
 
@@ -220,7 +225,7 @@ class People:
 
     async def _delete_endpoint(self, rng: random.Random) -> None:
         """What waits for it has to go out first, or to be called off."""
-        id = rng.choice(sorted(self.settings))
+        id = self._receiver(rng)
         if id == "end_0":
             return
         self.deleted.add(id)

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
+from goniec.core.endpoint import MAIL
 from goniec.core.ids import time_of
 from goniec.core.jobs import Job, JobKind, JobState
-from goniec.core.model import Status
+from goniec.core.model import MAIL_ITSELF, Status
 from goniec.core.times import SECOND
 from goniec.store.sqlite.driving import drive
 from tests.core.build import NOW
+from tests.simulate import mail_laws
 from tests.simulate.diary import Move
 from tests.simulate.life import RETENTION_DAYS
 from tests.simulate.past import Past
@@ -147,7 +149,9 @@ def _hasty(past: Past, job: Job, steps: list[tuple[int, Job]]) -> Iterator[str]:
 
 def _failures(world: World, past: Past) -> Iterator[str]:
     """Each failure is one event, unless nothing is left of its contact."""
-    failed = Counter(id for id, moves in past.moves.items() for move in moves if move.now is Status.FAILED)
+    failed = Counter(
+        id for id, moves in past.moves.items() for move in moves if move.now is Status.FAILED and move.endpoint != MAIL
+    )
     sql = "SELECT doc ->> '$.data.delivery' FROM all_events WHERE type = 'webhook.failed'"
     told = Counter(id for (id,) in world.disk.db.execute(sql) if id is not None)
     for id in failed.keys() | told.keys():
@@ -160,7 +164,12 @@ def _told(world: World, past: Past) -> Iterator[str]:
     """Owners hear of each failure, and where nobody died of none twice, and not too often."""
     if "mail" not in world.people.chores:
         return
-    failed = Counter(move.endpoint for moves in past.moves.values() for move in moves if move.now is Status.FAILED)
+    failed = Counter(
+        move.endpoint
+        for moves in past.moves.values()
+        for move in moves
+        if move.now is Status.FAILED and mail_laws.failure(world, move) not in MAIL_ITSELF
+    )
     letters = world.people.postman.letters
     told: Counter[str] = Counter()
     for letter in letters:

@@ -3,11 +3,13 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from msgspec import Struct
 
+from goniec.core.endpoint import MAIL
 from goniec.core.model import Failure
 from goniec.ports import Answer, Outgoing
 
@@ -34,7 +36,10 @@ class Arrival(Struct):
 
 
 class Start(Struct, frozen=True):
-    """A request begins, from a process in its `life`: what it counts for, and how many are under way with it."""
+    """A request begins, from a process in its `life`: what it counts for, and how many are under way with it.
+
+    It had its `turn` when its endpoint's rate and settings let it go, which for a mail is a little before.
+    """
 
     at: float
     life: int
@@ -42,6 +47,7 @@ class Start(Struct, frozen=True):
     delivery: str
     part: tuple[str, int]
     at_once: int
+    turn: float
 
 
 class Network:
@@ -69,10 +75,36 @@ class Network:
         endpoint = request.url.split("/")[2].partition(".")[0]
         head = dict(request.headers)
         delivery = head["webhook-id"]
-        loop = asyncio.get_running_loop()
-        part = self.part(endpoint, delivery)
         if self.look is not None:
             self.look(endpoint, request)
+        with self._flight(life, endpoint, delivery) as loop:
+            await asyncio.sleep(self.rng.random() * 0.05)
+            arrival = Arrival(
+                loop.time(), endpoint, delivery, int(head["goniec-attempt"]), life, "goniec-resend" in head
+            )
+            answer = await self._answer(endpoint, arrival, request)
+            arrival.heard = True
+            return answer
+
+    async def hand_in(
+        self, life: int, delivery: str, turn: float, serve: Callable[[Arrival], Awaitable[Answer]]
+    ) -> Answer:
+        """One mail of a process in its `life`; what the server said of one that it took was heard if it was yes."""
+        with self._flight(life, MAIL, delivery, turn) as loop:
+            await asyncio.sleep(self.rng.random() * 0.05)
+            arrival = Arrival(loop.time(), MAIL, delivery, 0, life, resend=False)
+            self.arrivals.append(arrival)
+            answer = await serve(arrival)
+            arrival.heard = answer.failure is None
+            return answer
+
+    @contextmanager
+    def _flight(
+        self, life: int, endpoint: str, delivery: str, turn: float | None = None
+    ) -> Iterator[asyncio.AbstractEventLoop]:
+        """Count what is under way."""
+        loop = asyncio.get_running_loop()
+        part = self.part(endpoint, delivery)
         if (life, delivery) in self._under_way:
             self.twice.append(delivery)
         self._under_way.add((life, delivery))
@@ -81,17 +113,11 @@ class Network:
                 self.two_owners.append((loop.time(), part, other, life))
         self.flying[life, part] += 1
         self.at_once[endpoint] += 1
-        self.starts.append(
-            Start(loop.time(), life, endpoint, delivery, (part, self.tenure(part)), self.at_once[endpoint])
-        )
+        at, own = loop.time(), (part, self.tenure(part))
+        turn = at if turn is None else turn
+        self.starts.append(Start(at, life, endpoint, delivery, own, self.at_once[endpoint], turn))
         try:
-            await asyncio.sleep(self.rng.random() * 0.05)
-            arrival = Arrival(
-                loop.time(), endpoint, delivery, int(head["goniec-attempt"]), life, "goniec-resend" in head
-            )
-            answer = await self._answer(endpoint, arrival, request)
-            arrival.heard = True
-            return answer
+            yield loop
         finally:
             self.flying[life, part] -= 1
             self.at_once[endpoint] -= 1

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from goniec.core import breaker, tidings
-from goniec.core.endpoint import Endpoint
+from goniec.core.endpoint import MAIL, Endpoint
 from goniec.core.parts import parsed, part_name, part_of
 from goniec.core.retry import Policy
 from goniec.core.signing import encode_secret, verify
@@ -26,9 +26,11 @@ from goniec.ports import Outgoing, Signal, Tx, Unavailable
 from goniec.store.sqlite.driving import drive
 from tests.core.build import NOW, happened, rule
 from tests.flow.workshop import Vault, email
+from tests.simulate import mailing
 from tests.simulate.disk import Disk
 from tests.simulate.life import LEASE_SECONDS, Life
 from tests.simulate.loop import Asleep, VirtualLoop
+from tests.simulate.mailing import Mailing
 from tests.simulate.people import BUSY_SECONDS, SCHEDULES, People, Setting
 from tests.simulate.receivers import MODES, WEIGHTS, Network
 
@@ -130,6 +132,7 @@ class World:
             self.network.part = self._part
             self.network.tenure = self._tenure
         self.people = People(self, seed)
+        self.mailing = Mailing(self, seed)
         if self.people.tunes:
             self.network.look = self._look
         self.offset: Millis = 0
@@ -237,6 +240,7 @@ class World:
         events += [self.people.act(None, rng) for _ in range(rng.choice((0, 0, 1, 3)))]
         events += [self.people.act(kind, self.people.rng) for kind in self.people.plan]
         events += [self._trouble() for _ in range(rng.choice((0, 0, 1)))]
+        events += [self.mailing.act(kind) for kind in self.mailing.acts]
         await asyncio.gather(*events)
         self.say("all is well from now on")
         self.disk.full, self.disk.slow = False, 0
@@ -297,11 +301,17 @@ class World:
                     rule(f"rul_{n}f", triggers=[{"type": "webhook.failed"}], actions=[{"type": "addTag", "tag": "F"}])
                 )
 
+        if self.mailing.on:
+            endpoints.append(self.mailing.endpoint())
+            rules += self.mailing.sending()
+
         async def work(tx: Tx) -> None:
             for endpoint in endpoints:
                 await tx.put_endpoint(endpoint)
             for one in rules:
                 await tx.put_rule(one)
+            if self.mailing.on:
+                await self.mailing.furnish(tx)
 
         self.disk.commit(work)
 
@@ -334,8 +344,12 @@ class World:
             await asyncio.sleep(1)
 
     async def _weather(self, endpoint: str) -> None:
-        modes = [mode for mode in MODES if mode != "stale" or self.policies[endpoint].rate is None]
-        weights = [WEIGHTS[MODES.index(mode)] for mode in modes]
+        known = dict(zip(MODES, WEIGHTS, strict=True))
+        if endpoint == MAIL:
+            known = dict(zip(mailing.MODES, mailing.WEIGHTS, strict=True))
+        elif self.policies[endpoint].rate is not None:
+            del known["stale"]
+        modes, weights = list(known), list(known.values())
         while self.loop.time() < BUSY_SECONDS:
             self.network.modes[endpoint] = mode = self.rng.choices(modes, weights)[0]
             self.say(f"{endpoint} is {mode}")

@@ -74,11 +74,11 @@ def _ended(world: World, row: dict[str, Any], past: Past, *, took: bool) -> Iter
     match row["status"]:
         case Status.DELIVERED if not took:
             yield f"{id} is delivered, and its receiver never took it"
-        case Status.FAILED if row["failure"] not in FOR_GOOD:
+        case Status.FAILED if not past.failures[id] & FOR_GOOD:
             most = {len(one.policy.schedule) + 1 for one in world.people.settings[row["endpoint_id"]]}
             if not min(most) <= row["counted"] <= max(most):
                 yield f"{id} has failed after {row['counted']} attempts of {most}"
-        case Status.CANCELLED if id not in past.called_off and row["failure"] not in UNWANTED:
+        case Status.CANCELLED if id not in past.called_off and not past.failures[id] & UNWANTED:
             yield f"{id} is cancelled, and nobody asked for it"
         case Status.PENDING | Status.HELD as other:
             yield f"{id} is still {other}"

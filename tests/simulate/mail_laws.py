@@ -23,20 +23,15 @@ def broken(world: World, past: Past) -> Iterator[str]:
     """Tell which of these was broken, in words."""
     if not world.mailing.on:
         return
-    sql = (
-        "SELECT id, contact_id, rule_id, status, failure, delivered_at, body FROM all_deliveries WHERE endpoint_id = ?"
-    )
-    names = ("id", "contact", "rule", "status", "failure", "delivered_at", "body")
+    sql = "SELECT id, contact_id, rule_id, status, delivered_at, body FROM all_deliveries WHERE endpoint_id = ?"
+    names = ("id", "contact", "rule", "status", "delivered_at", "body")
     rows = [dict(zip(names, row, strict=True)) for row in world.disk.db.execute(sql, (MAIL,))]
     reasons = _Reasons(world, past)
     yield from _decided(world, past, {(event_of(row["id"]), row["rule"]) for row in rows}, reasons)
     for row in rows:
-        if (
-            row["status"] == Status.CANCELLED
-            and row["failure"] in UNWANTED
-            and not reasons(row["failure"], row["contact"])
-        ):
-            yield f"{row['id']} was not sent ({row['failure']}), and nothing of the kind was ever told"
+        for why in past.failures[row["id"]] & UNWANTED:
+            if not reasons(why, row["contact"]):
+                yield f"{row['id']} was not sent ({why}), and nothing of the kind was ever told"
     if not past.erased:
         yield from _told(world, past, rows)
     if not past.merged:

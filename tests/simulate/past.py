@@ -25,6 +25,12 @@ class Past:
         self.asked: dict[str, list[Move]] = defaultdict(list)
         for id, moves in self.moves.items():
             self.asked[id] = [move for move in moves if move.now is Status.PENDING]
+        self.failures: dict[str, set[str]] = defaultdict(set)
+        """How attempts of a mail have failed; what is written last may be an older one, of a process that stood still."""
+        if world.mailing.on:
+            sql = "SELECT delivery_id, failure FROM all_attempts WHERE failure IS NOT NULL"
+            for id, failure in world.disk.db.execute(sql):
+                self.failures[id].add(failure)
         self.gone: dict[str, Gone] = {one.id: one for one in diary.gone()}
         self.jobs: dict[str, list[tuple[int, Job]]] = defaultdict(list)
         for turn, job in diary.jobs():

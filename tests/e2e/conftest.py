@@ -1,12 +1,15 @@
-"""A whole Goniec around each test that asks for it, or a database for several of them."""
+"""A whole Goniec around each test that asks for it, or a database for several of them; and a browser."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Browser
 
+from tests.conftest import SKIP
 from tests.e2e.engine import Engine
 from tests.e2e.engine import engine as running
+from tests.e2e.panel.browser import chromium, executable
 from tests.postgres import database
 
 
@@ -32,3 +35,15 @@ async def url() -> AsyncIterator[str]:
     """An empty database on PostgreSQL."""
     async with database(empty=True) as made:
         yield made
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Give a Chromium; without one the test fails, unless SKIP names the browser."""
+    if "browser" in SKIP:
+        pytest.skip("SKIP=browser")
+    assert executable(), (
+        "no Chromium: apt-get install chromium, or CHROMIUM=/path/to/it; make test SKIP=browser goes without"
+    )
+    async with chromium() as found:
+        yield found

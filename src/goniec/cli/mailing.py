@@ -4,7 +4,7 @@ Called by `diagnosis`. It logs in and leaves; nothing is sent, and nothing is ma
 """
 
 from goniec.cli.finding import Finding
-from goniec.core.endpoint import Endpoint
+from goniec.core.endpoint import MAIL, Endpoint
 from goniec.ports import Undelivered, Unread
 from goniec.send.imap import ImapMailbox
 from goniec.send.mail import SmtpMailer
@@ -12,9 +12,12 @@ from goniec.settings import Settings
 
 
 async def mail(settings: Settings, endpoints: list[Endpoint]) -> Finding:
-    """See whether owners can be told."""
+    """See whether rules can send mail, and owners be told."""
     owned = [endpoint.id for endpoint in endpoints if endpoint.policy.owner is not None]
     if settings.smtp_url is None or settings.mail_from is None:
+        if any(endpoint.id == MAIL for endpoint in endpoints):
+            told = "not set up, so that the mails of rules wait, and no owner is told"
+            return Finding("mail", told, problem=True, advice="set GONIEC_SMTP_URL and GONIEC_MAIL_FROM")
         if not owned:
             return Finding("mail", "not set up, and no endpoint has an owner who would be told")
         told = f"not set up, so that nobody is told of {', '.join(owned)}"

@@ -1,6 +1,7 @@
 """A mail as it goes out, made from what was decided: the same bytes with every attempt and every resend.
 
-`smtp` asks for it. The link to opt out gets its address, and all of it becomes a message (RFC 5322) in plain ASCII.
+`smtp` asks for it. CSS goes into the elements, links and a pixel tell what the contact does, the link to opt out gets
+its address, and all of it becomes a message (RFC 5322) in plain ASCII. Pure but for the libraries that it loads.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from goniec.core.mailing import UNSUBSCRIBE, Envelope
 from goniec.core.model import Failure
 from goniec.core.times import SECOND
 from goniec.ports import Posting
+from goniec.send import markup
 from goniec.send.heads import Mailbox, addressed, as_it_is, header, read_mailbox
 
 _ASCII: Final = bytes(range(128))
@@ -78,12 +80,12 @@ def compose(posting: Posting, site: Site) -> Composed | Unsendable:
     way = tokens.bounce(site.keys, posting.delivery_id)
     lines = _head(posting, envelope, sender, recipient, way)
     # a notice is read by a user of Goniec, who has nothing to opt out of
-    opt_out = _opt_out(posting, envelope, site) if envelope.message else site.public_url
+    opt_out = _link(posting, envelope, site, "u") if envelope.message else site.public_url
     if envelope.marketing:
         lines += [as_it_is("List-Unsubscribe", f"<{opt_out}>"), "List-Unsubscribe-Post: List-Unsubscribe=One-Click"]
     else:
         lines.append("Auto-Submitted: auto-generated")
-    content = "\r\n".join([*lines, *_body(posting, envelope, opt_out)])
+    content = "\r\n".join([*lines, *_body(posting, envelope, site, opt_out)])
     return Composed(_return_path(sender, site, way), recipient.address, content.encode(), utf8=not recipient.plain)
 
 
@@ -116,26 +118,45 @@ def _head(posting: Posting, envelope: Envelope, sender: Mailbox, recipient: Mail
     return lines
 
 
-def _body(posting: Posting, envelope: Envelope, opt_out: str) -> list[str]:
+def _body(posting: Posting, envelope: Envelope, site: Site, opt_out: str) -> list[str]:
     text, html = envelope.text, envelope.html
-    parts = [] if text is None else [_part("plain", text.replace(UNSUBSCRIBE, opt_out))]
-    if html is not None:
-        parts.append(_part("html", html.replace(UNSUBSCRIBE, opt_out)))
-    if len(parts) == 1:
-        return [*parts[0], ""]
+    if text is None:
+        text = markup.plain(html or "")
+    text = text.replace(UNSUBSCRIBE, opt_out)
+    if html is None:
+        return [*_part("plain", text), ""]
     boundary = f"=_{hashlib.sha256(posting.delivery_id.encode()).hexdigest()[:32]}"
     return [
         f'Content-Type: multipart/alternative; boundary="{boundary}"',
         "",
-        *(line for part in parts for line in (f"--{boundary}", *part)),
+        f"--{boundary}",
+        *_part("plain", text),
+        f"--{boundary}",
+        *_part("html", _dressed(posting, envelope, site, html, opt_out)),
         f"--{boundary}--",
         "",
     ]
 
 
-def _opt_out(posting: Posting, envelope: Envelope, site: Site) -> str:
-    token = tokens.leave(site.keys, posting.delivery_id, posting.contact_id, envelope.message)
-    return f"{site.public_url}/t/u/{token}"
+def _dressed(posting: Posting, envelope: Envelope, site: Site, html: str, opt_out: str) -> str:
+    html = markup.inlined(html)
+    if not envelope.tracked:
+        return html.replace(UNSUBSCRIBE, opt_out)
+    ids = posting.delivery_id, posting.contact_id, envelope.message
+
+    def link(url: str) -> str:
+        try:
+            return f"{site.public_url}/t/c/{tokens.link(site.keys, *ids, url)}"
+        except ValueError:
+            # too long to be followed; it leads where it led
+            return url
+
+    return markup.tracked(html, link, f"{_link(posting, envelope, site, 'o')}.gif", opt_out)
+
+
+def _link(posting: Posting, envelope: Envelope, site: Site, kind: str) -> str:
+    made = tokens.seen if kind == "o" else tokens.leave
+    return f"{site.public_url}/t/{kind}/{made(site.keys, posting.delivery_id, posting.contact_id, envelope.message)}"
 
 
 def _part(kind: str, text: str) -> list[str]:

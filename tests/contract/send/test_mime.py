@@ -46,10 +46,8 @@ def links(kind: str, text: str) -> list[str]:
     return re.findall(rf"https://goniec\.example/t/{kind}/([\w-]+)", text)
 
 
-def test_a_marketing_mail_says_how_to_opt_out_in_its_head_and_in_its_texts() -> None:
-    mail = composed(
-        html=HTML, text="Cześć: goniec:unsubscribe", marketing=True, tracked=True, message=MESSAGE, language="pl"
-    )
+def test_a_marketing_mail_says_how_to_opt_out_and_tells_of_openings_and_clicks() -> None:
+    mail = composed(html=HTML, text=None, marketing=True, tracked=True, message=MESSAGE, language="pl")
     message = read(mail)
     assert message.get_content_type() == "multipart/alternative"
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
@@ -59,9 +57,12 @@ def test_a_marketing_mail_says_how_to_opt_out_in_its_head_and_in_its_texts() -> 
     assert message["Auto-Submitted"] is None
     assert message["Content-Language"] == "pl"
     html, text = content(message, "html"), content(message, "plain")
-    assert tokens.read_leave(KEYS, leave) == tokens.Mark(delivery(), CONTACT, MESSAGE)
-    assert links("u", html) == links("u", text) == [leave]
-    assert text.startswith("Cześć")
+    (click,), (seen,) = links("c", html), links("o", html)
+    ours = tokens.Mark(delivery(), CONTACT, MESSAGE)
+    assert tokens.read_link(KEYS, click) == replace(ours, url="https://shop.example/?a=1&b=[2]#c")
+    assert (tokens.read_seen(KEYS, seen), tokens.read_leave(KEYS, leave)) == (ours, ours)
+    assert links("u", html) == [leave]
+    assert "Cześć" in text
     assert "goniec:" not in html + text
 
 
@@ -86,6 +87,13 @@ def test_plain_text_alone_is_one_part() -> None:
     first, *rest = message.get_content().splitlines()
     assert re.fullmatch(r"Wypisz: https://goniec\.example/t/u/[\w-]+", first)
     assert rest == ["", ".", "From nowhere "]
+
+
+def test_a_link_too_long_to_follow_leads_where_it_led() -> None:
+    long = f"https://shop.example/{'x' * tokens.URL_BYTES}"
+    html = content(read(composed(html=f'<a href="{long}">x</a>', tracked=True, message=MESSAGE)), "html")
+    assert long in html
+    assert links("c", html) == []
 
 
 def test_the_same_mail_is_the_same_bytes() -> None:

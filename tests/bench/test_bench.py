@@ -1,5 +1,6 @@
 """`goniec bench` runs from end to end and tells every figure. How fast anything is, is not for tests to say."""
 
+import asyncio
 import json
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ from goniec.cli.bench import NEEDS, mix
 from goniec.cli.bench.backlog import Place, wait
 from goniec.cli.bench.dead import refusing
 from goniec.cli.bench.history import Past, contact_id, fill
+from goniec.cli.bench.processes import office
 from goniec.cli.bench.rows import NAMES
 from goniec.core.times import DAY, Millis
 from goniec.ports import ContactFilter, DeliveryFilter, Page
@@ -47,12 +49,15 @@ def test_every_row_is_measured(tmp_path: Path) -> None:
     assert 0 < rows["latency"]["detail"]["p50"] <= rows["latency"]["detail"]["p99"] <= rows["latency"]["detail"]["max"]
     assert rows["rules"]["ratio"] > 0
     assert rows["contacts"]["ratio"] > 0
-    for name in ("isolation", "backlog", "drain"):
+    for name in ("tracking", "isolation", "backlog", "drain"):
         assert 0 < rows[name]["detail"]["p50"] <= rows[name]["detail"]["p99"]
     assert rows["memory"]["figure"] == rows["memory"]["peakMib"]
     assert rows["drain"]["detail"]["disorder"] == 0
     assert rows["drain"]["detail"]["capped"] > 1
     assert 0 < rows["drain"]["ratio"] < 2
+    assert rows["tracking"]["detail"]["recordedSeconds"] >= 0
+    assert rows["mails"]["ratioTo"] == "the bare client"
+    assert rows["mails"]["detail"]["bare"]["perSecond"] > 0
     for one in rows["lists"]["detail"]["lists"].values():
         assert 0 < one["p50"] <= one["p95"] <= one["p99"] <= one["max"]
         assert one["pages"] > 0
@@ -82,6 +87,21 @@ async def test_several_workers_are_measured(tmp_path: Path) -> None:
     assert row["detail"]["bare"]["oneWorkerRatio"] > 0
     assert ran.stdout.count("workers: ") == 5
     assert [path.name for path in tmp_path.iterdir()] == [report.name]
+
+
+async def test_the_mail_server_of_the_bench_takes_commands_that_come_together() -> None:
+    async with office() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.smtp)
+        both = b"MAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\nDATA\r\n"
+        mail = b"Subject: x\r\n\r\nx\r\n.\r\n"
+        for part in (b"EHLO x\r\n" + both + mail + both + mail[:-3], mail[-3:] + b"QUIT\r\n"):
+            writer.write(part)
+            await writer.drain()
+        said = [line[:3] for line in (await reader.read()).splitlines() if line[3:4] == b" "]
+        assert said == [b"220", *[b"250"] * 3, b"354", *[b"250"] * 3, b"354", b"250", b"221"]
+        assert await server.count() == 2
+        writer.close()
+        await writer.wait_closed()
 
 
 def measured(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

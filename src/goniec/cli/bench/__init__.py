@@ -9,7 +9,7 @@ import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import uvloop
 from cyclopts import Parameter
@@ -17,16 +17,24 @@ from cyclopts import Parameter
 from goniec.cli.bench import rows
 from goniec.cli.bench.lists import lists
 from goniec.cli.bench.machine import machine
+from goniec.cli.bench.mails import mails
 from goniec.cli.bench.outage import backlog, isolation
 from goniec.cli.bench.postgres import refuse_unless_empty
 from goniec.cli.bench.processes import sink
 from goniec.cli.bench.report import Report, save, shown
 from goniec.cli.bench.rows import Plan, Rates, Row
+from goniec.cli.bench.tracking import tracking
 from goniec.cli.bench.workers import workers
 from goniec.cli.terminal import USAGE, CommandError, say
 from goniec.store.address import Postgres
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
 WORKERS: Final = "workers"
+FREE: Final = frozenset({"lists", "mails", "isolation", "backlog", "memory", "drain"})
+"""Rows that need not know how fast the machine is."""
+
 NEEDS: Final = (
     "needs an empty database on PostgreSQL: --database postgresql://user@host/name, the password in PGPASSWORD"
 )
@@ -163,33 +171,25 @@ async def _measure(
 
 async def _alone(plan: Plan, wanted: frozenset[str]) -> list[Row]:
     """The rows of engines that have a file to themselves."""
-    measured: list[Row] = []
     speed = Rates(0, 0)
-    if wanted - {"lists", "isolation", "backlog", "memory", "drain", WORKERS}:
+    if wanted - FREE - {WORKERS}:
         say("finding out how fast this machine is …")
         speed = await rows.rates(plan)
-    if wanted & {"batches", "sustained"}:
-        say("batches, sustained …")
-        measured += [row for row in await rows.batches(plan, speed) if row.row in wanted]
-    if "single" in wanted:
-        say("single …")
-        measured += await rows.single(plan, speed)
-    if "latency" in wanted:
-        say("latency …")
-        measured += await rows.latency(plan)
-    if "rules" in wanted:
-        say("rules …")
-        measured += await rows.rules(plan, speed)
-    if "contacts" in wanted:
-        say("contacts …")
-        measured += await rows.contacts(plan, speed)
-    if "lists" in wanted:
-        say("lists …")
-        measured += await lists(plan)
-    if "isolation" in wanted:
-        say("isolation …")
-        measured += await isolation(plan)
-    if wanted & {"backlog", "memory", "drain"}:
-        say("backlog, memory, drain …")
-        measured += [row for row in await backlog(plan) if row.row in wanted]
+    steps: Sequence[tuple[Sequence[str], Callable[[], Awaitable[list[Row]]]]] = (
+        (("batches", "sustained"), lambda: rows.batches(plan, speed)),
+        (("single",), lambda: rows.single(plan, speed)),
+        (("latency",), lambda: rows.latency(plan)),
+        (("rules",), lambda: rows.rules(plan, speed)),
+        (("contacts",), lambda: rows.contacts(plan, speed)),
+        (("lists",), lambda: lists(plan)),
+        (("tracking",), lambda: tracking(plan, speed)),
+        (("mails",), lambda: mails(plan)),
+        (("isolation",), lambda: isolation(plan)),
+        (("backlog", "memory", "drain"), lambda: backlog(plan)),
+    )
+    measured: list[Row] = []
+    for names, measure in steps:
+        if wanted.intersection(names):
+            say(f"{', '.join(names)} …")
+            measured += [row for row in await measure() if row.row in wanted]
     return measured

@@ -52,12 +52,12 @@ async def send(port: int, seconds: float) -> Bare:
             assert answer.failure is None, answer.detail  # noqa: S101 - our own sink answers 200
             sent += 1
 
-    started, before = time.monotonic(), _cpu()
+    started, before = time.monotonic(), cpu()
     async with asyncio.TaskGroup() as group:
         for endpoint in range(ENDPOINTS):
             for _ in range(POLICY.concurrency):
                 group.create_task(work(endpoint, started + seconds))
-    told = Bare(sent, time.monotonic() - started, _cpu() - before)
+    told = Bare(sent, time.monotonic() - started, cpu() - before)
     await sender.close()
     await resolver.close()
     return told
@@ -78,7 +78,8 @@ def _delivery() -> Delivery:
     )
 
 
-def _cpu() -> float:
+def cpu() -> float:
+    """Seconds of CPU that this process has used."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 

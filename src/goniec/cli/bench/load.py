@@ -133,11 +133,19 @@ class Load:
                     self.starts[number] = due if late else time.monotonic_ns()
                 group.create_task(self._one(connection, self._request(event), idle))
 
+    async def batch(self, size: int) -> None:
+        """Send one batch."""
+        await self.open(1)
+        await self._batch(self._connections[0], size)
+
     async def _press(self, connection: Connection, batch: int, until: float) -> None:
         while time.monotonic() < until:
-            events = [self._event()[1] for _ in range(batch)]
-            request = self._request(events[0] if batch == 1 else b'{"events":[%b]}' % b",".join(events))
-            await self._deliver(connection, request, batch)
+            await self._batch(connection, batch)
+
+    async def _batch(self, connection: Connection, size: int) -> None:
+        events = [self._event()[1] for _ in range(size)]
+        request = self._request(events[0] if size == 1 else b'{"events":[%b]}' % b",".join(events))
+        await self._deliver(connection, request, size)
 
     async def _one(self, connection: Connection, request: bytes, idle: asyncio.Queue[Connection]) -> None:
         await self._deliver(connection, request, 1)

@@ -68,6 +68,14 @@ class Sink:
         return told
 
 
+class Office(Sink):
+    """A mail server that runs; it counts mails."""
+
+    def __init__(self, smtp: int, port: int) -> None:
+        super().__init__(port)
+        self.smtp = smtp
+
+
 class Used(Struct, frozen=True):
     """What the engine has used and done up to a moment: seconds of CPU in user and system mode, events deleted."""
 
@@ -129,9 +137,21 @@ async def sink(port: int = 0) -> AsyncIterator[Sink]:
 
 
 @asynccontextmanager
-async def engine(folder: Path) -> AsyncIterator[Engine]:
-    """Run an engine in a folder that holds its database."""
-    async with serving(folder) as process:
+async def office() -> AsyncIterator[Office]:
+    """Run a mail server."""
+    process = await asyncio.create_subprocess_exec(*_python("office"), stdin=PIPE, stdout=PIPE)
+    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    try:
+        smtp, port = (await process.stdout.readline()).split()
+        yield Office(int(smtp), int(port))
+    finally:
+        await process.communicate(b"")
+
+
+@asynccontextmanager
+async def engine(folder: Path, settings: Mapping[str, str] = _NONE) -> AsyncIterator[Engine]:
+    """Run an engine in a folder that holds its database, with these settings beside the usual ones."""
+    async with serving(folder, settings) as process:
         running = Engine(process.pid, process.port, folder)
         try:
             yield running
@@ -152,9 +172,9 @@ async def serving(folder: Path, settings: Mapping[str, str] = _NONE, log: str = 
         await _stop(process)
 
 
-async def bare(port: int, seconds: float) -> Bare:
-    """Measure the client library alone, in a process of its own."""
-    process = await asyncio.create_subprocess_exec(*_python("bare"), str(port), str(seconds), stdout=PIPE)
+async def bare(port: int, seconds: float, room: str = "bare") -> Bare:
+    """Measure a client library alone, in a process of its own, whose room this is."""
+    process = await asyncio.create_subprocess_exec(*_python(room), str(port), str(seconds), stdout=PIPE)
     told, _ = await process.communicate()
     if process.returncode:
         raise CommandError("the bare client could not send; its traceback stands above")

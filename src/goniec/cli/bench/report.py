@@ -66,7 +66,17 @@ def _extras(rows: Sequence[Row]) -> Sequence[str]:
         for row in rows
         if "p50" in row.detail
     ]
-    return [*of_lists, *(line for row in rows if "workers" in row.detail for line in _of_workers(row)), *of_waits]
+    of_records = [
+        f"{row.row}: {row.detail['events']:,} were answered, and all recorded {row.detail['recordedSeconds']:g} s later"
+        for row in rows
+        if "recordedSeconds" in row.detail
+    ]
+    return [
+        *of_lists,
+        *(line for row in rows if "workers" in row.detail for line in _of_workers(row)),
+        *of_waits,
+        *of_records,
+    ]
 
 
 def _of_workers(row: Row) -> Iterator[str]:

@@ -5,8 +5,8 @@ retention deletes what falls due while the load goes on, about as much as arrive
 """
 
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,8 @@ NAMES: Final = (
     "rules",
     "contacts",
     "lists",
+    "tracking",
+    "mails",
     "isolation",
     "backlog",
     "memory",
@@ -310,16 +312,28 @@ async def staged(  # noqa: PLR0913 - what an engine may differ in
 
     The last pages lead to these `dead` ports, for which so many deliveries are `waiting`.
     """
+    past = past_of(plan, rate, people=people, events=events, waiting=waiting)
+    with room(plan) as folder:
+        async with stage(folder, plan.sink, past, pages=pages, rules=rules, dead=dead, waiting=waiting) as one:
+            yield one
+
+
+@contextmanager
+def room(plan: Plan) -> Iterator[Path]:
+    """Have a folder that goes again."""
+    with tempfile.TemporaryDirectory(prefix="goniec-bench-", dir=plan.folder) as folder:
+        yield Path(folder)
+
+
+def past_of(plan: Plan, rate: float, *, people: int = 0, events: int = 0, waiting: int = 0) -> Past:
+    """Give the past of an engine; `rate` events a second fall due as long as the measurement lasts."""
     people = people or plan.small
     lasting = 2 * (plan.seconds + plan.warm_up) + 10
     events = max(events, int(rate * lasting) + waiting)
     start = Machine().now() + int((people + events + waiting) / FILL_ROWS * SECOND)
     # only what falls due has had webhooks where others wait: no event is to have two
     quiet = events + 1 if waiting else 10
-    with tempfile.TemporaryDirectory(prefix="goniec-bench-", dir=plan.folder) as folder:
-        past = Past(contacts=people, events=events, start=start, rate=rate or 1, seconds=lasting, quiet=quiet)
-        async with stage(Path(folder), plan.sink, past, pages=pages, rules=rules, dead=dead, waiting=waiting) as one:
-            yield one
+    return Past(contacts=people, events=events, start=start, rate=rate or 1, seconds=lasting, quiet=quiet)
 
 
 def detail_of(cost: Cost) -> dict[str, Any]:

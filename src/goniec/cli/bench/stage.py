@@ -4,6 +4,7 @@ The rules are made through the API. Where there are to be thousands, the others 
 else, written beside the running engine, which takes them over as it takes over any change.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 
 from goniec.cli.bench.backlog import Place, wait
 from goniec.cli.bench.history import Past, fill
-from goniec.cli.bench.load import Load, order, until
+from goniec.cli.bench.load import LOOK_SECONDS, Load, order, until
 from goniec.cli.bench.processes import DATABASE, Engine, Sink, engine
 from goniec.cli.bench.sink import ADDRESS
 from goniec.cli.opened import Machine
@@ -88,6 +89,10 @@ class Stage:
         cost = await self._measured(self._load.pace(connections, rate, seconds))
         return cost, await self._latencies()
 
+    async def keep_up(self, batch: int, ahead: int, seconds: float) -> Cost:
+        """Send batches for so long, so that never more than about `ahead` are on their way to the sink."""
+        return await self._measured(self._ahead(batch, ahead, time.monotonic() + seconds))
+
     async def order(self, path: str) -> None:
         """POST to the engine's API what needs no body."""
         await order(self.engine.port, self._key, path, {})
@@ -112,6 +117,14 @@ class Stage:
             turned_away=load.turned_away - away,
             deleted=after.deleted - before.deleted,
         )
+
+    async def _ahead(self, batch: int, ahead: int, ends: float) -> None:
+        load, came = self._load, await self._sink.count() - self._load.awaited
+        while time.monotonic() < ends:
+            if load.awaited + came - await self._sink.count() < ahead:
+                await load.batch(batch)
+            else:
+                await asyncio.sleep(LOOK_SECONDS)
 
     async def _arrived(self, webhooks: int) -> None:
         async def wanted() -> bool:

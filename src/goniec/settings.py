@@ -457,11 +457,11 @@ SETTINGS: Final[dict[str, Setting]] = {
         Setting(
             "smtp_url",
             None,
-            "mail server for owners of endpoints: smtp://user:password@host:587?starttls=required (auto, never), or smtps://",
+            "mail server for all mail: smtp://user:password@host:587?starttls=required (auto, never), or smtps://",
             _smtp_url,
             secret=True,
         ),
-        Setting("mail_from", None, "what their mail is from; wanted beside GONIEC_SMTP_URL", _mail_from),
+        Setting("mail_from", None, "what mail is from that does not say; wanted beside GONIEC_SMTP_URL", _mail_from),
         Setting(
             "bounce_address",
             None,

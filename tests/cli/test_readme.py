@@ -85,7 +85,8 @@ def curl(block: str, variables: dict[str, str]) -> dict[str, object]:
     given = list(zip(options[::2], options[1::2], strict=True))
     headers = dict(value.split(": ", 1) for option, value in given if option == "-H")
     (data,) = (value for option, value in given if option == "-d")
-    request = urllib.request.Request(url, data.encode(), headers)  # noqa: S310 - our own server
+    method = next((value for option, value in given if option == "-X"), "POST")
+    request = urllib.request.Request(url, data.encode(), headers, method=method)  # noqa: S310 - our own server
     with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - our own server
         answered: dict[str, object] = json.load(response)
         return answered

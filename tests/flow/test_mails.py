@@ -62,7 +62,7 @@ async def told(shop: Workshop, *kinds: str) -> list[Event]:
 
 
 def refusing(failure: Failure, status: int | None = 550) -> Any:
-    return lambda _: Answer(failure, "no such user here", status)
+    return lambda _: Answer(failure, "550 5.1.1 no such user here", status)
 
 
 async def test_a_mail_is_handed_in_and_told_once_it_is_taken(desk: Desk) -> None:
@@ -120,7 +120,7 @@ async def test_a_recipient_that_is_not_there_bounces_and_gets_no_more(desk: Desk
     shop.mail.script = taken
     (bounced,) = await told(shop, "email.bounced")
     assert (bounced.data["kind"], bounced.data["email"]) == ("hard", "jan@example.pl")
-    assert bounced.data["reason"] == "no such user here"
+    assert (bounced.data["reason"], bounced.data["code"]) == ("550 5.1.1 no such user here", "5.1.1")
     await visit(desk, "jan@example.pl")
     assert len(shop.mail.posted) == 1
     found = await message_figures(shop.store.queries, [message.id], shop.clock.now())

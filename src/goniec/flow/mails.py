@@ -6,6 +6,7 @@ contact still wants a mail is asked at every attempt: between the decision and n
 
 from typing import Final
 
+from goniec.core.bounces import status_of
 from goniec.core.decide import Call, Happening
 from goniec.core.endpoint import MAIL, Endpoint
 from goniec.core.identity import Who
@@ -83,6 +84,7 @@ def may_tell(one: Finished) -> Call | None:
                 "message": envelope.message,
                 "kind": "hard" if failure in BOUNCES else "soft",
                 "reason": one.attempt.detail[:REASON_MOST],
+                **({"code": code} if (code := status_of(one.attempt.detail)) else {}),
                 "email": email_key(envelope.to)[1],
             },
         )

@@ -120,6 +120,8 @@ def _head(posting: Posting, envelope: Envelope, sender: Mailbox, recipient: Mail
 
 def _body(posting: Posting, envelope: Envelope, site: Site, opt_out: str) -> list[str]:
     text, html = envelope.text, envelope.html
+    if html is not None:
+        html = markup.inlined(html)
     if text is None:
         text = markup.plain(html or "")
     text = text.replace(UNSUBSCRIBE, opt_out)
@@ -139,7 +141,6 @@ def _body(posting: Posting, envelope: Envelope, site: Site, opt_out: str) -> lis
 
 
 def _dressed(posting: Posting, envelope: Envelope, site: Site, html: str, opt_out: str) -> str:
-    html = markup.inlined(html)
     if not envelope.tracked:
         return html.replace(UNSUBSCRIBE, opt_out)
     ids = posting.delivery_id, posting.contact_id, envelope.message

@@ -66,6 +66,11 @@ def test_a_marketing_mail_says_how_to_opt_out_and_tells_of_openings_and_clicks()
     assert "goniec:" not in html + text
 
 
+def test_what_styles_hide_is_not_in_the_text_either() -> None:
+    html = '<style>.list { display: none }</style><p class="list">only in lists of mails</p><p>for readers</p>'
+    assert content(read(composed(html=html, text=None)), "plain").strip() == "for readers"
+
+
 def test_what_is_not_tracked_has_the_authors_links_and_no_pixel() -> None:
     message = read(composed(html=HTML, message=MESSAGE))
     html = content(message, "html")

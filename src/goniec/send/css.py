@@ -76,6 +76,10 @@ def inlined(page: str) -> str:
 
 def beyond(page: str) -> bool:
     """Say whether a page is beyond what is inlined."""
+    most = page.count("<")
+    if most <= DEPTH_MAX and most * len(_DECLARES.findall(page)) ** 2 <= WORK_MAX:
+        # whatever it says: half of the square of that many elements is below what may be opened again
+        return False
     found = list(tokens(page))
     elements = sum(token.kind == "start" for token in found)
     styles = (

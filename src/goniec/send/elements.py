@@ -24,19 +24,25 @@ VOID: Final = frozenset(
 _RAW: Final = frozenset({"script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"})
 """Elements in which nothing is a tag but their own end."""
 
-_NAME: Final = re.compile(r"[A-Za-z][^\t\n\f\r />]*")
+_BEGINS: Final = re.compile(r"</?[A-Za-z]")
 _ATTRIBUTE: Final = re.compile(
     r"""[\t\n\f\r /]*(?P<name>[^\t\n\f\r />][^\t\n\f\r />=]*)"""
     r"""(?:[\t\n\f\r ]*=[\t\n\f\r ]*"""
     r"""(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\t\n\f\r >"'][^\t\n\f\r >]*)|(?P<none>)))?"""
 )
-_CLOSES: Final = re.compile(r"[\t\n\f\r /]*>")
+_TAG: Final = re.compile(
+    r"""</?([A-Za-z][^\t\n\f\r />]*+)"""
+    r"""(?:[\t\n\f\r /]*+[^\t\n\f\r />][^\t\n\f\r />=]*+"""
+    r"""(?:[\t\n\f\r ]*+=[\t\n\f\r ]*+"""
+    r"""(?:"[^"]*+"|'[^']*+'|[^\t\n\f\r >"'][^\t\n\f\r >]*+|(?=>))|(?![\t\n\f\r ]*=)))*+"""
+    r"""[\t\n\f\r /]*+>"""
+)
+"""A whole tag. It never goes back, so it takes time with the tag's length alone; what it does not match is broken."""
 _COMMENT_ENDS: Final = re.compile(r"-->|(?<!<!)--!>")
 _REFERENCE: Final = re.compile(r"&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[A-Za-z][A-Za-z0-9]*;?)(=?)")
 _HUGE: Final = re.compile(r"&#(?:[0-9]{9,}|[xX][0-9a-fA-F]{9,});?")
 _SURROGATES: Final = (0xD800, 0xDFFF)
 _C1: Final = (0x80, 0x9F)
-_QUOTES: Final = frozenset("\"'")
 
 
 class Attribute(Struct, frozen=True):
@@ -49,17 +55,26 @@ class Attribute(Struct, frozen=True):
 
 
 class Token(Struct, frozen=True):
-    """A piece of a page: a text, a tag, a comment (or declaration), what stands in a script, or what never ends."""
+    """A piece of a page: a text, a tag, a comment (or declaration), what stands in a script, or what never ends.
+
+    `named` is where a tag's name ends. Few are asked for their attributes, so these are read when they are.
+    """
 
     kind: Literal["text", "start", "end", "comment", "raw", "broken"]
     start: int
     end: int
     name: str = ""
-    attributes: tuple[Attribute, ...] = ()
+    page: str = ""
+    named: int = 0
 
     def get(self, name: str) -> Attribute | None:
         """Give an attribute; of two with one name the first counts."""
-        return next((one for one in self.attributes if one.name == name), None)
+        at = self.named
+        while found := _ATTRIBUTE.match(self.page, at, self.end - 1):
+            if found["name"].lower() == name:
+                return _attribute(found)
+            at = found.end()
+        return None
 
 
 def tokens(page: str) -> Iterator[Token]:
@@ -87,14 +102,15 @@ def tokens(page: str) -> Iterator[Token]:
 
 def _token(page: str, start: int) -> Token | None:
     """Read what begins with a `<`; None: it is a text."""
+    found = _TAG.match(page, start)
+    if found is not None:
+        kind: Literal["start", "end"] = "end" if page[start + 1] == "/" else "start"
+        return Token(kind, start, found.end(), found[1].lower(), page, found.end(1))
+    if _BEGINS.match(page, start):
+        return Token("broken", start, len(page))
     after = page[start + 1 : start + 2]
-    if after in {"!", "?"}:
-        return _comment(page, start)
-    if after != "/":
-        return _tag(page, start, start + 1)
-    if _NAME.match(page, start + 2):
-        return _tag(page, start, start + 2)
-    return _comment(page, start) if start + 2 < len(page) else None
+    comment = after in {"!", "?"} or (after == "/" and start + 2 < len(page))
+    return _comment(page, start) if comment else None
 
 
 def _comment(page: str, start: int) -> Token:
@@ -104,22 +120,6 @@ def _comment(page: str, start: int) -> Token:
     else:
         end = page.find(">", start) + 1 or -1
     return Token("comment", start, end) if end >= 0 else Token("broken", start, len(page))
-
-
-def _tag(page: str, start: int, at: int) -> Token | None:
-    found = _NAME.match(page, at)
-    if found is None:
-        return None
-    name, at, attributes = found[0].lower(), found.end(), []
-    while (closes := _CLOSES.match(page, at)) is None:
-        one = _ATTRIBUTE.match(page, at)
-        if one is None or one.end() == len(page) or (one["none"] == "" and page[one.end()] in _QUOTES):
-            return Token("broken", start, len(page))
-        at = one.end()
-        attributes.append(_attribute(one))
-    if page.startswith("</", start):
-        return Token("end", start, closes.end(), name)
-    return Token("start", start, closes.end(), name, tuple(attributes))
 
 
 def _attribute(found: re.Match[str]) -> Attribute:

@@ -36,7 +36,7 @@ _HIDDEN: Final = re.compile(
     re.IGNORECASE,
 )
 _BLANKS: Final = re.compile(r"[\t\n\f\r ]+")
-_INVISIBLE: Final = str.maketrans({"\N{NO-BREAK SPACE}": " ", "\u00ad": "", "\u034f": "", "\u200b": "", "\ufeff": ""})
+_INVISIBLE: Final = re.compile("[\u00ad\u034f\u200b\ufeff]+")
 _TRAILING: Final = re.compile(r" +(?=\n)")
 _SPOKEN: Final = re.compile(r"^(?:mailto|tel|sms):", re.IGNORECASE)
 _WAY: Final = re.compile(r"^(?:https?://|mailto:|tel:|sms:)", re.IGNORECASE)
@@ -178,7 +178,7 @@ class _Writer:
 
     def done(self) -> str:
         self._end_link()
-        text = "".join(self.written).translate(_INVISIBLE)
+        text = _INVISIBLE.sub("", "".join(self.written).replace("\N{NO-BREAK SPACE}", " "))
         return _TRAILING.sub("", text).strip()
 
     def _apart(self, name: str) -> None:

@@ -15,6 +15,11 @@ class Step(enum.StrEnum):
     SEEN = "a webhook is seen, not answered"
     HALF_ANSWERED = "a webhook is half answered"
     ANSWERED = "a webhook is answered"
+    NAMED = "a mail's recipient is named"
+    TAKEN = "a mail is taken, and nobody was told"
+    TOLD = "the mail server has said that it took a mail"
+    FOLLOWED = "a link is followed, and not answered"
+    LED = "a link was answered"
 
 
 class Trap:

@@ -76,6 +76,15 @@ def test_a_way_out_that_the_author_made_is_the_only_one() -> None:
     assert (made.html, made.text) == (f'<a href="{UNSUBSCRIBE}">bye</a>', UNSUBSCRIBE)
 
 
+@pytest.mark.parametrize("end", ["</body></html>", "</BODY\n></html>"])
+def test_the_way_out_stands_before_the_end_of_the_body_whatever_is_before_it(end: str) -> None:
+    composer = Composer([message(html="<body>{{ contact.name }}" + end)])
+    made = composer.mail("msg_1", about(name="İİ"), "jan@x.pl")
+    assert made.html is not None
+    assert made.html.startswith("<body>İİ<p ")
+    assert made.html.endswith("</a></p>" + end)
+
+
 def test_without_a_body_the_way_out_stands_at_the_end() -> None:
     made = Composer([message()]).mail("msg_1", about(), "jan@x.pl")
     assert made.html is not None

@@ -3,6 +3,7 @@
 Called by `decide` with the working state at the action's place, by previews and by test sends.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, tzinfo
 from typing import Any, Final
@@ -34,6 +35,7 @@ EXAMPLE: Final = Contact(
 """Whom test sends and previews are about when no contact is named; nobody has this id."""
 
 _SUBJECT_MOST: Final = 1_000
+_BODY_END: Final = re.compile(r"</body\s*>", re.IGNORECASE)
 _OPT_OUT: Final = Label("Nie chcę więcej takich wiadomości", "Unsubscribe")
 
 
@@ -187,8 +189,10 @@ def _with_opt_out(html: str, language: Language) -> str:
     link = (
         f'<p style="font-size:12px"><a href="{UNSUBSCRIBE}">{_OPT_OUT.pl if language == "pl" else _OPT_OUT.en}</a></p>'
     )
-    at = html.lower().rfind("</body>")
-    return html + link if at < 0 else html[:at] + link + html[at:]
+    # not by way of `lower`: İ becomes two characters, and what stands behind it moves on
+    ends = [found.start() for found in _BODY_END.finditer(html)]
+    at = ends[-1] if ends else len(html)
+    return html[:at] + link + html[at:]
 
 
 def _with_text_opt_out(text: str, language: Language) -> str:

@@ -11,9 +11,11 @@ from goniec.core.model import Failure, Status
 from goniec.core.quiet import MailLimits, QuietHours
 from goniec.core.times import MINUTE, SECOND
 from goniec.flow import owners
+from goniec.flow.merge import merge
 from goniec.flow.workspace import MAIL_LIMITS
 from goniec.ports import Answer, Posting, Tx
 from tests.core.build import NOW, happened
+from tests.flow.test_merge import ORIGIN, made
 from tests.flow.workshop import Workshop, email
 
 NIGHT = QuietHours("04:00", "06:00")
@@ -102,3 +104,17 @@ async def test_quiet_hours_are_kept_from_probes_too(shop: Workshop) -> None:
     shop.mail.script = lambda _: Answer(None, "taken", 250)
     await shop.later(DAWN - shop.clock.at)
     assert timed <= posted(shop)
+
+
+async def test_quiet_hours_are_kept_by_what_a_merge_sets_off(shop: Workshop) -> None:
+    await mailing(shop)
+    for n, message in enumerate(TEXTS):
+        actions = [{"type": "sendEmail", "message": message}]
+        await shop.rule(f"rul_{n}", triggers=[{"type": "contact.merged"}], actions=actions)
+    kept, gone = await made(shop, "a@x.pl"), await made(shop, "b@x.pl")
+    await merge(shop.recorder, shop.store, ORIGIN, kept, gone, None)
+    await shop.settle()
+    waiting, done = sorted(await shop.deliveries(), key=lambda one: one.rule_id)
+    assert posted(shop) == {done.id}
+    await shop.later(DAWN - shop.clock.at)
+    assert posted(shop) == {done.id, waiting.id}

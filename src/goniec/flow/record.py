@@ -160,8 +160,7 @@ class Recorder:
             if tracing.on:
                 followed = [one.event_id for one in done.deliveries]
                 trace([(tracing.asked(), followed)], done.deliveries, started, self._clock.now())
-            if done.deliveries:
-                self._handover.take(done.deliveries, done.busy)
+            self._hand_over(done.deliveries, done.busy)
             return done
 
     @property
@@ -337,10 +336,14 @@ class Recorder:
         counters.batch(calls, results, len(written.deliveries))
         for rider, moved in zip(riders, written.moved, strict=True):
             rider.settle([one.delivery for one in moved])
-        if written.deliveries:  # what waits for the end of quiet hours is due later
-            self._handover.take([one for one in written.deliveries if not one.aside], written.busy)
+        self._hand_over(written.deliveries, written.busy)
         for job, given in zip(jobs, written.results, strict=True):
             job.succeed(given)
+
+    def _hand_over(self, deliveries: Sequence[Delivery], busy: set[tuple[str, str]]) -> None:
+        """Let go what is due; what waits for the end of quiet hours is claimed then."""
+        if due := [one for one in deliveries if not one.aside]:
+            self._handover.take(due, busy)
 
     async def _isolate(self, jobs: Sequence["_Job"], riders: Sequence["_Rider"], error: Exception) -> None:
         if len(jobs) + len(riders) > 1:

@@ -31,6 +31,15 @@ DEAD: Final = "http://127.0.0.1:9/powiadomienia"
 OLD: Final = "http://127.0.0.1:7/stary-crm"
 """No rule sends there any more."""
 
+MESSAGE: Final = {
+    "name": "Powitanie",
+    "subject": "Dzień dobry, {{ contact.name }}",
+    "html": "<!doctype html><html><head><style>p { color: #333; font-family: sans-serif; }</style></head>"
+    '<body><p>Dzień dobry, {{ contact.name }}.</p><p><a href="https://sklep.example/oferta">Nasza oferta</a></p></body></html>',
+    "from": "Sklep <sklep@sklep.example>",
+}
+"""What greets whoever is new; its rule is off."""
+
 
 def rules() -> list[dict[str, Any]]:
     """The rules, as `POST /rules` takes them."""
@@ -138,6 +147,12 @@ async def enliven(engine: Engine, *, day: bool = False) -> dict[str, str]:
         "/rules", rule("Stary CRM", "", {"type": "contact.created"}, hook(OLD), active=False), 201
     )
     await engine.ask("DELETE", f"/rules/{spare['id']}", 204)
+    message = await engine.post("/messages", MESSAGE, 201)
+    unused = await engine.post("/messages", {"name": "Przypomnienie", "subject": "Koszyk czeka", "text": "Wróć."}, 201)
+    greeting = rule(
+        "Powitanie", "", {"type": "contact.created"}, {"type": "sendEmail", "message": message["id"]}, active=False
+    )
+    await engine.post("/rules", greeting, 201)
     key = await engine.post("/keys", {"name": "sklep", "scope": "ingest"}, 201)
     ids: list[str] = []
     for n, (name, email, company, phone) in enumerate(PEOPLE):
@@ -182,6 +197,8 @@ async def enliven(engine: Engine, *, day: bool = False) -> dict[str, str]:
         "event": event["id"],
         "job": job["id"],
         "key": key["id"],
+        "message": message["id"],
+        "unused": unused["id"],
     }
 
 

@@ -27,6 +27,11 @@ PAGES: Final = {
     "rule-test": "/rules/{rule}/test",
     "rule-runs": "/rules/{rule}/runs",
     "rule-delete": "/rules/{rule}/delete",
+    "messages": "/messages",
+    "message": "/messages/{message}",
+    "message-new": "/messages/new",
+    "message-delete": "/messages/{unused}/delete",
+    "message-kept": "/messages/{message}/delete",
     "deliveries": "/deliveries",
     "deliveries-cancelling": "/deliveries/cancelling?status=pending&endpoint={endpoint}",
     "deliveries-kept": "/deliveries/cancelling",
@@ -78,7 +83,7 @@ UNSHOWN: Final = {
     *("endpoint-secret", "endpoint-delete", "endpoint-kept", "key-new", "key-revoke", "user-new", "user", "user-self"),
     *("endpoint-resend", "deliveries-cancelling", "deliveries-kept", "job"),
     *("user-remove", "search-nothing", "not-found-rule", "endpoint-certificate"),
-    "endpoint-oauth2",
+    *("endpoint-oauth2", "message-new", "message-delete", "message-kept"),
 }
 SHOWN: Final = {"sign-in", *PAGES} - UNSHOWN
 """What the documents have pictures of."""
@@ -110,6 +115,21 @@ REFUSED: Final = {
     "rule-new": Refused(page="rule-new", action="/rules/new", fields={"name": "", "do": "save"}),
     "rule": Refused(page="rule", action="/rules/{rule}", fields={"name": "", "do": "save"}),
     "rule-delete": Refused(page="rule-delete", action="/rules/{rule}/delete", fields={"tag": "another"}, status=409),
+    "message-new": Refused(
+        page="message-new", action="/messages/new", fields={"name": "", "html": "{% if x %}", "do": "save"}
+    ),
+    "message": Refused(
+        page="message", action="/messages/{message}", fields={"subject": "", "from": "sklep", "do": "save"}
+    ),
+    "message-changed": Refused(
+        page="message",
+        action="/messages/{message}",
+        fields={"tag": "another", "name": "Powitanie", "subject": "Witaj", "text": "Witaj", "do": "save"},
+        status=412,
+    ),
+    "message-delete": Refused(
+        page="message-delete", action="/messages/{unused}/delete", fields={"tag": "another"}, status=409
+    ),
     "contact": Refused(page="contact", action="/contacts/{contact}", fields={"tag": " ", "do": "addTag"}),
     "contact-new": Refused(page="contact-new", action="/contacts/new", fields={"email": "anna", "do": "save"}),
     "contact-known": Refused(
@@ -193,6 +213,8 @@ NEVER_BACK: Final = {
     "/jobs/{id}/stop": "a button",
     "/keys/{id}/revoke": "has nothing that could be wrong",
     "/logout": "a button",
+    "/messages/preview": "a part of a message's page",
+    "/messages/{id}/test": "a part of a message's page",
     "/rules/preview": "a part of a rule's page",
     "/rules/{id}/switch": "a button",
     "/rules/{id}/test": "a part of a rule's page",

@@ -31,7 +31,12 @@ SPEAKING = [
     "core/identity",
     "core/retry",
     "core/signing",
+    "core/messages",
+    "core/liquid_scan",
+    "core/quiet",
     "flow/endpoint_drafts",
+    "flow/mail_actions",
+    "flow/messages",
     "flow/endpoints",
     "flow/oauth2",
     "flow/webhooks",
@@ -49,7 +54,7 @@ SPEAKING = [
 
 ELSEWHERE = re.compile(
     r"^(POST|PATCH|PUT|DELETE) /|\(\?|\\Z|^ - at|^Jan Kowalski$|^Przykładowa|^contains unknown$|^no value$|^no \{\}$"
-    r"|webhook-timestamp|webhook-signature|^it has no dedup key$|^only events have|^it is$|^(\{\} ?){3,}|^\{\} leads to \{\}:$"
+    r"|webhook-timestamp|webhook-signature|^it has no dedup key$|^only events have|^it is$|^it is there since|^(\{\} ?){3,}|^\{\} leads to \{\}:$"
 )
 """Patterns, examples, parts of sentences, and what only receivers and traces say."""
 

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from tests.e2e.engine import Engine
 from tests.e2e.panel.client import Page, people
-from tests.e2e.panel.life import CRM, DEAD, PEOPLE, SALES, rules
+from tests.e2e.panel.life import CRM, DEAD, MESSAGE, PEOPLE, SALES, rules
 from tests.e2e.panel.looks import (
     ALA,
     JAN,
@@ -45,7 +45,7 @@ POLISH.update({english: f"⟦{polish}⟧" for english, polish in POLISH.items()}
 
 ATTRIBUTES: Final = {"aria-label", "title", "placeholder", "alt", "data-lost", "data-copied", "data-remove"}
 OURS: Final = re.compile("⟦[^⟦⟧]*⟧")
-CODE: Final = {"code", "pre", "script", "style", "time", "kbd"}
+CODE: Final = {"code", "pre", "script", "style", "textarea", "time", "kbd"}
 """Elements that hold data, code and names of keys."""
 
 DATA: Final = re.compile(
@@ -61,6 +61,7 @@ DATA: Final = re.compile(
                         *(rule.get("description", "") or "Sprzedaż" for rule in rules()),
                         CRM, SALES, DEAD, "Nowa", "Negocjacje", "Wygrana", "Sprzedaż", "NEWSLETTER", "WYSLANE_DO_CRM", "VIP", "HURT",
                         "branża", "piekarnia", "rabat", "faktura", "newsletter", "telefon", "PURCHASE", "Zamówienie", "Oddzwonić w piątek po 14.",
+                        MESSAGE["name"], MESSAGE["subject"], "Dzień dobry, Jan Kowalski", "Witaj", "Przypomnienie", "Koszyk czeka",
                         "sklep", "test-admin", "Ala Nowak", "Jan Lis", "Admin", "/powiadomienia", "/stary-crm",
                     }
                 ),
@@ -68,7 +69,7 @@ DATA: Final = re.compile(
                 reverse=True,
             ),
             r"\bgoniec\b", r"https?://\S*", r"\S+@\S+", r"\b\w+_[0-9A-Z…a-z]+\b", r"[0-9a-f…-]{8,}", r"\*\*/cennik\*\*", r"SKU-\d+",
-            r"Europe/Warsaw", r"\b\d+ ?(ms|s|min|h|d|B|kB|MB)\b", r"\bHTTP\b", r"\b(POST|JSON|URL|ID|API|CSV|cURL|UTF-8|SHA-256)\b",
+            r"Europe/Warsaw", r"\b\d+ ?(ms|s|min|h|d|B|kB|MB)\b", r"\bHTTP\b", r"\b(POST|JSON|URL|ID|API|CSV|HTML|cURL|UTF-8|SHA-256)\b",
             r"\bGoniec\b", r"\bPython\b|\bNode\.js\b|\bPHP\b|\bGo\b|\bRuby\b", r"\bPolski\b|\bEnglish\b", r"\bOK\b", r"\binbox\b:?\w*", r"\bwhsec_", r"\bCtrl\b",
             r"Standard Webhooks", r"webhook-id|webhook-signature|webhook-timestamp", r"X-Api-Key", r"\bpython-httpx\S*", r"127\.0\.0\.1:?\d*", r"\b[A-ZŁŻ]{1,2}\b",
             r"stycznia|lutego|marca|kwietnia|maja|czerwca|lipca|sierpnia|września|października|listopada|grudnia",

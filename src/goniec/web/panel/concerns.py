@@ -76,7 +76,7 @@ def _of_endpoint(visit: Visit, endpoint: Endpoint, trouble: Trouble) -> Concern:
     paused = trouble.kind == "paused"
     badge = visit.say("Endpoint paused") if paused else visit.say("Endpoint not accepting")
     icon = "player-pause" if paused else "alert-triangle"
-    text = f"{endpoint.host}: {trouble_words(visit, trouble)}"
+    text = f"{visit.receiver(endpoint)}: {trouble_words(visit, trouble)}"
     return Concern(trouble.tone, icon, badge, text, f"/endpoints/{endpoint.id}")
 
 

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from goniec.core.endpoint import MAIL
 from goniec.web.panel import formats
 from goniec.web.panel.assets import address
 
@@ -38,7 +39,7 @@ def environment() -> Environment:
         extensions=["jinja2.ext.i18n", "jinja2.ext.do", "jinja2.ext.loopcontrols"],
     )
     made.install_gettext_callables(_say, _many, newstyle=True)  # type: ignore[attr-defined] # by the i18n extension
-    made.globals |= {"icon": icon, "asset": _asset}
+    made.globals |= {"icon": icon, "asset": _asset, "MAIL": MAIL}
     made.filters |= {"num": _number, "share": _share, "bytes": _size, "span": _span, "label": _label}
     return made
 

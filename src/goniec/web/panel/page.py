@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct
 
+from goniec.core.endpoint import Endpoint
 from goniec.core.labels import OPERATORS as LABELS
 from goniec.core.model import Attempt, Session, User
 from goniec.core.operators import OPERATORS, Kind
@@ -31,6 +32,7 @@ from goniec.web.panel.failures import failure_words
 from goniec.web.panel.formats import Times
 from goniec.web.panel.forms import Form
 from goniec.web.panel.told import told
+from goniec.web.panel.wording import receiver
 from goniec.web.panel.words import Language, Words
 from goniec.web.reply import Reply
 
@@ -43,19 +45,34 @@ HTML: Final = "text/html; charset=utf-8"
 NOTE_COOKIE: Final = "goniec_note"
 """Carries what the page after a redirect should say, for one page."""
 
-_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+Policy = Literal["own", "mail", "pictures"]
+"""What a page may show besides its own: nothing; a mail's styles; the pictures of a mail, too."""
+
+
+def _headers(styles: str = "", pictures: str = "") -> tuple[tuple[str, str], ...]:
+    policy = (
+        f"default-src 'none'; script-src 'self'; style-src 'self'{styles}; font-src 'self'; "
+        f"img-src 'self' data:{pictures}; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    )
+    return (
+        ("content-security-policy", policy),
+        ("referrer-policy", "same-origin"),
+        ("x-frame-options", "DENY"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+    )
+
+
+PAGE_HEADERS: Final = _headers()
 """Nothing from elsewhere, nothing inline."""
 
-PAGE_HEADERS: Final = (
-    ("content-security-policy", _POLICY),
-    ("referrer-policy", "same-origin"),
-    ("x-frame-options", "DENY"),
-    ("cross-origin-opener-policy", "same-origin"),
-    ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
-)
+_HEADERS: Final[Mapping[Policy, tuple[tuple[str, str], ...]]] = {
+    "own": PAGE_HEADERS,
+    "mail": _headers(" 'unsafe-inline'"),
+    "pictures": _headers(" 'unsafe-inline'", " http: https:"),
+}
+"""A mail stands in a frame of its own without scripts, and what that frame may show, its page has to allow."""
 
 _IN_ADDRESSES: Final = "/?#[]@!$&'()*+,;=:%"
 """What means something in an address, and what is encoded already."""
@@ -160,13 +177,13 @@ class Visit:
         query: dict[str, object] = {name: self.query.all(name) for name in self.query.names() if name not in changes}
         return self.url(self.path, **query, **changes)
 
-    def page(self, template: str, /, status: int = 200, **values: object) -> Reply:
+    def page(self, template: str, /, status: int = 200, *, policy: Policy = "own", **values: object) -> Reply:
         """Answer with a page."""
         note = self.cookies.get(NOTE_COOKIE)
         if note is not None and not self.htmx:
             self.forget_cookie(NOTE_COOKIE)
         body = draw(template, self, {"note": None if self.htmx else _note(note), **values})
-        return Reply(status, body, (*PAGE_HEADERS, *self._cookies), HTML)
+        return Reply(status, body, (*_HEADERS[policy], *self._cookies), HTML)
 
     def go(self, path: str, /, note: str | None = None, **query: object) -> Reply:
         """Answer with a redirect (303); `note` is what the next page says first, in the viewer's words."""
@@ -194,6 +211,10 @@ class Visit:
     def failure(self, attempt: Attempt) -> str:
         """Say why an attempt failed, in plain words, and what to do."""
         return failure_words(attempt, self.words)
+
+    def receiver(self, endpoint: Endpoint) -> str:
+        """Say what an endpoint is called."""
+        return receiver(endpoint, self.words)
 
     def hint(self, text: str) -> str:
         """Say in the viewer's language what the core has to tell."""

@@ -232,6 +232,81 @@ POLISH: Final[dict[str, str]] = {
     "there is no such event type{}; POST /events takes {}": "nie ma takiego rodzaju zdarzenia{}; można wysłać: {}",
     "{} follows from a call of its own: use {}": "zdarzenie {} wynika z osobnego wywołania: {}",
     "{} cannot be reported: Goniec raises it by itself": "zdarzenia {} nie można zgłosić: tworzy je sam Goniec",
+    # messages
+    "a message needs html or text": "wiadomość musi mieć HTML albo zwykły tekst",
+    "is one line": "temat to jeden wiersz",
+    "line {}: {}": "wiersz {}: {}",
+    'the name before the address cannot hold any of < > @ , ; : \\ "': (
+        'nazwa przed adresem nie może zawierać żadnego ze znaków < > @ , ; : \\ "'
+    ),
+    "an e-mail address is expected: shop@example.com or My Shop <shop@example.com>": (
+        "wpisz adres e-mail: sklep@example.com albo Mój Sklep <sklep@example.com>"
+    ),
+    "an e-mail address is expected, such as jan@example.com": "wpisz adres e-mail, np. jan@example.com",
+    "there is a message named {} already ({})": "wiadomość o nazwie {} już istnieje ({})",
+    "the message is used by the rules {}; change those first": "wiadomości używają reguły {}; najpierw je zmień",
+    "its {}, line {}: {}": "{}, wiersz {}: {}",
+    "the text has {} characters; at most {} are taken": "tekst ma {} znaków, a może mieć najwyżej {}",
+    "more than {} tags cannot stand in one text": "w jednym tekście może być najwyżej {} znaczników",
+    "{% {} %} is never closed; end it with {% end{} %}": "{{% {} %}} nie jest zamknięte; zakończ je przez {{% end{} %}}",
+    "there is nothing between {{ and }}": "między {{ a }} nic nie ma",
+    "{% needs the name of a tag, such as {% if contact.name %}": (
+        "po {% musi stać nazwa znacznika, np. {% if contact.name %}"
+    ),
+    "{% raw %} is never closed; end it with {% endraw %}": "{% raw %} nie jest zamknięte; zakończ je przez {% endraw %}",
+    "{} is never closed; end it with {}": "{} nie jest zamknięte; zakończ przez {}",
+    "more than {} blanks in a row cannot stand inside of braces": "w nawiasach może być najwyżej {} odstępów z rzędu",
+    "more than {} comparisons and brackets cannot stand in one tag": (
+        "w jednym znaczniku może być najwyżej {} porównań i nawiasów"
+    ),
+    "more than {} tags stand inside of one another": "znaczniki są zagnieżdżone głębiej niż {} razy",
+    "{% {} %} stands in no loop": "{{% {} %}} nie stoi w żadnej pętli",
+    "there is no tag {% {} %}": "nie ma znacznika {{% {} %}}",
+    "{% {} %} closes or divides nothing": "{{% {} %}} niczego nie zamyka ani nie dzieli",
+    "{% {} %} stands in {% {} %} of line {}, still open": "{{% {} %}} stoi w {{% {} %}} z wiersza {}, wciąż otwartym",
+    "the text takes too much work; it loops too often, or over too much": (
+        "tekst wymaga zbyt wiele pracy: ma za dużo pętli albo powtarza je zbyt wiele razy"
+    ),
+    "its loops take more than {} turns": "pętle powtarzają się ponad {} razy",
+    "the text names more than {} values": "tekst nadaje nazwy ponad {} wartościom",
+    "a range goes from -{} to {}": "zakres mieści się między -{} a {}",
+    "the text cannot be rendered: {}": "z tego tekstu nie da się zrobić wiadomości: {}",
+    "the filter {}: {}": "filtr {}: {}",
+    "a number is too large": "liczba jest zbyt duża",
+    "there is no filter {}": "nie ma filtra {}",
+    "the filter {} takes {} value{}, and is given {}": "filtr {} przyjmuje tyle wartości: {}{}, a dostał {}",
+    "the filter {} knows no {}": "filtr {} nie zna {}",
+    "it is nested too deeply": "zbyt wiele poziomów zagnieżdżenia",
+    "the text becomes longer than {} bytes": "gotowy tekst jest dłuższy niż {} bajtów",
+    "what is added must be a list": "dodać można tylko listę",
+    "a number has 0 to {} digits behind the point": "po przecinku liczba ma od 0 do {} cyfr",
+    "there is no time zone {}; one is called as Europe/Warsaw is": "nie ma strefy czasowej {}; przykład: Europe/Warsaw",
+    "the tag needs something behind its name": "po nazwie znacznika czegoś brakuje",
+    "something is missing at the end": "na końcu czegoś brakuje",
+    "a name is missing at the end, behind the dot": "na końcu, po kropce, brakuje nazwy",
+    "the name of a filter is missing behind |": "po | brakuje nazwy filtra",
+    "there is a word too many; a filter stands behind |": "jest o jedno słowo za dużo; filtr stoi po |",
+    "there is a = too many; == compares": "jest o jedno = za dużo; porównuje ==",
+    'a " has no other that ends it': "brakuje drugiego cudzysłowu",
+    "a ' has no other that ends it": "brakuje drugiego apostrofu",
+    # mail
+    "mail is not set up, so a rule with this action cannot be switched on: an operator sets GONIEC_SMTP_URL and GONIEC_MAIL_FROM": (
+        "poczta nie jest ustawiona, więc reguły z tą akcją nie da się włączyć: administrator serwera ustawia GONIEC_SMTP_URL i GONIEC_MAIL_FROM"
+    ),
+    "there is no message {}": "nie ma wiadomości {}",
+    "there is no user {}: the id or e-mail of one, or {} for the contact's owner": (
+        "nie ma użytkownika {}: wybierz jednego z listy albo właściciela kontaktu ({})"
+    ),
+    "is a time of day such as 21:00": "wpisz godzinę, np. 21:00",
+    "is another time than from: else no mail would ever go": (
+        "koniec to inna godzina niż początek: inaczej żadna wiadomość by nie wyszła"
+    ),
+    "this endpoint is the mail server: it is set by GONIEC_SMTP_URL, and has only a delivery policy": (
+        "ten endpoint to serwer poczty: wskazuje go GONIEC_SMTP_URL, a tu ma tylko zasady wysyłania"
+    ),
+    "this endpoint is the mail server, to which rules hand in mail; it stays": (
+        "ten endpoint to serwer poczty, przez który reguły wysyłają wiadomości; nie można go usunąć"
+    ),
     # endpoints
     "schedule has at most {} steps, and this has {}": "harmonogram ma najwyżej tyle kroków: {}, a ten ma {}",
     "schedule has steps of 1 to {} seconds": "kroki harmonogramu mają od 1 do {} sekund",

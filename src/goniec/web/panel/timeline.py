@@ -22,7 +22,7 @@ from goniec.web.panel.fields import EVENT_ICONS
 from goniec.web.panel.formats import Times
 from goniec.web.panel.page import Visit
 from goniec.web.panel.phrases import action_words
-from goniec.web.panel.wording import brief
+from goniec.web.panel.wording import brief, receiver
 
 Show = Literal["", "events", "runs", "deliveries"]
 
@@ -143,7 +143,7 @@ class Teller:
     def delivery(self, delivery: Delivery) -> Entry:
         """Tell what became of a delivery."""
         endpoint = self.endpoints.get(delivery.endpoint_id)
-        where = brief(endpoint.host) if endpoint else self._words.say("a deleted endpoint")
+        where = receiver(endpoint, self._words) if endpoint else self._words.say("a deleted endpoint")
         at, tone, title, value = self._state(delivery, endpoint, where)
         note = self._words.say("from the rule %(name)s", name=self.rule(delivery.rule_id)) if delivery.rule_id else ""
         return Entry(

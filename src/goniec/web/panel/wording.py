@@ -10,6 +10,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from goniec.core import labels
+from goniec.core.endpoint import MAIL, Endpoint
 from goniec.core.operators import Op, Operand
 from goniec.core.times import Duration, parse_date, parse_duration, parse_instant
 from goniec.web.panel.formats import DAY, HOUR, MINUTE, SECOND, Times, duration, number
@@ -33,6 +34,11 @@ def brief(text: str, limit: int = SHOWN) -> str:
     """Give a text on one line, cut, with everything unseen made visible."""
     shown = visible(" ".join(text[: limit + 1].split()))
     return shown if len(text) <= limit else shown[: limit - 1] + "…"
+
+
+def receiver(endpoint: Endpoint, words: Words) -> str:
+    """What an endpoint is called in a line: its host; the mail server is no receiver of webhooks."""
+    return words.say("Mail") if endpoint.id == MAIL else brief(endpoint.host)
 
 
 def quoted(text: str, words: Words, limit: int = SHOWN) -> str:

@@ -246,7 +246,7 @@ async def _troubles(visit: Visit, rows: Sequence[Row]) -> list[dict[str, str]]:
             "id": endpoint.id,
             "tone": one.tone,
             "icon": "player-pause" if one.kind == "paused" else "alert-triangle",
-            "title": f"{visible(endpoint.host)}: {low(trouble_words(visit, one))}.",
+            "title": f"{visit.receiver(endpoint)}: {low(trouble_words(visit, one))}.",
             "text": visit.say("They are sent when someone resumes the endpoint.")
             if one.kind == "paused"
             else visit.say("They are retried on schedule. None is lost."),
@@ -284,7 +284,7 @@ def _endpoints(visit: Visit, wanted: Wanted, endpoints: Mapping[str, Endpoint]) 
     """Endpoints by host; those that share one are told apart by what else they have."""
     hosts = [endpoint.host for endpoint in endpoints.values()]
     named = [
-        (one.id, one.host if hosts.count(one.host) == 1 else _whole(one))
+        (one.id, visit.receiver(one) if hosts.count(one.host) == 1 else _whole(one))
         for one in sorted(endpoints.values(), key=lambda one: (one.host, one.url))
     ]
     if wanted.endpoint is not None and wanted.endpoint not in endpoints:

@@ -90,7 +90,7 @@ async def _values(visit: Visit, delivery: Delivery, attempts: list[Attempt]) -> 
         "attempts": attempts,
         "attempt": shown,
         "endpoint": endpoint,
-        "host": visit.say("deleted endpoint") if endpoint is None else endpoint.host,
+        "host": visit.say("deleted endpoint") if endpoint is None else visit.receiver(endpoint),
         "rule": rule,
         "contact": contact,
         "who": who,

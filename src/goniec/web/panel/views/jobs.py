@@ -177,7 +177,7 @@ async def _whose(visit: Visit, endpoint: str | None, rule: str | None, contact: 
     host = title = who = None
     if endpoint is not None:
         sent = await queries.endpoint(endpoint)
-        host = visit.say("Deleted endpoint") if sent is None else visible(sent.host)
+        host = visit.say("Deleted endpoint") if sent is None else visit.receiver(sent)
     if rule is not None:
         made = await queries.rule(rule)
         title = visit.say("Deleted rule") if made is None else visible(made.name)

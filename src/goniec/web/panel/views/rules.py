@@ -8,6 +8,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from goniec.core import labels
+from goniec.core.endpoint import MAIL
 from goniec.core.labels import Label
 from goniec.core.matching import type_of
 from goniec.core.model import Run
@@ -98,7 +99,7 @@ async def rules(visit: Visit) -> Reply:
         "tab_words": TABS,
         "on": sum(rule.active for rule in seen.rules),
         "events": _events(visit, seen.rules),
-        "hosts": sorted({endpoint.host for endpoint in seen.endpoints.values()})[:HOSTS_SHOWN],
+        "hosts": sorted({endpoint.host for endpoint in seen.endpoints.values() if endpoint.id != MAIL})[:HOSTS_SHOWN],
         "templates": ready_made(visit),
     }
     return visit.page("rules.html", **values)

@@ -84,7 +84,7 @@ async def _groups(visit: Visit, q: str, straight: str | None) -> list[tuple[str,
         (
             visit.say("Endpoints"),
             [
-                Hit(visit.url(f"/endpoints/{one.id}"), "plug", visible(one.host), visible(one.username or ""))
+                Hit(visit.url(f"/endpoints/{one.id}"), "plug", visit.receiver(one), visible(one.username or ""))
                 for one in hosts[:EACH]
             ],
         ),

@@ -10,13 +10,14 @@ import pytest
 from goniec.core.composing import Colleague, Composer
 from goniec.core.decide import Decision, Happening, World, decide
 from goniec.core.endpoint import MAIL
+from goniec.core.explain import Listening, summary
 from goniec.core.mailing import opened, unwelcome, zone_of
 from goniec.core.messages import Message
 from goniec.core.model import CLICKED, OPENED, READ_MOST, Contact, Skip, Skipped
 from goniec.core.quiet import MailLimits, QuietHours
 from goniec.core.rules import Rule, RuleSet
 from goniec.core.times import HOUR, SECOND
-from tests.core.build import NOW, call, contact, happened, minting, outcomes, rule, types
+from tests.core.build import ENDPOINT, NOW, call, contact, happened, minting, outcomes, rule, types
 
 SEND = {"type": "sendEmail", "message": "msg_1"}
 NOTIFY = {"type": "notifyUser", "user": "owner", "subject": "{{ contact.name }}", "text": "look"}
@@ -228,3 +229,21 @@ def test_an_address_that_mail_came_back_from_gets_no_more() -> None:
 )
 def test_hours_go_by_the_contact_s_zone(zone: str | None, found: str) -> None:
     assert zone_of(contact(timezone=zone), ZoneInfo("Europe/Warsaw")) == ZoneInfo(found)
+
+
+def test_a_rule_that_sends_mail_is_explained_by_its_messages() -> None:
+    def told(one: Rule, **fields: Any) -> str:
+        composer = Composer([message()], [Colleague("usr_1", "ola@firma.example")])
+        found = Listening(one, ZoneInfo("Europe/Warsaw")).prospect(
+            one, contact(**fields), frozenset({MAIL, ENDPOINT}), {}, NOW, composer
+        )
+        return summary(one, (), {}, found)[-1]
+
+    hook = {"type": "webhook", "endpointId": ENDPOINT}
+    fired = "asked for now, it would end as fired"
+    assert told(sending(SEND)) == f"{fired}, with 1 mail"
+    both = sending(SEND, SEND, {**NOTIFY, "user": "usr_1"}, hook)
+    assert told(both) == f"{fired}, with 3 mails and 1 webhook"
+    assert told(both, subscriptions={"email": False}) == (
+        f"{fired}, with 1 mail and 1 webhook; left out: the contact has opted out"
+    )

@@ -9,7 +9,9 @@ from cyclopts import Parameter
 
 from goniec.cli.opened import Machine, opened
 from goniec.cli.terminal import CommandError, printable, settings_in_force
+from goniec.core.endpoint import MAIL
 from goniec.core.explain import Evaluation, condition_type
+from goniec.core.labels import SKIPS
 from goniec.core.model import Seen
 from goniec.core.rules import Rule
 from goniec.core.text import email_key
@@ -80,7 +82,11 @@ def _lines(rule: Rule, evaluation: Evaluation) -> list[str]:
     if run is not None:
         lines.append(f"    run {run.id}, version {run.version} of the rule" + (f": {run.detail}" if run.detail else ""))
         lines += [_seen(rule, run.version, seen) for seen in run.trace]
-        lines += [f"    webhook {delivery.id}: {delivery.status}" for delivery in evaluation.deliveries]
+        lines += [f"    left out {one.pointer}: {SKIPS[one.why].en}" for one in run.skipped]
+        lines += [
+            f"    {'mail' if delivery.endpoint_id == MAIL else 'webhook'} {delivery.id}: {delivery.status}"
+            for delivery in evaluation.deliveries
+        ]
     if miss is not None:
         lines.append(f"    version {miss.version} of the rule")
         lines += [] if miss.seen is None else [_seen(rule, miss.version, miss.seen)]

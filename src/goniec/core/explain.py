@@ -13,9 +13,12 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from goniec.core.composing import NOTHING, Composer
 from goniec.core.decide import Call, Happening, World, decide
+from goniec.core.endpoint import MAIL
 from goniec.core.identity import Who
 from goniec.core.ids import EVENT, prefixed
+from goniec.core.labels import SKIPS
 from goniec.core.model import Contact, Delivery, Event, Miss, Outcome, Run
 from goniec.core.rules import Rule, RuleSet
 from goniec.core.times import Millis, format_instant
@@ -46,9 +49,13 @@ class Evaluation(Struct, frozen=True):
 
 
 class Prospect(Struct, frozen=True):
-    """What a rule would do for a contact now: a run, or a miss with its first failing condition, or why neither."""
+    """What a rule would do for a contact now: a run, or a miss with its first failing condition, or why neither.
+
+    `mails` says how many of the run's deliveries are no webhooks.
+    """
 
     run: Run | None = None
+    mails: int = 0
     miss: Miss | None = None
     broken: str | None = None
 
@@ -89,18 +96,24 @@ class Listening:
         return Silence.NOT_LISTENING if self._rules.matching(event) else Silence.NO_TRIGGER
 
     def prospect(
-        self, rule: Rule, contact: Contact, endpoints: frozenset[str], funnels: Mapping[str, Sequence[str]], now: Millis
+        self,
+        rule: Rule,
+        contact: Contact,
+        endpoints: frozenset[str],
+        funnels: Mapping[str, Sequence[str]],
+        now: Millis,
+        mail: Composer = NOTHING,
     ) -> Prospect:
         """Say what would happen if the rule were asked for now; the event that its conditions see is that asking."""
         if self.broken is not None:
             return Prospect(broken=self.broken)
         asked = Happening("rule.requested", {"rule": rule.id, "by": "explain"})
         call = Call(who=Who(id=contact.id), happenings=(asked,), create=False)
-        world = World(self._rules, endpoints, funnels)
+        world = World(self._rules, endpoints, funnels, mail)
         decision = decide(contact, call, (), world, now, lambda: prefixed(EVENT, now, 0))
         for misses in decision.misses.values():
             return Prospect(miss=misses[0])
-        return Prospect(run=decision.runs[0])
+        return Prospect(run=decision.runs[0], mails=sum(one.endpoint_id == MAIL for one in decision.deliveries))
 
 
 def summary(
@@ -136,11 +149,17 @@ def _now(rule: Rule, prospect: Prospect) -> str:
         return f"the rule cannot run as it is stored: {prospect.broken}"
     if prospect.run is not None:
         because = f": {prospect.run.detail}" if prospect.run.detail is not None else ""
-        count = len(prospect.run.deliveries)
-        sends = f", with {count} webhook{'' if count == 1 else 's'}" if count else ""
+        sends = _sends(prospect.run, prospect.mails)
         return f"asked for now{off}, it would end as {prospect.run.outcome.value}{because}{sends}"
     assert prospect.miss is not None, "one of the three is there"  # noqa: S101 - see `Listening.prospect`
     return f"asked for now{off}, it would end as {prospect.miss.outcome.value}{_seen(prospect.miss)}"
+
+
+def _sends(run: Run, mails: int) -> str:
+    counts = (("mail", mails), ("webhook", len(run.deliveries) - mails))
+    sends = " and ".join(f"{count} {what}{'' if count == 1 else 's'}" for what, count in counts if count)
+    reasons = ", ".join(dict.fromkeys(SKIPS[one.why].en for one in run.skipped))
+    return (f", with {sends}" if sends else "") + (f"; left out: {reasons}" if reasons else "")
 
 
 def _because(one: Evaluation) -> str:

@@ -7,12 +7,14 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from goniec.core.composing import Composer
 from goniec.core.explain import Evaluation, Listening, Prospect, Silence, evaluated, summary
 from goniec.core.model import ApiKey, Funnel
 from goniec.core.occurring import Known, doubts
 from goniec.core.rules import Rule
 from goniec.core.times import Millis
 from goniec.flow.configure import Missing
+from goniec.flow.workspace import colleagues
 from goniec.ports import Queries
 
 EVENTS_LIMIT: Final = 1_000
@@ -80,7 +82,8 @@ async def explain(
         else:
             silences[listening.silence(event), event.type] += 1
     endpoints = frozenset(endpoint.id for endpoint in await queries.endpoints())
-    prospect = listening.prospect(rule, contact, endpoints, known.funnels, now)
+    mail = Composer(await queries.messages(), colleagues(await queries.users()))
+    prospect = listening.prospect(rule, contact, endpoints, known.funnels, now, mail)
     return Explanation(
         rule=rule,
         contact_id=contact.id,

@@ -24,7 +24,7 @@ def test_a_mail_is_sent_opened_and_clicked(tmp_path: Path) -> None:
     ports = {"8000": free_port(), "9000": free_port(), "2525": free_port()}
     text = (REPO / "docs/how-to/send-mail.md").read_text()
     blocks = [re.sub(r"8000|9000|2525", lambda found: ports[found[0]], block) for _, block in BLOCK.findall(text)]
-    catch, serve, receive, key, message, welcome, tell, contact, look, limits, feedback = blocks
+    catch, serve, receive, key, message, welcome, tell, contact, look, why, limits, feedback = blocks
     assert catch.startswith(CATCHER)
     *given, made, target = shlex.split(serve)
     assert (made, target) == ("make", "serve")
@@ -46,6 +46,7 @@ def test_a_mail_is_sent_opened_and_clicked(tmp_path: Path) -> None:
         assert "→ 200" in line_with(crm.stdout, "POST /mail")
         letter = shown(tmp_path, look)
         assert "<h1>Hello Ola</h1>" in letter
+        assert "Unsubscribe</a>" in letter
         (pixel,) = re.findall(r'<img src="([^"]+)"', letter)
         link = re.findall(r'href="([^"]+)"', letter)[0]
         with httpx.Client(headers={"user-agent": PERSON}) as reader:
@@ -53,6 +54,14 @@ def test_a_mail_is_sent_opened_and_clicked(tmp_path: Path) -> None:
             assert "→ 200" in line_with(crm.stdout, "POST /mail")
             assert reader.get(link).headers["location"] == "https://example.com/start?from=mail#top"
             assert "→ 200" in line_with(crm.stdout, "POST /mail")
+            leave = re.findall(r'href="([^"]+/t/u/[^"]+)"', letter)[0]
+            assert '<button class="btn pri" name="do" value="leave">' in reader.get(leave).text
+            assert reader.post(leave, data={"do": "leave"}).status_code == 200
+            assert "→ 200" in line_with(crm.stdout, "POST /mail")
+        listed, explained = (sh(tmp_path, line, port=ports["8000"]) for line in why.strip().splitlines())
+        assert listed.count("delivered") == 5
+        assert re.search(r"^    mail dlv_\w+: delivered$", explained, re.MULTILINE)
+        assert "would end as fired; left out: the contact has opted out" in explained
         assert curl(limits, variables)["perDay"] == 2
         assert curl(feedback, variables)["accepted"] == 1
 

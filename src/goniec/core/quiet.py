@@ -32,7 +32,7 @@ class QuietHours(Struct, frozen=True, rename="camel", forbid_unknown_fields=True
 
 
 class MailLimits(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
-    """Hours in which no marketing mail goes, and how many may go to one contact in a day; None: no limit."""
+    """Hours in which no marketing mail goes, and how many may go to one contact in a day; null is no limit."""
 
     quiet_hours: QuietHours | None = None
     per_day: Annotated[int, Meta(ge=1, le=1_000)] | None = None

@@ -128,6 +128,7 @@ OPEN_TO: Final = {
         GET /explain
         GET /jobs  GET /jobs/{id}  GET /ledger
         GET /rules  GET /rules/{id}  GET /rules/{id}/runs  GET /runs/{id}
+        GET /mail/limits  GET /messages  GET /messages/{id}  POST /messages/{id}/preview
         GET /details  GET /funnels  GET /funnels/{id}  GET /tags
     """,
     "admin": """
@@ -138,6 +139,7 @@ OPEN_TO: Final = {
         POST /endpoints/{id}/rotateSecret
         POST /funnels  DELETE /funnels/{id}  PUT /funnels/{id}
         GET /keys  POST /keys  DELETE /keys/{id}
+        PUT /mail/limits  POST /messages  DELETE /messages/{id}  PUT /messages/{id}  POST /messages/{id}/testSend
         POST /rules  DELETE /rules/{id}  PUT /rules/{id}  POST /rules/{id}/activate  POST /rules/{id}/deactivate
         POST /rules/{id}/run  POST /rules/{id}/testSend
         GET /users  POST /users  DELETE /users/{id}  GET /users/{id}  PATCH /users/{id}

@@ -10,7 +10,7 @@ from goniec.web.panel.event_words import Told, event_words, origin_words
 from goniec.web.panel.words import Language, Words
 
 PL, EN = Words("pl"), Words("en")
-RULES = {"rul_1": "Nowy klient VIP"}
+RULES = {"rul_1": "Nowy klient VIP", "msg_1": "Powitanie"}
 HOSTILE = "<script>\u202egnp.exe\x00\n" + "x" * 10_000
 NBSP = "\N{NO-BREAK SPACE}"
 
@@ -42,6 +42,9 @@ TOLD: list[tuple[str, dict[str, Any], Told, Told]] = [
     ("email.sent", {"message": "m1", "subject": "Oferta"}, Told("Wysłano wiadomość", "Oferta"), Told("Message sent", "Oferta")),
     ("email.opened", {"message": "m1", "first": True, "machine": True}, Told("Kontakt otworzył e-mail", "m1, przez program pocztowy lub skaner, po raz pierwszy"), Told("Contact opened an e-mail", "m1, by a machine, for the first time")),
     ("email.clicked", {"message": "m1", "url": "https://x.example/"}, Told("Kontakt kliknął link", "m1", "https://x.example/"), Told("Contact clicked a link", "m1", "https://x.example/")),
+    ("email.opened", {"message": "msg_1", "first": True, "derived": True}, Told("Kontakt otworzył e-mail", "Powitanie, po raz pierwszy, otwarcie wynika z kliknięcia"), Told("Contact opened an e-mail", "Powitanie, for the first time, follows from a click")),
+    ("email.bounced", {"message": "msg_1", "kind": "hard", "code": "5.1.1", "reason": "no such user", "email": "jan@example.pl"}, Told("Odbicie wiadomości", "Powitanie, na stałe", "jan@example.pl: 5.1.1 no such user"), Told("Message bounced", "Powitanie, for good", "jan@example.pl: 5.1.1 no such user")),
+    ("email.bounced", {"message": "m1", "kind": "soft", "email": "jan@example.pl"}, Told("Odbicie wiadomości", "m1, na razie", "jan@example.pl"), Told("Message bounced", "m1, for now", "jan@example.pl")),
     ("email.bounced", {"message": "m1", "reason": "550"}, Told("Odbicie wiadomości", "m1", "550"), Told("Message bounced", "m1", "550")),
     ("page.visited", {"url": "https://x.example/", "title": "Cennik", "seconds": 134}, Told("Kontakt odwiedził adres URL", f"https://x.example/, 2{NBSP}min 14{NBSP}s", "Cennik"), Told("Contact visited a URL", f"https://x.example/, 2{NBSP}min 14{NBSP}s", "Cennik")),
     ("form.submitted", {"form": "Kontakt", "fields": {"a": 1, "b": True, "c": None, "d": "x", "e": 5}}, Told("Kontakt wysłał formularz: Kontakt", text="a: 1; b: tak; c: brak wartości; d: x; (+1)"), Told("Contact submitted a form: Kontakt", text="a: 1; b: yes; c: no value; d: x; (+1)")),

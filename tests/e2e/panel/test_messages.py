@@ -169,3 +169,46 @@ async def test_the_preview_follows_what_is_typed(engine: Engine, browser: Browse
         await ala.page.get_by_text("Dla Jan Kowalski").wait_for()
         shown = ala.page.frame_locator("iframe.mframe").get_by_text("Kwiaty dla Przykładowa Sp. z o.o.")
         await shown.wait_for()
+
+
+async def test_a_rule_sends_a_message_that_is_chosen_by_its_name(engine: Engine, sign_in: SignIn) -> None:
+    ala = await sign_in("editor", "pl")
+    id = await made(ala)
+    page = await ala.get("/rules/new")
+    for kind in ("sendEmail", "notifyUser"):
+        page = await ala.send("/rules/new", {"do": f"act/actions/{kind}"}, page=page)
+    page = await ala.send("/rules/new", {"do": "remove/actions/0"}, page=page)
+    page = await ala.send("/rules/new", {"triggers/0/type": "email.opened", "do": "refresh"}, page=page)
+    assert "Powitanie" in page.html
+    assert "reguły z tą akcją nie da się włączyć" in page.text
+    filled = {
+        "name": "Poczta",
+        "triggers/0/messages": [id],
+        "actions/0/message": id,
+        "actions/1/user": "owner",
+        "actions/1/subject": "Nowy",
+        "actions/1/text": "{{ contact.name }}",
+        "mail/quietHours/from": "21:00",
+        "mail/quietHours/until": "08:00",
+        "mail/perDay": "2",
+        "do": "save",
+    }
+    refused = await ala.send("/rules/new", filled | {"active": "1"}, page=page)
+    assert refused.status == 422
+    assert "Poczta nie jest ustawiona, więc reguły z tą akcją nie da się włączyć" in refused.text
+    saved = await ala.send("/rules/new", filled, page=page)
+    assert saved.status == 303, saved.text
+    rule = saved.location.rsplit("/", 1)[-1]
+    stored = await engine.get(f"/rules/{rule}")
+    assert stored["mail"] == {"quietHours": {"from": "21:00", "until": "08:00"}, "perDay": 2}
+    assert [one["type"] for one in stored["actions"]] == ["sendEmail", "notifyUser"]
+    assert stored["triggers"] == [{"type": "email.opened", "messages": [id]}]
+    again = await ala.get(f"/rules/{rule}")
+    unchanged = await ala.send(f"/rules/{rule}", {"do": "save"}, page=again)
+    assert unchanged.status == 303, unchanged.text
+    assert (await engine.get(f"/rules/{rule}"))["version"] == stored["version"]
+    listed = await ala.get("/rules")
+    assert "Wyślij wiadomość: Powitanie" in listed.text
+    assert "Kontakt otworzył e-mail: Powitanie" in listed.text
+    half = await ala.send(f"/rules/{rule}", {"mail/quietHours/until": "", "do": "save"}, page=again)
+    assert half.problems == ["mail/quietHours/until"]

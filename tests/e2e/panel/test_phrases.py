@@ -8,8 +8,9 @@ import pytest
 from goniec.core.actions import Action
 from goniec.core.conditions import Condition
 from goniec.core.endpoint import Endpoint
-from goniec.core.triggers import Trigger
-from goniec.web.panel.phrases import action_words, condition_words, trigger_words
+from goniec.core.model import Skipped
+from goniec.core.triggers import EmailClicked, Trigger
+from goniec.web.panel.phrases import action_words, condition_words, skipped_words, trigger_words
 from goniec.web.panel.words import Language, Words
 
 PL, EN = Words("pl"), Words("en")
@@ -133,6 +134,10 @@ CONDITIONS: list[tuple[dict[str, Any], str, str]] = [
 ACTIONS: list[tuple[dict[str, Any], str, str]] = [
     ({"type": "webhook", "endpointId": "end_1"}, "Wyślij informacje na temat uruchomionej reguły: crm.example", "Send information about the triggered rule: crm.example"),
     ({"type": "webhook", "endpointId": "end_gone"}, "Wyślij informacje na temat uruchomionej reguły", "Send information about the triggered rule"),
+    ({"type": "sendEmail", "message": "msg_1"}, "Wyślij wiadomość: Powitanie", "Send a message: Powitanie"),
+    ({"type": "sendEmail", "message": "msg_gone"}, "Wyślij wiadomość: msg_gone", "Send a message: msg_gone"),
+    ({"type": "notifyUser", "user": "usr_1", "subject": "x", "text": "y"}, "Powiadom użytkownika: Ala", "Notify a user: Ala"),
+    ({"type": "notifyUser", "user": "owner", "subject": "x", "text": "y"}, "Powiadom użytkownika: właściciel kontaktu", "Notify a user: the contact’s owner"),
     ({"type": "addTag", "tag": "VIP"}, "Dodaj tag VIP", "Add tag VIP"),
     ({"type": "removeTag", "tag": "VIP"}, "Usuń tag VIP", "Remove tag VIP"),
     ({"type": "addScore", "points": 10}, "Dodaj scoring do kontaktu: +10", "Add score: +10"),
@@ -153,6 +158,24 @@ ACTIONS: list[tuple[dict[str, Any], str, str]] = [
     ({"type": "emitEvent", "kind": "CART"}, "Dodaj zdarzenie zewnętrzne: CART", "Add external event: CART"),
 ]  # fmt: skip
 
+NAMES = {"msg_1": "Powitanie", "usr_1": "Ala"}
+
+
+def test_a_trigger_names_messages() -> None:
+    trigger = msgspec.convert({"type": "email.clicked", "messages": ["msg_1", "msg_gone"]}, EmailClicked)
+    assert trigger_words(trigger, PL, NAMES) == "Kontakt kliknął link: Powitanie lub msg_gone"
+
+
+def test_what_was_left_out_is_told() -> None:
+    left = (Skipped("/actions/0", "optedOut"), Skipped("/actions/2", "noAddress"))
+    assert skipped_words((), PL) == ""
+    assert skipped_words(left[:1], PL) == "Pominięta akcja 1: kontakt nie chce wiadomości"
+    assert (
+        skipped_words(left, EN)
+        == "Actions left out: 1: the contact has opted out; 3: the contact has no e-mail address"
+    )
+
+
 HOSTILE = "<script>\u202egnp.exe\x00\n" + "x" * 10_000
 
 
@@ -172,7 +195,8 @@ def test_a_condition_has_its_phrase(given: dict[str, Any], polish: str, english:
 def test_an_action_has_its_phrase(given: dict[str, Any], polish: str, english: str) -> None:
     action: Action = msgspec.convert(given, Action)
     endpoints = {CRM.id: CRM}
-    assert (action_words(action, endpoints, PL), action_words(action, endpoints, EN)) == (polish, english)
+    told = action_words(action, endpoints, PL, NAMES), action_words(action, endpoints, EN, NAMES)
+    assert told == (polish, english)
 
 
 def test_every_kind_is_among_them() -> None:

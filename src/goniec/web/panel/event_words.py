@@ -32,7 +32,7 @@ class Told(Struct, frozen=True):
 
 
 def event_words(event: Event, words: Words, rules: Mapping[str, str]) -> Told:  # noqa: C901, PLR0912 - one arm per kind
-    """Tell an event; `rules` are names of rules by id."""
+    """Tell an event; `rules` are names of rules and messages by id."""
     name = words.named(labels.EVENTS, event.type)
     data = event.data
     match event.type:
@@ -65,7 +65,7 @@ def event_words(event: Event, words: Words, rules: Mapping[str, str]) -> Told:  
         case "contact.merged":
             return Told(name, _text(data, "from"))
         case "email.sent" | "email.opened" | "email.clicked" | "email.bounced":
-            return _mail(name, data, words)
+            return _mail(name, data, words, rules)
         case "page.visited":
             return _visit(name, data, words)
         case "form.submitted":
@@ -188,11 +188,19 @@ def _consent(name: str, data: Mapping[str, Any], words: Words) -> Told:
     return Told(_label(name, data, "consent"), before)
 
 
-def _mail(name: str, data: Mapping[str, Any], words: Words) -> Told:
+def _mail(name: str, data: Mapping[str, Any], words: Words, names: Mapping[str, str]) -> Told:
+    message = str(data.get("message") or "")
+    about = brief(names[message], 120) if message in names else _text(data, "subject") or _text(data, "message")
     marks = [words.say("by a machine")] if data.get("machine") else []
     marks += [words.say("for the first time")] if data.get("first") else []
-    value = ", ".join(part for part in (_text(data, "subject") or _text(data, "message"), *marks) if part)
-    return Told(name, value, _text(data, "url", NOTE) or _text(data, "reason", NOTE))
+    marks += [words.say("follows from a click")] if data.get("derived") else []
+    marks += [words.say("for good")] if data.get("kind") == "hard" else []
+    marks += [words.say("for now")] if data.get("kind") == "soft" else []
+    came_back = " ".join(part for part in (_text(data, "code"), _text(data, "reason", NOTE)) if part)
+    if address := _text(data, "email"):
+        came_back = f"{address}: {came_back}" if came_back else address
+    value = ", ".join(part for part in (about, *marks) if part)
+    return Told(name, value, _text(data, "url", NOTE) or came_back)
 
 
 def _visit(name: str, data: Mapping[str, Any], words: Words) -> Told:

@@ -66,7 +66,9 @@ _DETAILS: Final = (
     Field("names", Label("Szczegóły (dowolny z)", "Details (any of)"), "tokens", suggest="detail", optional=True),
     Field("values", Label("Wartości (dowolna z)", "Values (any of)"), "tokens", optional=True),
 )
-_MESSAGES: Final = Field("messages", Label("Wiadomości (dowolna z)", "Messages (any of)"), "tokens", optional=True)
+_MESSAGES: Final = Field(
+    "messages", Label("Wiadomości (dowolna z)", "Messages (any of)"), "checks", suggest="message", optional=True
+)
 _READ: Final = (
     _MESSAGES,
     Field("first", Label("Pierwszy raz", "The first time"), "truth", _TRUTH, optional=True),

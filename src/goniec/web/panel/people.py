@@ -22,6 +22,13 @@ async def people(queries: Queries, ids: Iterable[str]) -> dict[str, Contact]:
     return {EXAMPLE.id: EXAMPLE, **known} if EXAMPLE.id in wanted else known
 
 
+async def names_of(queries: Queries) -> dict[str, str]:
+    """Give what messages and users are called, by id: events and rules name them so."""
+    messages, users = await asyncio.gather(queries.messages(), queries.users())
+    named = {one.id: visible(one.name[:_SHOWN]) for one in messages}
+    return named | {one.id: visible((one.name or one.email)[:_SHOWN]) for one in users}
+
+
 def called(contact: Contact | None, words: Words) -> str:
     """Give what a contact is called in a list: its name, or else what identifies it."""
     if contact is None:

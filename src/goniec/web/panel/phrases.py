@@ -14,22 +14,25 @@ from goniec.core import leaves as v
 from goniec.core import triggers as t
 from goniec.core.endpoint import Endpoint
 from goniec.core.matching import type_of
+from goniec.core.model import Skipped
 from goniec.web.panel.wording import asked_words, brief, either, figure, low, quoted, several, value_words
 from goniec.web.panel.words import Words
 
 PARTS: Final = 5
 """How many conditions of one group a phrase names; the others are counted."""
 
+NO_NAMES: Final[Mapping[str, str]] = {}
+
 
 # --- triggers ---------------------------------------------------------------------------------------------------------
 
 
-def trigger_words(trigger: t.Trigger, words: Words) -> str:
-    """Say which events a trigger means: Tag VIP added."""
-    return _happens(trigger, words) + "".join(f", {one}" for one in _sources(trigger, words))
+def trigger_words(trigger: t.Trigger, words: Words, names: Mapping[str, str] = NO_NAMES) -> str:
+    """Say which events a trigger means: Tag VIP added; `names` are those of messages, by id."""
+    return _happens(trigger, words, names) + "".join(f", {one}" for one in _sources(trigger, words))
 
 
-def _happens(trigger: t.Trigger, words: Words) -> str:  # noqa: C901, PLR0912 - one arm per kind
+def _happens(trigger: t.Trigger, words: Words, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912 - one arm per kind
     name = words.named(labels.EVENTS, type_of(trigger))
     match trigger:
         case t.Tagged(tags=(_, *_) as tags):
@@ -53,14 +56,14 @@ def _happens(trigger: t.Trigger, words: Words) -> str:  # noqa: C901, PLR0912 - 
         case t.ConsentAssigned():
             return _consent(trigger, name, words)
         case t.EmailSent(messages=messages) | t.EmailBounced(messages=messages):
-            return _named(name, messages, words)
+            return _named(name, _called(messages, names), words)
         case t.EmailOpened(messages=messages, first=first, machine=machine):
-            return _named(name, messages, words) + _read(first=first, machine=machine, words=words)
+            return _named(name, _called(messages, names), words) + _read(first=first, machine=machine, words=words)
         case t.EmailClicked(messages=messages, urls=urls, first=first, machine=machine):
-            told = _named(name, (*(urls or ()), *(messages or ())), words)
+            told = _named(name, (*(urls or ()), *_called(messages, names)), words)
             return told + _read(first=first, machine=machine, words=words)
-        case t.PageVisited(urls=names) | t.FormSubmitted(forms=names):
-            return _named(name, names, words)
+        case t.PageVisited(urls=places) | t.FormSubmitted(forms=places):
+            return _named(name, places, words)
         case t.ExternalAdded() | t.ExternalChanged():
             return _external(trigger, name, words)
         case t.DateUpcoming(detail=detail, days=days):
@@ -73,6 +76,11 @@ def _happens(trigger: t.Trigger, words: Words) -> str:  # noqa: C901, PLR0912 - 
             return f"{name}, {chosen}"
         case _:
             return name
+
+
+def _called(messages: tuple[str, ...] | None, names: Mapping[str, str]) -> tuple[str, ...]:
+    """Messages by name; one that is gone by its id."""
+    return tuple(names.get(one, one) for one in messages or ())
 
 
 def _named(name: str, items: tuple[str, ...] | None, words: Words) -> str:
@@ -327,19 +335,35 @@ def _source(leaf: v.EventSource, words: Words) -> str:
     return either(names, words) if not (leaf.sources and leaf.keys) else several(names, words)
 
 
+def skipped_words(skipped: tuple[Skipped, ...], words: Words) -> str:
+    """Say which actions of a run were left out, and why; nothing where none was."""
+    told = [
+        f"{int(one.pointer.rpartition('/')[2]) + 1}: {words.named(labels.SKIPS, one.why)}" for one in skipped[:PARTS]
+    ]
+    if not told:
+        return ""
+    more = f" (+{len(skipped) - PARTS})" if len(skipped) > PARTS else ""
+    which = "; ".join(told) + more
+    return words.many("Action left out: %(which)s", "Actions left out: %(which)s", len(skipped), which=which)
+
+
 # --- actions ----------------------------------------------------------------------------------------------------------
 
 
-def action_words(action: a.Action, endpoints: Mapping[str, Endpoint], words: Words) -> str:  # noqa: C901, PLR0912 - one arm per kind
-    """Say what an action does: Add tag VIP; `endpoints` are those that exist, by id."""
+def action_words(  # noqa: C901, PLR0912 - one arm per kind
+    action: a.Action, endpoints: Mapping[str, Endpoint], words: Words, names: Mapping[str, str] = NO_NAMES
+) -> str:
+    """Say what an action does: Add tag VIP; `endpoints` are those that exist, `names` of messages and users, by id."""
     name = words.named(labels.ACTIONS, str(action.__struct_config__.tag))
     match action:
         case a.Webhook(endpoint_id=str(endpoint_id)) if endpoint_id in endpoints:
             return f"{name}: {brief(endpoints[endpoint_id].host)}"
         case a.Webhook():
             return name
+        case a.NotifyUser(user="owner"):
+            return f"{name}: {words.say('the contact’s owner')}"
         case a.SendEmail(message=text) | a.NotifyUser(user=text):
-            return f"{name}: {brief(text)}"
+            return f"{name}: {brief(names.get(text, text))}"
         case a.AddTag(tag=text) | a.RemoveTag(tag=text) | a.RemoveDetail(name=text) | a.RemoveFromFunnel(funnel=text):
             return f"{name} {brief(text)}"
         case a.AddScore(points=points):

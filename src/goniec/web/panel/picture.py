@@ -17,6 +17,7 @@ from goniec.flow.explain import known_among
 from goniec.ports import Queries, Sum
 from goniec.web.panel.attention import WATCHED, WEEK, Pace, Trouble, pace, troubles
 from goniec.web.panel.page import Visit
+from goniec.web.panel.people import names_of
 from goniec.web.panel.rule_list import doubtful, facts
 
 WATCHED_RULES: Final = 1000
@@ -27,7 +28,8 @@ class Picture(Struct, frozen=True, kw_only=True):
     """The setup and the figures of one moment.
 
     `hours` are the sums of endpoints in the last day, `troubles` what is wrong with endpoints, `doubts` why rules that
-    are on may not fire, `weeks` what rules did, all by their ids; `known` is what rules may lean on.
+    are on may not fire, `weeks` what rules did, `names` what messages and users are called, all by
+    their ids; `known` is what rules may lean on.
     """
 
     rules: Sequence[Rule]
@@ -37,6 +39,7 @@ class Picture(Struct, frozen=True, kw_only=True):
     known: Known
     doubts: Mapping[str, list[str]]
     weeks: Mapping[str, "Week"]
+    names: Mapping[str, str]
     now: Millis
 
     def attention(self) -> list[Rule]:
@@ -94,6 +97,7 @@ async def picture(visit: Visit) -> Picture:
         known=known,
         doubts=doubtful(rules, known, now),
         weeks=weeks,
+        names=await names_of(queries),
         now=now,
     )
 

@@ -21,6 +21,7 @@ from goniec.core.times import parse_instant
 from goniec.flow.rules import RuleSaved, rule_tag, shown
 from goniec.web.panel import ruleform
 from goniec.web.panel.page import Visit
+from goniec.web.panel.people import names_of
 from goniec.web.panel.phrases import action_words, condition_words, trigger_words
 from goniec.web.panel.showing import plain_json, visible
 
@@ -50,10 +51,11 @@ async def difference(
     theirs, here = _stored(found.rule, endpoints, zone), _side(mine)
     first = await _first(visit, found.rule, endpoints)
     before = None if first is None else _stored(first, endpoints, zone)
+    names = await names_of(visit.context.store.queries)
     rows = []
     for key, word in _words(visit).items():
         if not _same(theirs, here, key):
-            told, other = _told(visit, theirs, key), _told(visit, here, key)
+            told, other = _told(visit, theirs, key, names), _told(visit, here, key, names)
             if told == other:  # what the short words leave out
                 told, other = _exact(theirs.data.get(key)), _exact(here.data.get(key))
             if before is not None:
@@ -119,7 +121,7 @@ def _known(value: Any) -> Any:  # noqa: ANN401 - a part of a rule
             return value or None
 
 
-def _told(visit: Visit, side: Side, key: str) -> str:
+def _told(visit: Visit, side: Side, key: str, names: Mapping[str, str]) -> str:
     words, draft = visit.words, side.draft
     if draft is None:
         return _exact(side.data.get(key))
@@ -127,18 +129,18 @@ def _told(visit: Visit, side: Side, key: str) -> str:
         case "active":
             return visit.say("yes") if draft.active else visit.say("no")
         case "triggers":
-            return "\n".join(trigger_words(one, words) for one in draft.triggers) or _NOTHING
+            return "\n".join(trigger_words(one, words, names) for one in draft.triggers) or _NOTHING
         case "conditions":
             return condition_words(draft.conditions, words)
         case "actions" | "otherwise":
-            return "\n".join(_action(visit, one) for one in getattr(draft, key)) or _NOTHING
+            return "\n".join(_action(visit, one, names) for one in getattr(draft, key)) or _NOTHING
         case _:
             return _exact(side.data.get(key))
 
 
-def _action(visit: Visit, action: Action) -> str:
+def _action(visit: Visit, action: Action, names: Mapping[str, str]) -> str:
     """A webhook names its address here, and not an endpoint."""
-    told = action_words(action, {}, visit.words)
+    told = action_words(action, {}, visit.words, names)
     if not isinstance(action, Webhook) or not isinstance(action.url, str):
         return told
     told = f"{told}: {visible(action.url)}"
@@ -173,4 +175,5 @@ def _words(visit: Visit) -> dict[str, str]:
         "validTo": visit.say("Valid to"),
         "maxAge": visit.say("Maximum age of an event"),
         "timezone": visit.say("Time zone"),
+        "mail": visit.say("Limits on messages"),
     }

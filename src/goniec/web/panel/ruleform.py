@@ -153,6 +153,8 @@ def rule_of(fields: Fields, zone: ZoneInfo) -> dict[str, Any]:
     for key in SETTINGS_TIME:
         if (instant := _instant(fields.get(key), zone)) is not None:
             rule[key] = instant
+    if mail := _limits(fields.get("mail")):
+        rule["mail"] = mail
     rule["triggers"] = [_part(one, TRIGGERS) for one in parts(fields, "triggers")]
     tree = fields.get("conditions")
     rule["conditions"] = _tree(tree if isinstance(tree, dict) else {})
@@ -322,6 +324,19 @@ def _instant(fields: Any, zone: ZoneInfo) -> str | None:  # noqa: ANN401 - a par
     return value if local.tzinfo is not None else local.replace(tzinfo=zone).isoformat()
 
 
+def _limits(fields: Any) -> dict[str, Any]:  # noqa: ANN401 - a part of a form
+    """Limits on mail; hours of which only one is given are handed on, to be told."""
+    if not isinstance(fields, dict):
+        return {}
+    limits: dict[str, Any] = {}
+    hours = fields.get("quietHours")
+    if isinstance(hours, dict) and (text(hours, "from").strip() or text(hours, "until").strip()):
+        limits["quietHours"] = {key: text(hours, key).strip() for key in ("from", "until")}
+    if text(fields, "perDay").strip():
+        limits["perDay"] = _whole(text(fields, "perDay"))
+    return limits
+
+
 def _tree(fields: Fields) -> dict[str, Any]:
     """The root: always a group in the form; one that was a single condition is one again while it stands alone."""
     group = _group(fields)
@@ -374,6 +389,11 @@ def shown(rule: Mapping[str, Any], zone: ZoneInfo) -> Fields:
         fields[key] = _duration_fields(rule.get(key))
     for key in SETTINGS_TIME:
         fields[key] = _time_fields(rule.get(key), zone)
+    mail = rule.get("mail") or {}
+    fields["mail"] = {
+        "quietHours": dict(mail.get("quietHours") or {}),
+        "perDay": "" if mail.get("perDay") is None else str(mail["perDay"]),
+    }
     fields["triggers"] = [_part_fields(one, TRIGGERS) for one in rule.get("triggers", ())]
     tree = rule.get("conditions") or {"type": "all", "of": []}
     if tree["type"] in GROUPS:

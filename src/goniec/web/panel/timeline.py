@@ -11,8 +11,8 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from goniec.core import labels
-from goniec.core.endpoint import Endpoint
-from goniec.core.model import Contact, Delivery, Event, Miss, Outcome, Run, Status
+from goniec.core.endpoint import MAIL, Endpoint
+from goniec.core.model import Contact, Delivery, Event, Miss, Outcome, Run, Skipped, Status
 from goniec.core.rules import Rule
 from goniec.core.times import MINUTE, Millis
 from goniec.ports import Queries
@@ -21,7 +21,7 @@ from goniec.web.panel.event_words import event_words, origin_words
 from goniec.web.panel.fields import EVENT_ICONS
 from goniec.web.panel.formats import Times
 from goniec.web.panel.page import Visit
-from goniec.web.panel.phrases import action_words
+from goniec.web.panel.phrases import action_words, skipped_words
 from goniec.web.panel.wording import brief, receiver
 
 Show = Literal["", "events", "runs", "deliveries"]
@@ -97,12 +97,14 @@ class Stretch(Struct, frozen=True):
 class Teller:
     """Tells entries in the viewer's words, with the names of rules and endpoints."""
 
-    def __init__(self, visit: Visit, rules: Iterable[Rule], endpoints: Iterable[Endpoint]) -> None:
+    def __init__(
+        self, visit: Visit, rules: Iterable[Rule], endpoints: Iterable[Endpoint], names: Mapping[str, str]
+    ) -> None:
         self._visit = visit
         self._words = visit.words
         self.rules = {rule.id: rule for rule in rules}
         self.endpoints = {endpoint.id: endpoint for endpoint in endpoints}
-        self.names = {rule.id: rule.name for rule in self.rules.values()}
+        self.names = {**names, **{rule.id: rule.name for rule in self.rules.values()}}
 
     def rule(self, rule_id: str) -> str:
         """What a rule is called; one that was deleted by its id."""
@@ -136,7 +138,7 @@ class Teller:
             path=f"/contacts/{contact_id}/why?rule={run.rule_id}&event={event.id}",
             badge=tone or "off",
             value=self._words.named(labels.OUTCOMES, run.outcome.value),
-            text=self._did(run),
+            text="; ".join(filter(None, (self._did(run), skipped_words(_skipped(run), self._words)))),
             why="" if run.outcome in {Outcome.FIRED, Outcome.FIRED_OTHERWISE} else "why",
         )
 
@@ -148,7 +150,7 @@ class Teller:
         note = self._words.say("from the rule %(name)s", name=self.rule(delivery.rule_id)) if delivery.rule_id else ""
         return Entry(
             at=at,
-            icon="send",
+            icon="mail" if delivery.endpoint_id == MAIL else "send",
             tone=tone,
             title=title,
             path=f"/deliveries/{delivery.id}",
@@ -158,6 +160,28 @@ class Teller:
         )
 
     def _state(self, delivery: Delivery, endpoint: Endpoint | None, where: str) -> tuple[Millis, str, str, str]:
+        at, tone, title, value = self._standing(delivery, endpoint, where)
+        mail = self._mail(delivery.status) if delivery.endpoint_id == MAIL else ""
+        return at, tone, mail or title, value
+
+    def _mail(self, status: Status) -> str:
+        """What became of a mail, in the words of mail; nothing for what another version made of it."""
+        say = self._words.say
+        if not status.known:
+            return ""
+        match status:
+            case Status.DELIVERED:
+                return say("Mail handed to the mail server")
+            case Status.PENDING:
+                return say("Mail waits for the mail server")
+            case Status.FAILED:
+                return say("Mail not sent")
+            case Status.CANCELLED:
+                return say("Mail cancelled")
+            case Status.HELD:
+                return say("Mail held")
+
+    def _standing(self, delivery: Delivery, endpoint: Endpoint | None, where: str) -> tuple[Millis, str, str, str]:
         say, many = self._words.say, self._words.many
         tries = many("%(n)s attempt", "%(n)s attempts", delivery.attempts) if delivery.attempts > 1 else ""
         if not delivery.status.known:
@@ -194,7 +218,7 @@ class Teller:
                 actions = rule.otherwise
             case _:
                 return ""
-        told = [action_words(action, self.endpoints, self._words) for action in actions[:ACTIONS_SHOWN]]
+        told = [action_words(action, self.endpoints, self._words, self.names) for action in actions[:ACTIONS_SHOWN]]
         if len(actions) > ACTIONS_SHOWN:
             told.append(f"(+{len(actions) - ACTIONS_SHOWN})")
         return ", ".join(told)
@@ -253,6 +277,10 @@ def _of_event(
     if show in {"", "deliveries"}:
         found += [(2, teller.delivery(delivery)) for delivery in deliveries]
     return [((entry.at, event.seq, rank, n), entry) for n, (rank, entry) in enumerate(found)]
+
+
+def _skipped(run: Run | Miss) -> tuple[Skipped, ...]:
+    return run.skipped if isinstance(run, Run) else ()
 
 
 def _days(entries: Sequence[Entry], times: Times, above: Event | None) -> list[Day]:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from goniec.core import labels
 from goniec.core.actions import MoveToStage, Webhook
 from goniec.core.explain import Evaluation, Prospect, Silence
-from goniec.core.model import DEPTH_MAX, Event, Miss, Outcome, Run
+from goniec.core.model import DEPTH_MAX, Event, Miss, Outcome, Run, Skipped
 from goniec.core.rules import Rule
 from goniec.core.times import Millis, parse_instant
 from goniec.flow.explain import Explanation
@@ -21,7 +21,7 @@ from goniec.web.panel.event_words import event_words
 from goniec.web.panel.evidence import Sights, failing
 from goniec.web.panel.formats import Times
 from goniec.web.panel.leaf_words import because
-from goniec.web.panel.phrases import trigger_words
+from goniec.web.panel.phrases import skipped_words, trigger_words
 from goniec.web.panel.wording import brief, either, low, span_words
 from goniec.web.panel.words import Words
 
@@ -48,7 +48,7 @@ class Reason(Struct, frozen=True):
 
 
 class Whys:
-    """Says why, in the viewer's words; `names` are those of rules, by id."""
+    """Says why, in the viewer's words; `names` are those of rules, messages and users, by id."""
 
     def __init__(self, words: Words, times: Times, names: Mapping[str, str]) -> None:
         self._words = words
@@ -69,12 +69,16 @@ class Whys:
             )
             return Answer("", "info-circle", sentence, when)
         match ran.outcome:
+            case Outcome.FIRED if skipped := _skipped(one):
+                left = skipped_words(skipped, self._words)
+                return Answer("wait", "bolt", say("It fired, but not everything was done."), f"{left}. {when}")
             case Outcome.FIRED:
                 return Answer("ok", "bolt", say("It fired."), when)
             case Outcome.FIRED_OTHERWISE:
                 why = self._condition(rule, seen).why
                 sentence = say("It ran the “otherwise” actions, because %(why)s.", why=why)
-                return Answer("note", "git-branch", sentence, when)
+                left = skipped_words(_skipped(one), self._words)
+                return Answer("note", "git-branch", sentence, f"{left}. {when}" if left else when)
             case _:
                 reason = self._reason(one, ran, rule, seen)
                 return Answer(reason.tone, reason.icon, say("It did not fire, because %(why)s.", why=reason.why), when)
@@ -122,7 +126,7 @@ class Whys:
 
     def triggers(self, rule: Rule) -> str:
         """The triggers of a rule, in one line."""
-        told = [trigger_words(trigger, self._words) for trigger in rule.triggers[:TRIGGERS_SHOWN]]
+        told = [trigger_words(trigger, self._words, self._names) for trigger in rule.triggers[:TRIGGERS_SHOWN]]
         more = len(rule.triggers) - TRIGGERS_SHOWN
         return "; ".join(told) + (f" (+{more})" if more > 0 else "")
 
@@ -243,6 +247,10 @@ class Whys:
                 return self._words.say("matches, but the rule was off or had different settings then")
             case _:
                 assert_never(silence)
+
+
+def _skipped(one: Evaluation) -> tuple[Skipped, ...]:
+    return () if one.run is None else one.run.skipped
 
 
 def ran_of(one: Evaluation) -> Run | Miss:

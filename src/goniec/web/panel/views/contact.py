@@ -12,7 +12,7 @@ from goniec.web.panel.charts import sparkline
 from goniec.web.panel.event_words import event_words, origin_words
 from goniec.web.panel.fields import EVENT_ICONS
 from goniec.web.panel.page import Visit, page
-from goniec.web.panel.people import called
+from goniec.web.panel.people import called, names_of
 from goniec.web.panel.recording import load_contact
 from goniec.web.panel.showing import json_lines, visible
 from goniec.web.panel.timeline import LOOKED, Show, Stretch, Teller, read_stretch
@@ -168,8 +168,8 @@ async def contact_page(  # noqa: PLR0913 - its forms come back for many reasons
 
 async def _teller(visit: Visit) -> Teller:
     queries = visit.context.store.queries
-    rules, endpoints = await asyncio.gather(queries.rules(), queries.endpoints())
-    return Teller(visit, rules, endpoints)
+    rules, endpoints, names = await asyncio.gather(queries.rules(), queries.endpoints(), names_of(queries))
+    return Teller(visit, rules, endpoints, names)
 
 
 async def _stretch(visit: Visit, contact: Contact, teller: Teller) -> Stretch:

@@ -13,7 +13,7 @@ from goniec.flow.explain import Explanation, explain
 from goniec.web.panel.delivery_words import STATUSES
 from goniec.web.panel.evidence import seen_now, sights
 from goniec.web.panel.page import Visit, page
-from goniec.web.panel.people import called
+from goniec.web.panel.people import called, names_of
 from goniec.web.panel.recording import load_contact
 from goniec.web.panel.showing import visible
 from goniec.web.panel.timeline import OTHER, TONES
@@ -46,7 +46,7 @@ async def why(visit: Visit, id: str) -> Reply:
     if isinstance(found, Missing):
         raise missing(found.what)
     chosen = _chosen(found, visit.query.get("event"))
-    whys = Whys(visit.words, visit.times, {rule.id: rule.name for rule in rules})
+    whys = Whys(visit.words, visit.times, await names_of(queries) | {rule.id: rule.name for rule in rules})
     steps = Steps(visit.words, visit.times, whys)
     lines, answer = [], whys.silent(found)
     if chosen is not None:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec import Struct
 
 from goniec.core import labels
+from goniec.core.composing import OWNER
 from goniec.core.conditions import Group, LeafNode, compile_tree, walk
 from goniec.core.drafts import decode_draft, read_draft
 from goniec.core.endpoint import origin
@@ -31,9 +32,10 @@ from goniec.web.panel import ruleform
 from goniec.web.panel.failures import answer_name
 from goniec.web.panel.leaf_words import no_tag
 from goniec.web.panel.page import Visit, page
+from goniec.web.panel.people import names_of
 from goniec.web.panel.reshaping import reshaped, settled
 from goniec.web.panel.rule_difference import difference, unsaved
-from goniec.web.panel.showing import json_lines, plain_json
+from goniec.web.panel.showing import json_lines, plain_json, visible
 from goniec.web.panel.whom import newest, offered, told_apart, whom
 from goniec.web.problems import missing
 from goniec.web.reply import Reply
@@ -272,6 +274,7 @@ async def _form(  # noqa: PLR0913 - a form comes back for many reasons
     rule_id = found.rule.id if found else NEW_ID
     rules = await queries.rules()
     endpoints = await queries.endpoints()
+    users = await queries.users()
     values = {
         "rule": found.rule if found else None,
         "tag": stale or visit.form.get("tag") or (rule_tag(found.rule, found.endpoints) if found else ""),
@@ -301,6 +304,13 @@ async def _form(  # noqa: PLR0913 - a form comes back for many reasons
             "key": [key.name for key in await queries.keys() if key.revoked_at is None],
             "kind": [],
             "owner": [],
+            "message": [message.id for message in await queries.messages()],
+            "user": [OWNER, *(user.id for user in users)],
+        },
+        "called": {
+            **await names_of(queries),
+            **{user.email: visible(user.name or user.email) for user in users},
+            OWNER: visit.say("the contact’s owner"),
         },
         "users_of": _users_of(rules, endpoints, found),
         "kinds": kinds,

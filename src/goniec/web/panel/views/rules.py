@@ -218,7 +218,8 @@ def _row(visit: Visit, seen: Picture, rule: Rule, weeks: Mapping[str, Week], las
     week = weeks.get(rule.id, _NOTHING)
     why = concerns(visit, seen, rule)
     actions = [*rule.actions, *rule.otherwise]
-    does = action_words(actions[0], seen.endpoints, visit.words) if actions else visit.say("does nothing yet")
+    words, names = visit.words, seen.names
+    does = action_words(actions[0], seen.endpoints, words, names) if actions else visit.say("does nothing yet")
     if actions and not rule.actions:
         does = visit.say("Otherwise: %(action)s", action=does)
     tone = "bad" if any(one.tone == "bad" for one in why) else "" if rule.active and any(week.runs) else "off"
@@ -227,7 +228,7 @@ def _row(visit: Visit, seen: Picture, rule: Rule, weeks: Mapping[str, Week], las
         rule=rule,
         name=visible(rule.name),
         icon=EVENT_ICONS.get(type_of(rule.triggers[0]), "bolt") if rule.triggers else "bolt",
-        what=trigger_words(rule.triggers[0], visit.words) if rule.triggers else visit.say("waits for nothing yet"),
+        what=trigger_words(rule.triggers[0], words, names) if rule.triggers else visit.say("waits for nothing yet"),
         events=max(len(rule.triggers) - 1, 0),
         does=does,
         actions=max(len(actions) - 1, 0),

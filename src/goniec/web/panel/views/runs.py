@@ -16,6 +16,7 @@ from goniec.web.panel.fields import EVENT_ICONS
 from goniec.web.panel.figures import balance_of
 from goniec.web.panel.page import Visit, page
 from goniec.web.panel.people import called, people
+from goniec.web.panel.phrases import skipped_words
 from goniec.web.panel.showing import visible
 from goniec.web.panel.timeline import OTHER, TONES
 from goniec.web.problems import missing
@@ -102,7 +103,7 @@ def _row(visit: Visit, run: Run, who: dict[str, Contact], events: dict[str, Even
         icon=icon,
         event=event,
         event_icon=EVENT_ICONS.get(event.type, "activity") if event else "activity",
-        detail=visit.hint(run.detail) if run.detail else "",
+        detail=visit.hint(run.detail) if run.detail else skipped_words(run.skipped, visit.words),
         deliveries=deliveries,
         more=len(run.deliveries) - len(deliveries),
     )

@@ -56,6 +56,7 @@ def test_what_was_read_can_be_sent_back() -> None:
         (PLAIN | {"from": f"{'x' * 330} <a@b.example>"}, ["/from"]),
         (PLAIN | {"replyTo": "a@b@c.example"}, ["/replyTo"]),
         (PLAIN | {"transactional": "yes"}, ["/transactional"]),
+        (PLAIN | {"from": "\ud800", "id": "\ud800"}, ["/from", "/id"]),
     ],
 )
 def test_what_makes_no_sense_is_told_at_its_place(data: object, where: list[str]) -> None:

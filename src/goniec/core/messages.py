@@ -15,7 +15,7 @@ from goniec.core.meant import meant
 from goniec.core.names import name_problems
 from goniec.core.problems import Invalid, Problem
 from goniec.core.retry import check_address
-from goniec.core.shapes import escaped, shaped
+from goniec.core.shapes import escaped, faults, shaped
 from goniec.core.text import clean
 from goniec.core.times import Millis
 
@@ -65,6 +65,8 @@ def read_draft(data: object) -> MessageDraft:
     """
     if not isinstance(data, dict):
         raise Invalid(Problem("", "Expected object"))
+    if unfit := list(faults(data)):
+        raise Invalid(*unfit)
     given: dict[str, Any] = {}
     problems: list[Problem] = []
     for key, value in data.items():

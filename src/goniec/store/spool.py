@@ -49,6 +49,7 @@ class DiskSpool:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file: _File | None = None
+        self._damaged: set[Path] = set()
         self._looked = -LOOK_SECONDS
         self._stale = True
         self._closed = False
@@ -123,6 +124,11 @@ class DiskSpool:
                     results = [job.work(file) for job in jobs]
         except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
             failure = _failure(error, self._folder)
+            if self._file is not None and _is_damaged(error):
+                log.error("spool.damaged", file=str(self._file.path), reason=str(failure))
+                self._damaged.add(self._file.path)
+                self._file.close()
+                self._file = None
             for job in jobs:
                 answer(job.done, error=failure)
         else:
@@ -134,11 +140,11 @@ class DiskSpool:
         if self._file is None:
             if not makes and not self._folder.is_dir():
                 return None
-            self._file = _take(self._folder)
+            self._file = _take(self._folder, self._damaged)
         now = time.monotonic()
         if now - self._looked >= LOOK_SECONDS:
             self._looked = now
-            _gather(self._folder, self._file)
+            _gather(self._folder, self._file, self._damaged)
         return self._file
 
 
@@ -227,8 +233,8 @@ class _File:
         os.close(self._lock)
 
 
-def _take(folder: Path) -> _File:
-    """Take the first file that no process has, which may be a new one."""
+def _take(folder: Path, damaged: set[Path]) -> _File:
+    """Take the first file that no process has, which may be a new one; one that is `damaged` stays where it is."""
     from goniec.store.sqlite.files import sync_folder
 
     if not folder.is_dir():
@@ -236,15 +242,25 @@ def _take(folder: Path) -> _File:
         sync_folder(folder.parent)
     for n in count(1):
         path = folder / f"{n}.db"
-        if (file := _locked(path)) is not None:
-            return file
+        try:
+            if path not in damaged and (file := _locked(path)) is not None:
+                return file
+        except Exception as error:
+            if not _is_damaged(error):
+                raise
     raise AssertionError("there is always one more number")
 
 
-def _gather(folder: Path, own: _File) -> None:
+def _is_damaged(error: Exception) -> bool:
+    import apsw
+
+    return isinstance(error, apsw.CorruptError | apsw.NotADBError)
+
+
+def _gather(folder: Path, own: _File, damaged: set[Path]) -> None:
     """Take over what processes left that have died. What cannot be read stays where it is."""
     for path in sorted(folder.glob("*.db")):
-        if path == own.path:
+        if path == own.path or path in damaged:
             continue
         try:
             if (other := _locked(path)) is None:

@@ -128,6 +128,37 @@ async def test_a_file_that_cannot_be_read_holds_nobody_up(tmp_path: Path, capsys
     await spool.close()
 
 
+async def test_a_damaged_file_in_the_first_place_is_passed_by(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    (folder / "1.db").write_bytes(b"this is no database, and long enough to be looked at as one" * 100)
+    spool = DiskSpool(folder)
+    await spool.keep([b"a"])
+    assert await items(spool) == [b"a"]
+    assert "spool.left" in capsys.readouterr().err
+    await spool.close()
+
+
+async def test_a_file_that_gets_damaged_is_left_for_another(
+    tmp_path: Path, disk: DiskSpool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(room, "LOOK_SECONDS", 0.0)
+    await disk.keep([b"a" * 100_000])
+    assert disk._file is not None
+    disk._file.db.wal_checkpoint()
+    raw = bytearray((tmp_path / "spool" / "1.db").read_bytes())
+    raw[4_096:] = b"\xff" * (len(raw) - 4_096)
+    (tmp_path / "spool" / "1.db").write_bytes(raw)
+    disk._file.db.execute("PRAGMA shrink_memory")
+    with pytest.raises(Unavailable, match="damaged"):
+        await disk.waiting(10)
+    assert "spool.damaged" in capsys.readouterr().err
+    await disk.keep([b"b"])
+    assert await items(disk) == [b"b"]
+
+
 async def test_a_full_disk_takes_nothing_and_goes_on_later(disk: DiskSpool) -> None:
     await disk.keep([b"a"])
     assert disk._file is not None

@@ -10,7 +10,7 @@ from goniec.core.decide import Happening
 from goniec.core.endpoint import MAIL
 from goniec.core.mailing import figure
 from goniec.core.messages import Message
-from goniec.core.model import Event, Failure, Status
+from goniec.core.model import Event, Failure, Status, User
 from goniec.core.quiet import MailLimits, QuietHours
 from goniec.core.times import HOUR, MINUTE
 from goniec.flow.endpoint_drafts import EndpointDraft
@@ -20,7 +20,7 @@ from goniec.flow.messages import (
     create_message,
     message_figures,
 )
-from goniec.flow.users import add_user
+from goniec.flow.users import add_user, change_user
 from goniec.flow.workspace import change_mail_limits
 from goniec.ports import Answer, EventFilter, Finished, Moved, Page, Unavailable
 from tests.core.build import happened
@@ -241,6 +241,18 @@ async def test_a_notice_goes_to_a_user_who_is_made_later_too(desk: Desk) -> None
     (envelope,) = shop.mail.envelopes
     assert (envelope.to, envelope.subject) == ("ola@firma.example", "jan@example.pl is here")
     assert await told(shop, "email.sent") == []
+
+
+async def test_who_has_been_shut_out_gets_no_notice(desk: Desk) -> None:
+    shop = desk.shop
+    ola = await add_user(
+        shop.store, shop.clock, shop.dice, Plain(), email="ola@firma.example", password="long enough", role="editor"
+    )
+    assert isinstance(ola, User)
+    await desk.create(triggers=VISIT, actions=[{"type": "notifyUser", "user": "owner", "subject": "x", "text": "y"}])
+    await change_user(shop.store, shop.clock, Plain(), ola.id, {"disabled": True})
+    await visit(desk, changes=(a.SetOwner("ola@firma.example"),))
+    assert shop.mail.posted == []
 
 
 # --- the room itself -------------------------------------------------------------------------------------------------

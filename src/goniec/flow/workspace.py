@@ -27,8 +27,8 @@ def limits_of(kept: bytes | None) -> MailLimits:
 
 
 def colleagues(users: Iterable[User]) -> list[Colleague]:
-    """Give whom notices can reach."""
-    return [Colleague(user.id, user.email, user.language) for user in users]
+    """Give whom notices can reach: who has been shut out learns nothing of contacts any more."""
+    return [Colleague(user.id, user.email, user.language) for user in users if user.disabled_at is None]
 
 
 async def mail_limits(store: Store) -> MailLimits:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import pytest
 
 from goniec.core.breaker import FAILURES, PROBE_FIRST
 from goniec.core.endpoint import MAIL, MAIL_URL
@@ -56,16 +57,18 @@ async def visit(shop: Workshop, n: int = 1) -> None:
     await shop.settle()
 
 
-async def test_owners_hear_of_mails_that_the_server_is_to_blame_for(shop: Workshop) -> None:
+@pytest.mark.parametrize("failure", [Failure.MAIL_REFUSED, Failure.MESSAGE_REFUSED, Failure.MESSAGE_DEFERRED])
+async def test_owners_hear_of_mails_that_have_to_be_mended_here(shop: Workshop, failure: Failure) -> None:
+    """A sender whom the server does not let send any more has every mail refused for good."""
     await mailing(shop, owner="jan@example.com", schedule=[], breaker=False)
-    shop.mail.script = refused
+    shop.mail.script = lambda _: Answer(failure, "5.7.1 relay access denied", 554)
     await visit(shop)
     kept = await shop.store.transact(lambda tx: tx.mark(owners.MARK))
     assert kept is not None
     assert msgspec.json.decode(kept)[MAIL]["failed"] == 1
 
 
-async def test_owners_hear_nothing_of_what_is_about_the_mail_itself(shop: Workshop) -> None:
+async def test_owners_hear_nothing_of_what_is_about_a_recipient(shop: Workshop) -> None:
     await mailing(shop, owner="jan@example.com", schedule=[], breaker=False)
     shop.mail.script = lambda _: Answer(Failure.RECIPIENT_REFUSED, "no such user", 550)
     await visit(shop)

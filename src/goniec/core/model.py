@@ -347,7 +347,9 @@ BOUNCES: Final = frozenset({Failure.RECIPIENT_REFUSED, Failure.RECIPIENT_INVALID
 """The server will never take mail for this recipient."""
 UNWANTED: Final = frozenset({Failure.OPTED_OUT, Failure.BOUNCED})
 """Nothing was sent: since it was decided, the contact has opted out or its address has turned out dead."""
-MAIL_ITSELF: Final = BOUNCES | {Failure.RECIPIENT_DEFERRED, Failure.MESSAGE_REFUSED, Failure.MESSAGE_DEFERRED}
+OF_RECIPIENT: Final = BOUNCES | {Failure.RECIPIENT_DEFERRED}
+"""The server does not take mail for this recipient, ever or at present."""
+MAIL_ITSELF: Final = OF_RECIPIENT | {Failure.MESSAGE_REFUSED, Failure.MESSAGE_DEFERRED}
 """What is about one mail and whom it is for, and says nothing of the server."""
 
 

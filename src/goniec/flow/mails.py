@@ -11,7 +11,7 @@ from goniec.core.decide import Call, Happening
 from goniec.core.endpoint import MAIL, Endpoint
 from goniec.core.identity import Who
 from goniec.core.mailing import Envelope, opened
-from goniec.core.model import BOUNCES, MAIL_ITSELF, Delivery, Failure, Skip, Status
+from goniec.core.model import BOUNCES, OF_RECIPIENT, Delivery, Failure, Skip, Status
 from goniec.core.text import email_key
 from goniec.ports import Answer, Finished, MailSender, Moved, Posting, Queries, Unavailable
 
@@ -76,7 +76,7 @@ def may_tell(one: Finished) -> Call | None:
         return None
     if delivery.status is Status.DELIVERED and failure is None:
         return _event(delivery, "email.sent", {"message": envelope.message, "subject": envelope.subject})
-    if delivery.status is Status.FAILED and (failure in BOUNCES or failure is Failure.RECIPIENT_DEFERRED):
+    if delivery.status is Status.FAILED and failure in OF_RECIPIENT:
         return _event(
             delivery,
             "email.bounced",
@@ -92,8 +92,8 @@ def may_tell(one: Finished) -> Call | None:
 
 
 def is_given_up(one: Finished) -> bool:
-    """Tell whether the endpoint's owner is to hear of it: a mail that was refused is about its recipient or itself."""
-    return one.delivery.status is Status.FAILED and one.attempt.failure not in MAIL_ITSELF
+    """Tell whether the endpoint's owner is to hear of it: whom a mail is for is nothing that an owner can mend."""
+    return one.delivery.status is Status.FAILED and one.attempt.failure not in OF_RECIPIENT
 
 
 def has_come(one: Finished, found: Moved) -> bool:

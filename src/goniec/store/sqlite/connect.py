@@ -10,7 +10,7 @@ from goniec.store import Refused
 OLDEST: Final = (3, 51, 3)
 """Older libraries can damage a WAL file when one connection checkpoints while another commits (repaired in 3.51.3)."""
 
-CACHE_KIB: Final = 32 * 1024
+CACHE_KIB: Final = 28 * 1024
 READER_CACHE_KIB: Final = 4 * 1024
 JOURNAL_BYTES: Final = 64 * 1024 * 1024
 """A log that had to grow beyond this (under a long reader) is cut back once it starts anew."""

@@ -1,8 +1,9 @@
 """The CSS of a mail into its elements, as many mail readers want it; `markup` passes it on.
 
 The library that does so is native, and what it is not asked it cannot break: nested some 10,000 deep, a page ends the
-process, and 5,000 declarations for each of 5,000 elements take minutes and 270 MB. A page beyond our bounds keeps its
-`<style>` and goes out as it is. Nothing is ever fetched or read from a file.
+process, 5,000 declarations for each of 5,000 elements take minutes and 270 MB, as many selectors of one rule take a
+minute, and one long value for each element all memory there is. A page beyond our bounds keeps its `<style>` and goes
+out as it is. Nothing is ever fetched or read from a file.
 """
 
 import re
@@ -15,7 +16,13 @@ DEPTH_MAX: Final = 500
 """Elements inside of elements."""
 
 WORK_MAX: Final = 500_000_000
-"""Elements times the square of declarations: about a second."""
+"""Elements times declarations times these as often as selectors may set them: about a second."""
+
+SELECTED_MAX: Final = 20_000_000
+"""Elements times selectors: half a second."""
+
+SPREAD_MAX: Final = 100_000_000
+"""Elements times characters of styles: what may have to be held."""
 
 REOPENED_MAX: Final = 500_000
 """Formatting elements that are open, counted anew at each tag: what is left open is opened again in each block."""
@@ -23,7 +30,15 @@ REOPENED_MAX: Final = 500_000
 GROWTH_MAX: Final = 1_048_576
 """Characters that styles may add."""
 
+_MARKS: Final = re.compile(r"[;{},]")
 _DECLARES: Final = re.compile(r"[;{}]")
+_UNMARKED: Final = re.compile(
+    r"""/\*.*?(?:\*/|\Z)|\\.|"(?:[^"\\\n]|\\.)*"?|'(?:[^'\\\n]|\\.)*'?|\([^()]*\)""", re.DOTALL
+)
+"""What may hold a brace or a comma that divides nothing."""
+_APPLYING: Final = 10
+"""Setting a declaration takes as long as looking for it among so many."""
+
 _DOCTYPE: Final = re.compile(r"\s*(<!doctype[^>]*>)", re.IGNORECASE)
 _MADE: Final = "<!DOCTYPE html>"
 
@@ -77,16 +92,31 @@ def inlined(page: str) -> str:
 def beyond(page: str) -> bool:
     """Say whether a page is beyond what is inlined."""
     most = page.count("<")
-    if most <= DEPTH_MAX and most * len(_DECLARES.findall(page)) ** 2 <= WORK_MAX:
+    least = most <= DEPTH_MAX and most * len(page) <= SPREAD_MAX
+    if least and most * (len(_MARKS.findall(page)) + _APPLYING) ** 3 <= WORK_MAX:
         # whatever it says: half of the square of that many elements is below what may be opened again
         return False
     found = list(tokens(page))
     elements = sum(token.kind == "start" for token in found)
-    styles = (
+    styles = [
         page[token.start : token.end] for token in found if token.name == "style" and token.kind in {"raw", "broken"}
-    )
-    declarations = sum(len(_DECLARES.findall(style)) for style in styles)
-    return elements * declarations**2 > WORK_MAX or _tangled(found)
+    ]
+    return _laborious(elements, "\n".join(styles)) or _tangled(found)
+
+
+def _laborious(elements: int, style: str) -> bool:
+    """Say whether styles take too much for that many elements, should every rule fit each of them."""
+    if elements * len(style) > SPREAD_MAX or elements * style.count(",") > SELECTED_MAX:
+        return True
+    declarations = applied = 0
+    head, *rest = _UNMARKED.sub("", _UNMARKED.sub("", style)).split("{")
+    for piece in rest:
+        selectors = head.rpartition("}")[2].count(",") + 1
+        here = len(_DECLARES.findall(piece.partition("}")[0])) + 1
+        head = piece
+        declarations += here
+        applied += selectors * here
+    return elements * (declarations + _APPLYING) * applied > WORK_MAX
 
 
 def _tangled(found: Iterable[Token]) -> bool:

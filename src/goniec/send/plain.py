@@ -37,7 +37,7 @@ _HIDDEN: Final = re.compile(
 )
 _BLANKS: Final = re.compile(r"[\t\n\f\r ]+")
 _INVISIBLE: Final = re.compile("[\u00ad\u034f\u200b\ufeff]+")
-_TRAILING: Final = re.compile(r" +(?=\n)")
+_TRAILING: Final = re.compile(r"(?<! ) +(?=\n)")
 _SPOKEN: Final = re.compile(r"^(?:mailto|tel|sms):", re.IGNORECASE)
 _WAY: Final = re.compile(r"^(?:https?://|mailto:|tel:|sms:)", re.IGNORECASE)
 _TELLING: Final = re.compile(r"(?:https?|ftp|goniec|mailto|tel|sms):", re.IGNORECASE)

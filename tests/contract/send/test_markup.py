@@ -271,6 +271,9 @@ class TestStyles:
         rules = "".join(f".c{n}{{color:red;margin:0;padding:{n}px}}" for n in range(100))
         row = "<tr><td class=c1 align=center><table><tr><td><font><a href=https://x.example><b>a</b><br><img src=x></a></font>"
         row += "<p class=c2>b<p>c<ul><li>d<li>e</ul></td></tr></table></td></tr>"
+        rules += (
+            "".join(f"h{n}," for n in range(80)) + "h{margin:0;padding:0;border:0;font:inherit;vertical-align:baseline}"
+        )
         page = f"<style>{rules}</style>" + "<div><table>" * 20 + row * 100 + "</table></div>" * 20
         assert not beyond(page)
         assert 'style="color: red;margin: 0;padding: 1px;"' in inlined(page)
@@ -287,8 +290,12 @@ class TestStyles:
             "<p>" + "".join(f"<b id={n}>" for n in range(400)) + "<div>x</div>" * 20_000,
             "<style>" + "".join(f"*{{--a{n}:1}}" for n in range(5_000)) + "</style>" + "<p>x" * 5_000,
             "<p>x" * 200 + "<style>" + "".join(f"p{{x{n}:1}}" for n in range(5_000)),
+            f"<style>p{',p' * 60_000}{{a:b}}</style>" + "<p>" * 40_000,
+            f"<style>p{',p' * 4_000}{{{';'.join(f'a{n}:b' for n in range(100))}}}</style>" + "<p>x" * 625,
+            f"<style>/*{{*/@media x{{p[a='}}']{',p' * 4_000}{{{'a:b(});' * 100}}}}}</style>" + "<p>x" * 625,
+            f"<style>p{{background:url({'x' * 100_000})}}</style>" + "<p>" * 40_000,
         ],
-        ids=range(9),
+        ids=range(13),
     )
     def test_a_page_that_would_take_the_process_with_it_stays(self, page: str) -> None:
         assert beyond(page)
@@ -318,6 +325,7 @@ class TestPlain:
             ("<img src=x alt='A  cat'> b<img src=y><img alt=''>", "A cat b"),
             ("&#" + "9" * 5_000 + ";", "\ufffd"),
             ("so\u00adft z\u200bw \ufeff", "soft zw"),
+            ("a &nbsp;&nbsp;<br>b" + "&nbsp;" * 50_000 + "c", f"a\nb{' ' * 50_000}c"),
             # links
             ('<a href="https://x.example/?a=1&amp;b=2">see <b>more</b></a>, b', "see more (https://x.example/?a=1&b=2), b"),
             ("<a href=https://x.example/>x.example</a> <a href=https://y.example>https://y.example</a>", "x.example https://y.example"),

@@ -251,7 +251,9 @@ async def test_a_person_may_undo_it(mail: Mail) -> None:
     assert await mail.opted() is True
 
 
-@pytest.mark.parametrize("content", [b"", b"do=something", b"\xff\xfe", b"a=b", b"List-Unsubscribe=No"])
+@pytest.mark.parametrize(
+    "content", [b"", b"do=something", b"\xff\xfe", b"a=b", b"List-Unsubscribe=No", b"List-Unsubscribe\n" * 900]
+)
 async def test_what_says_neither_changes_nothing(mail: Mail, content: bytes) -> None:
     answer = await mail.click(content)
     assert answer.status_code == 400

@@ -287,6 +287,7 @@ BOMBS = {
     "filters in a row": "{{ big" + " | upcase | downcase" * 1_000 + " }}",
     "powers": "{% assign n = 9 %}" + "{% assign n = n | times: n %}" * 50,
     "a large number": "{{ " + "9" * 4_000 + " | times: 2 }}",
+    "many values of a when": "{% for i in (1..9000) %}{% case 1 %}{% when 2" + ",2" * 300 + " %}x{% endcase %}{% endfor %}",
     "cycle": "{% for i in (1..9999) %}{% cycle big, big %}{% endfor %}",
     "written": "{% for i in (1..9) %}{{ big }}{% endfor %}",
     "written in bytes": "{{ '" + "é" * 140_000 + "' }}",

@@ -65,6 +65,9 @@ OUTPUT_MAX: Final = 262_144
 """Bytes that a text becomes."""
 
 STEPS_MAX: Final = 8_000_000
+COMPARING: Final = 12
+"""Steps that comparing two values takes."""
+
 TURNS_MAX: Final = 10_000
 """Turns of all loops together."""
 
@@ -172,6 +175,8 @@ class _Once(_AnyExpression):
 
     @override
     def evaluate(self, context: RenderContext) -> list[bool]:
+        assert isinstance(context, Context)  # noqa: S101 - the box makes no other
+        context.spend(COMPARING * len(self.expressions))
         return [any(super().evaluate(context))]
 
 

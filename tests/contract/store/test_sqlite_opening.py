@@ -47,7 +47,7 @@ async def test_how_it_is_set_up(path: Path) -> None:
         "foreign_keys": 0,
         "page_size": 4096,
         "wal_autocheckpoint": 0,
-        "cache_size": -32 * 1024,
+        "cache_size": -28 * 1024,
     }
     assert {name: db.execute(f"PRAGMA {name}").get for name in settings} == settings
     await store.close()

@@ -29,7 +29,7 @@ FROM_LIMIT: Final = 320
 class MessageDraft(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What a user gives for a message.
 
-    `subject`, `html` and `text` are Liquid; of the last two one is enough. `sender` is what stands behind From (None:
+    `subject`, `html` and `text` are Liquid; of the last two one is enough. `from` is what stands there (null:
     the installation's own, GONIEC_MAIL_FROM). A `transactional` message is no marketing: it also goes to who has opted
     out, at any hour, and has no link to opt out. What it gets by being stored is taken and left aside.
     """

@@ -309,6 +309,7 @@ OPEN_TO = {
         GET /jobs/{id}
         POST /logout
         GET /overview/feed  GET /overview/now
+        GET /messages  POST /messages/preview  GET /messages/{id}
         GET /rules  POST /rules/preview  GET /rules/{id}  GET /rules/{id}/runs
         GET /search  GET /welcome
     """,
@@ -318,6 +319,8 @@ OPEN_TO = {
         POST /deliveries/cancel  POST /deliveries/resend  POST /deliveries/{id}/cancel  POST /deliveries/{id}/resend
         GET /deliveries/cancelling  POST /deliveries/cancelling
         GET /endpoints/{id}/resend  POST /endpoints/{id}/resend  POST /jobs/{id}/stop
+        GET /messages/new  POST /messages/new  POST /messages/{id}  GET /messages/{id}/delete  POST /messages/{id}/delete
+        POST /messages/{id}/test
         GET /rules/new  POST /rules/new  POST /rules/{id}  GET /rules/{id}/delete  POST /rules/{id}/delete
         POST /rules/{id}/switch  GET /rules/{id}/test  POST /rules/{id}/test
         POST /welcome

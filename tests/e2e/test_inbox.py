@@ -39,9 +39,9 @@ async def test_a_contact_s_deliveries_keep_their_order_there_and_can_be_sent_aga
         await engine.visit({"email": "jan@example.pl"})
     done = await engine.settled(20)
     assert [one["status"] for one in done] == ["delivered"] * 20
-    assert [one["sequence"] for one in sorted(done, key=lambda one: one["deliveredAt"])] == sorted(
-        one["sequence"] for one in done
-    )
+    # two of them may arrive within a millisecond
+    arrived = [one["deliveredAt"] for one in sorted(done, key=lambda one: one["sequence"])]
+    assert arrived == sorted(arrived)
     await engine.post(f"/deliveries/{done[0]['id']}/resend", {}, 200)
     (again, *_) = await engine.settled()
     assert [(attempt["resend"], attempt["status"]) for attempt in again["attempts"]] == [(False, 200), (True, 200)]

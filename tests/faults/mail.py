@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from typing_extensions import override
 
 from goniec.core.endpoint import MAIL
-from tests.e2e.engine import Engine, eventually
+from tests.e2e.engine import Engine, eventually, until
 from tests.e2e.nursery import nursery
 from tests.faults.check import REACH_SECONDS, VISITED
 from tests.faults.client import Client
@@ -207,9 +207,11 @@ class Post:
         await self.one.rise()
 
     async def survived(self, least: int) -> None:
-        """A last life that ends well, and all that there is compared."""
+        """A last life that ends well, when more than so many mails were taken, and all that there is compared."""
         await self.one.load.go()
         await self.one.some_time(0.2)
+        enough = until(lambda: len({letter.id for letter in self.postroom.letters}) > least, "enough mails are taken")
+        await self.one.load.meanwhile(enough)
         await self.one.load.end()
         self.postroom.fails = 0
         engine = self.one.engine

@@ -63,7 +63,7 @@ def fresh_endpoint(outside: Outside, url: str, auth: BasicAuth | None, like: End
         url=url,
         username=username,
         password=outside.vault.seal(id, given) if isinstance(given, str) else None,
-        secret=_new_secret(outside, id) if like is None else _moved(outside.vault, like, like.secret, id),
+        secret=new_secret(outside, id) if like is None else _moved(outside.vault, like, like.secret, id),
         created_at=now,
         updated_at=now,
     )
@@ -232,7 +232,8 @@ def _secret_text(outside: Outside) -> str:
     return encode_secret(outside.dice.bits(8 * SECRET_BYTES).to_bytes(SECRET_BYTES))
 
 
-def _new_secret(outside: Outside, endpoint_id: str) -> bytes:
+def new_secret(outside: Outside, endpoint_id: str) -> bytes:
+    """Make a signing secret, sealed for an endpoint."""
     return outside.vault.seal(endpoint_id, _secret_text(outside))
 
 

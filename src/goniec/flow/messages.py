@@ -17,13 +17,12 @@ from goniec.core.messages import Message, MessageDraft, read_draft
 from goniec.core.model import Contact, Event
 from goniec.core.problems import Invalid, Problem
 from goniec.core.retry import Policy
-from goniec.core.signing import encode_secret
 from goniec.core.times import HOUR, Millis, format_instant
 from goniec.flow.configure import Conflict, Expected, Missing, Outside, Refusal, Stale, listed, users
+from goniec.flow.endpoints import new_secret
 from goniec.ports import Queries, Tx
 
 NAME_TAKEN: Final = "there is a message named {name} already ({id})"
-SECRET_BYTES: Final = 32
 
 _RULE: Final = ("rul_00000000000000000000000000", "Example", "")
 _GIVEN: Final = frozenset(MessageDraft.__struct_fields__) - {"id", "version", "created_at", "updated_at"}
@@ -117,13 +116,12 @@ async def set_up(tx: Tx, outside: Outside) -> None:
     if await tx.endpoint(MAIL) is not None:
         return
     now = outside.clock.now()
-    secret = encode_secret(outside.dice.bits(SECRET_BYTES * 8).to_bytes(SECRET_BYTES, "big"))
     await tx.put_endpoint(
         Endpoint(
             id=MAIL,
             version=1,
             url=MAIL_URL,
-            secret=outside.vault.seal(MAIL, secret),
+            secret=new_secret(outside, MAIL),
             created_at=now,
             updated_at=now,
             policy=Policy(timeout=30.0, connect_timeout=10.0, concurrency=4),

@@ -126,6 +126,20 @@ async def test_who_may_only_look_changes_nothing(sign_in: SignIn) -> None:
         assert (await jan.send(path, GIVEN)).status == 403
 
 
+async def test_the_delivery_of_a_mail_says_to_whom_it_goes_and_no_webhook_s_headers(
+    engine: Engine, sign_in: SignIn
+) -> None:
+    ala = await sign_in("admin")
+    id = await made(ala)
+    sent = await engine.post(f"/messages/{id}/testSend", {"to": "ola@example.com"})
+    assert sent["attempt"]["failure"] == "mailNotSetUp"
+    page = await ala.get(f"/deliveries/{sent['deliveryId']}")
+    for line in ("To:", "ola@example.com", "Subject:", "Dzień dobry, Jan Kowalski", "Sklep"):
+        assert line in page.text
+    for never in ("webhook-signature", "HTTP/1.1", "cURL", "without a password"):
+        assert never not in page.text
+
+
 async def test_a_copy_is_another_message(sign_in: SignIn) -> None:
     ala = await sign_in("editor", "pl")
     id = await made(ala, transactional="1")

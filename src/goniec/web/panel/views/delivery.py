@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from goniec.core import labels
 from goniec.core.composing import EXAMPLE
-from goniec.core.endpoint import Endpoint
+from goniec.core.endpoint import MAIL, Endpoint
 from goniec.core.model import Attempt, Delivery, Status
 from goniec.flow.configure import Conflict, Missing
 from goniec.flow.credentials import as_sent
@@ -17,7 +17,7 @@ from goniec.web.panel.delivery_words import STATUSES, due_at, moving, note_words
 from goniec.web.panel.failures import answer_name
 from goniec.web.panel.page import Visit, page
 from goniec.web.panel.people import called
-from goniec.web.panel.sent import curl_command, curl_lines, request_lines
+from goniec.web.panel.sent import curl_command, curl_lines, mail_lines, request_lines
 from goniec.web.panel.showing import head_lines, json_lines, text_lines, visible
 from goniec.web.problems import missing
 from goniec.web.reply import Reply
@@ -94,6 +94,7 @@ async def _values(visit: Visit, delivery: Delivery, attempts: list[Attempt]) -> 
         "rule": rule,
         "contact": contact,
         "who": who,
+        "mailed": delivery.endpoint_id == MAIL,
         "badge": STATUSES[delivery.status],
         "sum": summary(visit, delivery, attempts, endpoint, behind=await _behind(visit, delivery, endpoint)),
         "seen": f"{delivery.status}.{len(attempts)}.{endpoint.version if endpoint else 0}",
@@ -123,6 +124,8 @@ def _chosen(visit: Visit, attempts: Sequence[Attempt]) -> Attempt | None:
 def _request(visit: Visit, delivery: Delivery, endpoint: Endpoint | None, shown: Attempt | None) -> dict[str, Any]:
     if endpoint is None:
         return {"lines": None, "curl": None, "curl_lines": None}
+    if endpoint.id == MAIL:
+        return {"lines": mail_lines(delivery.body), "curl": None, "curl_lines": None}
     context = visit.context
     erased = delivery.body_sha256 is not None
     headers = as_sent(endpoint, context.vault, delivery, shown, f"Goniec/{context.version}")

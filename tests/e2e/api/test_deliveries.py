@@ -89,8 +89,8 @@ async def test_the_log_is_searched(rules: Configured) -> None:
 
 async def test_the_log_is_searched_by_what_went_wrong(rules: Configured) -> None:
     rule = await rules.rule(triggers=EVERY)
-    contact = await rules.contact()
     rules.shop.sender.script = lambda _: failing(503)
+    contact = await rules.contact()
     await rules.shop.settle()
     (failing_one,) = (await rules.get("/deliveries", params={"error": "serverError"})).json()["items"]
     assert (failing_one["status"], failing_one["failure"]) == ("pending", "serverError")

@@ -133,7 +133,7 @@ def _attribute(found: re.Match[str]) -> Attribute:
 
 def decoded(text: str) -> str:
     """Decode the entities of a text."""
-    return html.unescape(_HUGE.sub("\N{REPLACEMENT CHARACTER}", text))
+    return html.unescape(_HUGE.sub("\N{REPLACEMENT CHARACTER}", text)) if "&" in text else text
 
 
 def _decoded(value: str) -> str:

@@ -35,6 +35,8 @@ _HIDDEN: Final = re.compile(
     r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden|max-height\s*:\s*0(?:px|em|pt)?\s*(?:!|;|$))",
     re.IGNORECASE,
 )
+_MAY_HIDE: Final = re.compile(r"hidden|display|max-height|&", re.IGNORECASE)
+"""What a tag that hides something has in it; most have not, and need not be read."""
 _BLANKS: Final = re.compile(r"[\t\n\f\r ]+")
 _INVISIBLE: Final = re.compile("[\u00ad\u034f\u200b\ufeff]+")
 _TRAILING: Final = re.compile(r"(?<! ) +(?=\n)")
@@ -80,12 +82,12 @@ def _hidden(found: Sequence[Token]) -> dict[int, int]:
 
 
 def _is_hidden(token: Token) -> bool:
+    if token.name in _SKIPPED:
+        return True
+    if not _MAY_HIDE.search(token.page, token.named, token.end):
+        return False
     style = token.get("style")
-    return (
-        token.name in _SKIPPED
-        or token.get("hidden") is not None
-        or (style is not None and _HIDDEN.search(style.value) is not None)
-    )
+    return token.get("hidden") is not None or (style is not None and _HIDDEN.search(style.value) is not None)
 
 
 class _Writer:

@@ -116,10 +116,9 @@ class Batch:
         wanted = sorted({it.dedup_key for call in calls for it in call.happenings if it.dedup_key is not None})
         if wanted:
             self._dedup = await self._tx.known_dedup(wanted)
-        for cause in sorted({call.cause for call in calls if call.cause is not None}):
-            known = await self._tx.ancestry(cause)
-            if known is not None:
-                self._ancestries[cause] = known
+        causes = sorted({call.cause for call in calls if call.cause is not None})
+        if causes:
+            self._ancestries = await self._tx.ancestries(causes)
         await self._chance.settle(self._tx)
 
     def decide(self, calls: Sequence[Call]) -> list[Result]:

@@ -172,8 +172,8 @@ class Tx(Protocol):
         """
         ...
 
-    async def ancestry(self, run_id: str) -> tuple[Ancestor, ...] | None:
-        """The chain of runs that ends with this run (nearest last); None when there is no such run (any more)."""
+    async def ancestries(self, run_ids: Sequence[str]) -> dict[str, tuple[Ancestor, ...]]:
+        """The chain of runs that ends with each of these, nearest last; without those that are not there (any more)."""
         ...
 
     async def remembered(self, key: str) -> Remembered | None: ...

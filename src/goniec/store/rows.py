@@ -34,6 +34,7 @@ from goniec.core.model import (
     User,
 )
 from goniec.core.rules import Rule
+from goniec.core.times import Millis
 
 Row = tuple[Any, ...]
 
@@ -113,6 +114,12 @@ def event_row(event: Event, misses: tuple[Miss, ...] | None) -> Row:
     )
 
 
+def chain(doc: bytes | None, rule_id: str, at: Millis) -> tuple[Ancestor, ...]:
+    """The ancestors of what a run leads to, from the document of its event (None: it is gone) and the run itself."""
+    above = () if doc is None else decode_event_doc(doc).ancestors
+    return (*above, Ancestor(rule_id, at))
+
+
 def event_of_row(row: Row) -> Event:
     """An event from the columns of `EVENT`."""
     doc = decode_event_doc(row[7])
@@ -189,6 +196,9 @@ BEHIND: Final = 2**63 - 1
 
 So whoever looks for what is due passes followers by unseen, however many there are, and putting a head off moves none.
 """
+
+LAST: Final = "~"
+"""Behind the id of any delivery."""
 
 PUT_OFF: Final = (
     "(lane OR EXISTS (SELECT 1 FROM deliveries d WHERE d.id = delivery_id AND (d.attempts > 0 OR d.resend)))"

@@ -179,9 +179,19 @@ async def test_ancestry(store: Store, scribe: Scribe) -> None:
     above = (Ancestor("rul_9", NOW - 9),)
     changes = scribe.sent(scribe.event("c1", ancestors=above))
     await scribe.save(changes)
-    found = await store.transact(lambda tx: tx.ancestry(changes.runs[0].id))
-    assert found == (*above, Ancestor(RULE, NOW))
-    assert await store.transact(lambda tx: tx.ancestry("run_0")) is None
+    of_root = scribe.sent(scribe.event("c2"))
+    await scribe.save(of_root)
+    one, other = changes.runs[0].id, of_root.runs[0].id
+    found = await store.transact(lambda tx: tx.ancestries([one, "run_0", other]))
+    assert found == {one: (*above, Ancestor(RULE, NOW)), other: (Ancestor(RULE, NOW),)}
+    assert await store.transact(lambda tx: tx.ancestries([])) == {}
+
+
+async def test_ancestry_of_a_run_whose_event_has_gone(store: Store, scribe: Scribe) -> None:
+    changes = scribe.sent(scribe.event("c1", ancestors=(Ancestor("rul_9", NOW - 9),)))
+    await store.transact(lambda tx: tx.save(Changes(runs=changes.runs)))
+    run = changes.runs[0].id
+    assert await store.transact(lambda tx: tx.ancestries([run])) == {run: (Ancestor(RULE, NOW),)}
 
 
 # --- lanes ----------------------------------------------------------------------------------------------------------

@@ -86,6 +86,11 @@ _NOTE_AHEAD: Final = (
 _OWNERS: Final = "SELECT key, contact_id FROM identity_keys WHERE key = ANY($1)"
 _LOAD_CONTACTS: Final = "SELECT id, doc FROM contacts WHERE id = ANY($1) ORDER BY id FOR UPDATE"
 
+_RUNS_ABOVE: Final = ManyRows(
+    "SELECT r.id, r.rule_id, r.at, e.doc FROM {} AS v (run_id, event_id)"
+    " JOIN runs r ON r.id = v.run_id LEFT JOIN events e ON e.id = v.event_id",
+    *(TEXT, TEXT),
+)
 _HEADS_OF_LANES: Final = ManyRows(
     "SELECT v.endpoint_id, v.contact_id, h.delivery_id FROM {} AS v (endpoint_id, contact_id)"
     " CROSS JOIN LATERAL (SELECT q.delivery_id FROM queue q WHERE q.endpoint_id = v.endpoint_id"
@@ -293,13 +298,9 @@ class RecordTx(Transaction):
         await _DROP_TAGS.run(self.db, sorted(pair for pair, present in tags.items() if not present))
         await _DROP_PHONES.run(self.db, sorted(pair for pair, present in numbers.items() if not present))
 
-    async def ancestry(self, run_id: str) -> tuple[Ancestor, ...] | None:
-        run = await self.db.fetchrow("SELECT rule_id, at FROM runs WHERE id = $1", run_id)
-        if run is None:
-            return None
-        doc = await self.db.fetchval("SELECT doc FROM events WHERE id = $1", event_of(run_id))
-        above = () if doc is None else rows.decode_event_doc(doc).ancestors
-        return (*above, Ancestor(*run))
+    async def ancestries(self, run_ids: Sequence[str]) -> dict[str, tuple[Ancestor, ...]]:
+        found = await _RUNS_ABOVE.run(self.db, [(id, event_of(id)) for id in run_ids])
+        return {id: rows.chain(doc, rule_id, at) for id, rule_id, at, doc in found}
 
     async def add_totals(self, totals: dict[str, int]) -> None:
         for name, n in totals.items():

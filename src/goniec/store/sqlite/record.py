@@ -18,7 +18,7 @@ from goniec.store.guards import dedup_key
 from goniec.store.ledger import BY_STATUS
 from goniec.store.seeking import AHEAD
 from goniec.store.sqlite import search
-from goniec.store.sqlite.sql import ManyRows, blobs, insert, texts
+from goniec.store.sqlite.sql import ManyRows, blobs, fetch, insert, texts
 from goniec.store.sqlite.transaction import Transaction
 
 _CLAIM_DEDUP: Final = insert("dedup", "key, digest, event_id, at", "ON CONFLICT (key) DO NOTHING")
@@ -225,13 +225,13 @@ class RecordTx(Transaction):
         for pair in sorted(pair for pair, present in numbers.items() if not present):
             self.db.execute("DELETE FROM phones WHERE number = ? AND contact_id = ?", pair)
 
-    async def ancestry(self, run_id: str) -> tuple[Ancestor, ...] | None:
-        run = self.db.execute("SELECT rule_id, at FROM runs WHERE id = ?", (run_id,)).fetchone()
-        if run is None:
-            return None
-        doc = self.db.execute("SELECT doc FROM events WHERE id = ?", (event_of(run_id),)).get
-        above = () if doc is None else rows.decode_event_doc(doc).ancestors
-        return (*above, Ancestor(*run))
+    async def ancestries(self, run_ids: Sequence[str]) -> dict[str, tuple[Ancestor, ...]]:
+        if not run_ids:
+            return {}
+        runs = fetch(self.db, "SELECT id, rule_id, at FROM runs WHERE id IN carray(?)", (texts(run_ids),))
+        events = texts(event_of(id) for id in run_ids)
+        docs = dict(fetch(self.db, "SELECT id, doc FROM events WHERE id IN carray(?)", (events,)))
+        return {id: rows.chain(docs.get(event_of(id)), rule_id, at) for id, rule_id, at in runs}
 
     async def add_totals(self, totals: dict[str, int]) -> None:
         for name, n in totals.items():

@@ -22,13 +22,13 @@ from goniec.flow.outboxes import Outboxes
 from goniec.flow.owners import note_paused
 from goniec.flow.shares import Shares
 from goniec.observe import log
-from goniec.ports import Clock, Dice, Store, Tx, Unavailable
+from goniec.ports import Clock, Dice, Place, Store, Tx, Unavailable
 
 NOTE_AFTER: Final = 10 * MINUTE
 """From when on it is written down that an endpoint fails, for the day on which it has failed for too long."""
 
 HURRY: Final = 5_000
-"""How many deliveries are made due in one transaction when an endpoint is back."""
+"""How many of the deliveries that were put off are looked at in one transaction when an endpoint is back."""
 
 AWAY_SECONDS: Final = 1.0
 """How long what is to be written down rests when the store is away."""
@@ -115,16 +115,20 @@ class Health:
             box.keeping = False
 
     async def _hurry(self, box: Outbox) -> None:
-        more = True
+        after: Place | None = None
+        last: Place | None = None
 
         async def work(tx: Tx) -> None:
-            nonlocal more
-            more = await tx.hurry(box.endpoint_id, self._clock.now(), HURRY, box.part)
+            nonlocal last
+            last = await tx.hurry(box.endpoint_id, self._clock.now(), HURRY, box.part, after)
 
-        while more and not box.breaker.open and not self._outboxes.stopping and self._outboxes.owns(box.id):
+        while not box.breaker.open and not self._outboxes.stopping and self._outboxes.owns(box.id):
             if not await self._insist(box, work):
                 return
             self._shares.look(box.id)
+            if last is None:
+                return
+            after = last
 
     def _note(self, box: Outbox, work: Callable[[Tx], Awaitable[None]]) -> None:
         """Tell the store something of an endpoint; until it knows, nobody else is to have it."""

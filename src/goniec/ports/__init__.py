@@ -7,7 +7,7 @@ writing (`changes` is what goes in) and `queries` for reading (`lists` and `figu
 `mailbox` for what comes back, `vault` for secrets, `clocks` for time and chance. Nothing here does anything but name.
 """
 
-from goniec.ports.changes import Changes, Dedup, Emptied, Finished, Moment, Moved, Pruned, Remembered
+from goniec.ports.changes import Changes, Dedup, Emptied, Finished, Moment, Moved, Place, Pruned, Remembered
 from goniec.ports.clocks import Clock, Dice, Timed
 from goniec.ports.figures import DUE_MOST, Balance, Holder, Queue, Stuck, Subject, Sum
 from goniec.ports.leases import WORKER, Lease, Taken
@@ -64,6 +64,7 @@ __all__ = [
     "Outgoing",
     "Page",
     "Passwords",
+    "Place",
     "Posting",
     "Pruned",
     "Queries",

@@ -86,6 +86,10 @@ class Pruned(Struct, frozen=True):
     more: bool
 
 
+Place = tuple[Millis, str]
+"""A place in an endpoint's queue: due when, which delivery."""
+
+
 class Moment(Struct, frozen=True):
     """When a transaction records: `at` is the recording time, and what it makes has ids from `floor` on."""
 

@@ -10,7 +10,7 @@ from goniec.core.messages import Message
 from goniec.core.model import Ancestor, ApiKey, Contact, Delivery, Funnel, Session, Status, User
 from goniec.core.rules import Rule
 from goniec.core.times import Millis
-from goniec.ports.changes import Changes, Dedup, Emptied, Finished, Moment, Moved, Pruned, Remembered
+from goniec.ports.changes import Changes, Dedup, Emptied, Finished, Moment, Moved, Place, Pruned, Remembered
 from goniec.ports.leases import Taken
 
 
@@ -206,10 +206,13 @@ class Tx(Protocol):
         """
         ...
 
-    async def hurry(self, endpoint_id: str, now: Millis, limit: int, part: int | None = None) -> bool:
+    async def hurry(
+        self, endpoint_id: str, now: Millis, limit: int, part: int | None = None, after: Place | None = None
+    ) -> Place | None:
         """Make those deliveries of an endpoint, or of a part, that were put off due now.
 
-        It takes at most `limit`, the soonest first. Says whether more are put off.
+        It looks at `limit` of what the endpoint has for later, the soonest first, and gives the last of these, `after`
+        which to go on; None: there are no more.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 from goniec.core.model import Delivery, Status
 from goniec.core.parts import part_of
-from goniec.ports import DUE_MOST, Queue, Store, Tx
+from goniec.ports import DUE_MOST, Place, Queue, Store, Tx
 from tests.contract.store.scribe import ENDPOINT, NOW, Scribe, attempt, by_hand, endpoint, failed, ids, put, succeeded
 
 SOON = NOW + 5_000
@@ -470,8 +470,8 @@ async def test_deleting_an_endpoint_leaves_its_log_readable(store: Store, scribe
 # --- an endpoint that is back ---------------------------------------------------------------------------------------
 
 
-async def hurry(store: Store, limit: int = 100) -> bool:
-    return await store.transact(lambda tx: tx.hurry(ENDPOINT, NOW, limit))
+async def hurry(store: Store, limit: int = 100, after: Place | None = None) -> Place | None:
+    return await store.transact(lambda tx: tx.hurry(ENDPOINT, NOW, limit, after=after))
 
 
 async def test_what_was_put_off_becomes_due(store: Store, scribe: Scribe) -> None:
@@ -495,6 +495,19 @@ async def test_the_soonest_hurry_first(store: Store, scribe: Scribe) -> None:
     assert await hurry(store, 3)
     assert not await hurry(store, 3)
     assert set(await due(store)) == set(ids(made))
+
+
+async def test_hurrying_goes_past_what_has_an_hour_of_its_own_bite_by_bite(store: Store, scribe: Scribe) -> None:
+    for n in range(5):
+        await scribe.deliver(f"t{n}", due_at=LATER + n, aside=True)
+    (put_off,) = await scribe.deliver("c1", due_at=LATER + 9)
+    place = await hurry(store, 2)
+    place = await hurry(store, 2, place)
+    assert place is not None
+    assert place[0] == LATER + 3
+    assert await due(store) == []
+    assert await hurry(store, 4, place) is None
+    assert await due(store) == [put_off.id]
 
 
 async def test_what_has_an_hour_of_its_own_is_not_hurried(store: Store, scribe: Scribe) -> None:

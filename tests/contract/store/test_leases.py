@@ -287,7 +287,9 @@ async def test_a_part_is_hurried_by_itself(store: Store, scribe: Scribe) -> None
         (delivery,) = await scribe.deliver(f"c{n}")
         await scribe.finish(failed(delivery, due_at=NOW + 60_000 + n))
     mine = [f"c{n}" for n in range(16) if part_of(f"c{n}") == part_of("c0")]
-    assert await store.transact(lambda tx: tx.hurry(ENDPOINT, NOW, 1, part_of("c0")))
+    place = await store.transact(lambda tx: tx.hurry(ENDPOINT, NOW, 1, part_of("c0")))
+    assert place is not None
+    assert place[0] == NOW + 60_000
     assert [one.contact_id for one in await store.queries.due(ENDPOINT, NOW, 99)] == mine[:1]
-    assert not await store.transact(lambda tx: tx.hurry(ENDPOINT, NOW, 99, part_of("c0")))
+    assert await store.transact(lambda tx: tx.hurry(ENDPOINT, NOW, 99, part_of("c0"), place)) is None
     assert sorted(one.contact_id for one in await store.queries.due(ENDPOINT, NOW, 99)) == sorted(mine)

@@ -35,8 +35,8 @@ async def ask_all(store: PostgresStore) -> int:
     return len(found)
 
 
-async def _hurry(endpoint_id: str, tx: Tx) -> bool:
-    return await tx.hurry(endpoint_id, 0, 10)
+async def _hurry(endpoint_id: str, tx: Tx) -> None:
+    await tx.hurry(endpoint_id, 0, 10)
 
 
 async def test_a_queue_that_was_empty_and_has_grown_is_asked_by_its_keys() -> None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from goniec.core.model import Delivery, Status
 from goniec.core.times import Millis
-from goniec.ports import Finished, Moved
+from goniec.ports import Finished, Moved, Place
 from goniec.store import rows
 from goniec.store.ledger import BY_STATUS, name_of
 from goniec.store.moves import (
@@ -66,11 +66,14 @@ _FREE: Final = (
 )
 """Who is the head of its lane now has been due since it was made."""
 
+_BITE: Final = (
+    "SELECT due_at, delivery_id FROM queue WHERE endpoint_id = $1 AND (due_at, delivery_id) > ($2, $3)"
+    f" AND due_at < {rows.BEHIND} ORDER BY due_at, delivery_id OFFSET $4 LIMIT 1"
+)
 _HURRY: Final = (
     "UPDATE queue SET due_at = $1 WHERE delivery_id = ANY(ARRAY(SELECT q.delivery_id FROM queue q"
-    " WHERE q.endpoint_id = $2 AND q.due_at > $1{}"
-    f" AND q.due_at < {rows.BEHIND} AND {rows.PUT_OFF} ORDER BY q.due_at, q.delivery_id"
-    " LIMIT $3 FOR UPDATE OF q SKIP LOCKED))"
+    " WHERE q.endpoint_id = $2 AND (q.due_at, q.delivery_id) > ($3, $4) AND (q.due_at, q.delivery_id) <= ($5, $6){}"
+    f" AND {rows.PUT_OFF} ORDER BY q.delivery_id FOR UPDATE OF q SKIP LOCKED))"
 )
 """What somebody is just moving on is passed over: who hurries may have setup alone, for which that one may wait."""
 
@@ -171,9 +174,14 @@ class DeliverTx(Transaction):
     async def cancel_many(self, delivery_ids: Sequence[str], now: Millis) -> int:
         return await self.withdraw(delivery_ids, now)
 
-    async def hurry(self, endpoint_id: str, now: Millis, limit: int, part: int | None = None) -> bool:
-        sql, values = in_part(_HURRY, (now, endpoint_id, limit), part)
-        return await self.db.execute(sql, *values) == limit
+    async def hurry(
+        self, endpoint_id: str, now: Millis, limit: int, part: int | None = None, after: Place | None = None
+    ) -> Place | None:
+        since = after or (now, rows.LAST)
+        last = await self.db.fetchrow(_BITE, endpoint_id, *since, limit - 1)
+        sql, values = in_part(_HURRY, (now, endpoint_id, *since, *(last or (rows.BEHIND, ""))), part)
+        await self.db.execute(sql, *values)
+        return None if last is None else (last[0], last[1])
 
     async def withdraw(self, delivery_ids: Iterable[str], now: Millis) -> int:
         """Take all of these that are pending out of the queue; gives how many."""

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from goniec.core.model import Delivery, Status
 from goniec.core.parts import part_of
 from goniec.core.times import Millis
-from goniec.ports import Finished, Moved
+from goniec.ports import Finished, Moved, Place
 from goniec.store import rows
 from goniec.store.ledger import BY_STATUS, name_of
 from goniec.store.moves import (
@@ -64,13 +64,13 @@ _FREE: Final = (
     f" AND n.lane = 1 ORDER BY n.delivery_id LIMIT 1) AND due_at = {rows.BEHIND}"
 )
 """Who is the head of its lane now has been due since it was made."""
-_HURRY: Final = (
-    "UPDATE queue SET due_at = ?1 WHERE delivery_id IN (SELECT delivery_id FROM queue WHERE endpoint_id = ?2"
-    f" AND due_at > ?1 AND due_at < {rows.BEHIND} AND {rows.PUT_OFF} ORDER BY due_at, delivery_id LIMIT ?3)"
+_BITE: Final = (
+    "SELECT due_at, delivery_id FROM queue WHERE endpoint_id = ? AND (due_at, delivery_id) > (?, ?)"
+    f" AND due_at < {rows.BEHIND} ORDER BY due_at, delivery_id LIMIT 1 OFFSET ?"
 )
 _PUT_OFF: Final = (
-    "SELECT delivery_id, contact_id FROM queue WHERE endpoint_id = ? AND due_at > ?"
-    f" AND due_at < {rows.BEHIND} AND {rows.PUT_OFF} ORDER BY due_at, delivery_id"
+    "SELECT delivery_id, contact_id FROM queue WHERE endpoint_id = ?"
+    f" AND (due_at, delivery_id) > (?, ?) AND (due_at, delivery_id) <= (?, ?) AND {rows.PUT_OFF}"
 )
 
 _FRESH: Final = (
@@ -152,18 +152,15 @@ class DeliverTx(Transaction):
         self._move((found,), now)
         return self._whole(found.now)
 
-    async def hurry(self, endpoint_id: str, now: Millis, limit: int, part: int | None = None) -> bool:
-        if part is not None:
-            return self._hurry_part(endpoint_id, now, limit, part)
-        self.db.execute(_HURRY, (now, endpoint_id, limit))
-        return self.db.changes() == limit
-
-    def _hurry_part(self, endpoint_id: str, now: Millis, limit: int, part: int) -> bool:
-        """A file has no parts but in tests of the flow: they may cost something."""
-        waiting = fetch(self.db, _PUT_OFF, (endpoint_id, now))
-        ids = [id for id, contact_id in waiting if part_of(contact_id) == part][:limit]
-        self.db.executemany("UPDATE queue SET due_at = ? WHERE delivery_id = ?", [(now, id) for id in ids])
-        return len(ids) == limit
+    async def hurry(
+        self, endpoint_id: str, now: Millis, limit: int, part: int | None = None, after: Place | None = None
+    ) -> Place | None:
+        since = after or (now, rows.LAST)
+        last: Place | None = self.db.execute(_BITE, (endpoint_id, *since, limit - 1)).fetchone()
+        waiting = fetch(self.db, _PUT_OFF, (endpoint_id, *since, *(last or (rows.BEHIND, ""))))
+        ids = [(now, id) for id, contact_id in waiting if part is None or part_of(contact_id) == part]
+        self.db.executemany("UPDATE queue SET due_at = ? WHERE delivery_id = ?", ids)
+        return last
 
     async def requeue_many(self, delivery_ids: Sequence[str], statuses: Sequence[Status], now: Millis) -> int:
         wanted = [found for found in self._standing(delivery_ids).values() if found.was.status in statuses]

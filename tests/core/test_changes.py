@@ -180,6 +180,13 @@ def test_a_hard_bounce_folds_and_undoes() -> None:
     assert undo(fold(FULL, soft), soft).bounced is None
 
 
+def test_that_a_mail_came_back_folds_and_undoes() -> None:
+    made = event(FULL, "email.bounced", {"delivery": "dlv_1", "kind": "soft", "first": True})
+    after = fold(FULL, made)
+    assert (after.read, after.updated_at) == ({"dlv_1": 4}, FULL.updated_at)
+    assert undo(after, made).read == FULL.read
+
+
 def test_of_another_address_nothing_is_kept_while_the_own_one_is_dead() -> None:
     other = event(FULL, "email.bounced", {"kind": "hard", "email": "old@x.pl"})
     for before, after in ((None, "old@x.pl"), ("older@x.pl", "old@x.pl"), ("jan@x.pl", "jan@x.pl")):

@@ -13,7 +13,7 @@ from goniec.core.endpoint import MAIL
 from goniec.core.explain import Listening, summary
 from goniec.core.mailing import opened, unwelcome, zone_of
 from goniec.core.messages import Message
-from goniec.core.model import CLICKED, OPENED, READ_MOST, Contact, Skip, Skipped
+from goniec.core.model import CLICKED, OPENED, READ_MOST, RETURNED, Contact, Skip, Skipped
 from goniec.core.quiet import MailLimits, QuietHours
 from goniec.core.rules import Rule, RuleSet
 from goniec.core.times import HOUR, SECOND
@@ -197,6 +197,18 @@ def test_a67_a_click_without_an_opening_makes_one_that_is_derived() -> None:
     assert decision.contact.read == {"dlv_1": OPENED | CLICKED}
     again = told(decision.contact, "email.clicked", delivery="dlv_1", url="https://shop.example/")
     assert [(event.type, event.data["first"]) for event in again.events] == [("email.clicked", False)]
+
+
+def test_a_mail_comes_back_for_the_first_time_once() -> None:
+    soft = told(contact(read={"dlv_1": OPENED}), "email.bounced", delivery="dlv_1", kind="soft", first=True)
+    assert (soft.events[0].data["first"], soft.contact.read) == (True, {"dlv_1": OPENED | RETURNED})
+    hard = told(soft.contact, "email.bounced", delivery="dlv_1", kind="hard", email="jan@x.pl", first=True)
+    assert (hard.events[0].data["first"], hard.contact.bounced) == (False, "jan@x.pl")
+
+
+def test_what_the_server_refused_has_not_come_back() -> None:
+    refused = told(contact(), "email.bounced", delivery="dlv_1", kind="hard", email="jan@x.pl")
+    assert (refused.events[0].data["first"], refused.contact.read) == (False, {})
 
 
 def test_a_machine_has_read_nothing() -> None:

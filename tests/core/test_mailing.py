@@ -35,6 +35,7 @@ def test_a_body_that_is_no_mail_is_none() -> None:
         ("email.clicked", {"first": True}, ("clicked", "clickedFirst")),
         ("email.bounced", {"kind": "hard"}, ("bounced",)),
         ("email.bounced", {"kind": "soft"}, ("returned",)),
+        ("email.bounced", {"kind": "soft", "first": True}, ("returned", "back")),
         ("contact.opted_out", {}, ("left",)),
         ("contact.opted_out", {"complaint": True}, ("complained", "left")),
         ("page.visited", {}, ()),
@@ -49,5 +50,3 @@ def test_what_an_event_adds_to_the_figures_of_a_message(
     )  # fmt: skip
     assert figures(event) == tuple(f"msg_1:{name}" for name in counted)
     assert figures(replace(event, data=data)) == ()
-    if kind == "email.bounced":
-        assert figures(replace(event, source="rule")) == (*figures(event), "msg_1:refused")

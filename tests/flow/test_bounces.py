@@ -14,6 +14,7 @@ from goniec.core.model import Delivery
 from goniec.core.tokens import bounce
 from goniec.flow import bounces as room
 from goniec.flow.bounces import Bounces, Mailed, Returns, Told, find_mail, told_call
+from goniec.flow.messages import delivered, message_figures
 from goniec.flow.record import Overloaded
 from goniec.ports import Unavailable, Unread
 from goniec.send.imap import ImapMailbox, parse_mailbox
@@ -53,7 +54,7 @@ async def test_a_bounce_becomes_an_event_of_its_contact(shop: Workshop, box: Mai
         "reason": "550 5.1.1 <anna@firma.example>: Recipient address rejected: User unknown in virtual mailbox table",
         "email": ANNA,
         "machine": False,
-        "first": False,
+        "first": True,
     }
     assert (event.contact_id, event.source, event.source_key) == (delivery.contact_id, "tracking", None)
     assert (box.count(), box.count("SEEN", "Goniec")) == (0, 1)
@@ -67,6 +68,10 @@ async def test_the_same_mail_twice_is_one_event_and_another_kind_is_another(shop
     box.put(returned("postfix", delivery))
     await bounces.empty()
     assert [event.data["kind"] for event in await events(shop)] == ["hard", "soft"]
+    found = (await message_figures(shop.store.queries, [M], shop.clock.now()))[M]
+    assert (found["bounced"], found["returned"]) == (1, 1)
+    assert delivered({**found, "sent": 3}) == 2, "it is one mail"
+    assert delivered(found) == 0
 
 
 async def test_a_bounce_in_a_charset_of_its_own(shop: Workshop, box: MailboxHost) -> None:
@@ -91,6 +96,8 @@ async def test_that_a_mail_arrived_is_no_event(shop: Workshop, box: MailboxHost)
     await at_work(shop, box).empty()
     assert (await shop.store.queries.totals())["events"] == before["events"] + 1  # the contact's
     assert box.count() == 0
+    found = (await message_figures(shop.store.queries, [M], shop.clock.now()))[M]
+    assert set(found.values()) == {0}, "what was sent counts as delivered already"
 
 
 async def test_an_address_behind_the_one_that_we_know_is_not_ours_to_call_dead(
@@ -301,3 +308,7 @@ async def test_a_recipient_that_is_no_address_says_nothing(shop: Workshop) -> No
 
     await Bounces(Returns(Once(), lambda _: [odd, nobody], KEYS), shop.store, shop.recorder, shop.clock).empty()
     assert [event.data["kind"] for event in await events(shop)] == ["hard", "soft"]
+    found = (await message_figures(shop.store.queries, [M], shop.clock.now()))[M]
+    assert (found["bounced"], found["returned"]) == (1, 1)
+    assert delivered({**found, "sent": 3}) == 2, "it is one mail"
+    assert delivered(found) == 0

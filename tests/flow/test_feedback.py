@@ -129,7 +129,7 @@ async def test_what_it_comes_to(shop: Workshop) -> None:
         "reason": "",
         "email": ANNA,
         "machine": False,
-        "first": False,
+        "first": True,
     }
     assert (of_mail.occurred_at, of_mail.source, of_mail.source_key) == (NOW - DAY, "tracking", "provider")
     assert of_address.data == {"kind": "soft", "email": ANNA, "reason": "", "machine": False, "first": False}

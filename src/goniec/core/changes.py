@@ -13,7 +13,19 @@ from msgspec.structs import replace
 
 from goniec.core import actions as a
 from goniec.core.events import EVENT_TYPES
-from goniec.core.model import CLICKED, OPENED, READ_MOST, SCORE_MAX, SCORE_MIN, Contact, DetailValue, Event, Stage, Tag
+from goniec.core.model import (
+    CLICKED,
+    OPENED,
+    READ_MOST,
+    RETURNED,
+    SCORE_MAX,
+    SCORE_MIN,
+    Contact,
+    DetailValue,
+    Event,
+    Stage,
+    Tag,
+)
 from goniec.core.text import email_key, tag_key
 
 Proposal = tuple[str, dict[str, Any]]
@@ -47,7 +59,7 @@ class SetConsent(Struct, frozen=True):
 Change = a.ContactAction | SetFields | SetConsent | a.LeaveByMail
 
 
-_FLAGS: Final = {"email.opened": OPENED, "email.clicked": CLICKED}
+_FLAGS: Final = {"email.opened": OPENED, "email.clicked": CLICKED, "email.bounced": RETURNED}
 
 
 def propose(contact: Contact, change: Change) -> list[Proposal]:  # noqa: C901, PLR0912 - one arm per kind is the shape of this table
@@ -149,7 +161,7 @@ def fold(contact: Contact, event: Event) -> Contact:
     active = EVENT_TYPES[event.type].is_activity(event.data)
     if changed:
         changed["updated_at"] = event.received_at
-    if event.type in _FLAGS and event.data.get("first") and "delivery" in event.data:
+    if _is_first(event):
         changed["read"] = _read(contact.read, event.data["delivery"], _FLAGS[event.type])
     if active and (contact.last_activity_at is None or event.occurred_at > contact.last_activity_at):
         changed["last_activity_at"] = event.occurred_at
@@ -204,7 +216,10 @@ def undo(contact: Contact, event: Event) -> Contact:
     What no event carries stays as it is: `updated_at`, `last_activity_at`, the run counters and those of mails. Which
     address mail had come back from before another one is not known any more.
     """
-    return replace(contact, seq=event.seq - 1, last_event=event.previous, **_restored(contact, event.type, event.data))
+    restored = _restored(contact, event.type, event.data)
+    if _is_first(event):
+        restored["read"] = _unread(contact.read, event.data["delivery"], _FLAGS[event.type])
+    return replace(contact, seq=event.seq - 1, last_event=event.previous, **restored)
 
 
 def _restored(contact: Contact, kind: str, data: dict[str, Any]) -> dict[str, Any]:  # noqa: C901, PLR0912 - one arm per kind
@@ -239,14 +254,20 @@ def _restored(contact: Contact, kind: str, data: dict[str, Any]) -> dict[str, An
             return {"consents": _back(contact.consents, data, "consent")}
         case "contact.merged":
             return {"merged": contact.merged[:-1]}
-        case "email.opened" | "email.clicked" if "delivery" in data and data.get("first"):
-            flags = contact.read.get(data["delivery"], 0) & ~_FLAGS[kind]
-            rest = _without(contact.read, data["delivery"])
-            return {"read": {**rest, data["delivery"]: flags} if flags else rest}
         case "email.bounced" if data.get("kind") == "hard" and data.get("email"):
             return {"bounced": None}
         case _:
             return {}
+
+
+def _is_first(event: Event) -> bool:
+    """Whether it is noted of a mail that this happened to it."""
+    return event.type in _FLAGS and "delivery" in event.data and bool(event.data.get("first"))
+
+
+def _unread(read: dict[str, int], delivery: str, flag: int) -> dict[str, int]:
+    flags, rest = read.get(delivery, 0) & ~flag, _without(read, delivery)
+    return {**rest, delivery: flags} if flags else rest
 
 
 def _read(read: dict[str, int], delivery: str, flag: int) -> dict[str, int]:

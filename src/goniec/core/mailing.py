@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct, field
 
 from goniec.core.letters import Language
-from goniec.core.model import CLICKED, OPENED, Contact, Event, Skip
+from goniec.core.model import CLICKED, OPENED, RETURNED, Contact, Event, Skip
 from goniec.core.text import email_key
 
 Figure = Literal[
@@ -23,13 +23,13 @@ Figure = Literal[
     "byMachines",
     "bounced",
     "returned",
-    "refused",
+    "back",
     "left",
     "complained",
 ]
 """What is counted of a message: mails taken by the server; openings and clicks by people, and of these the first of a
-mail; those by machines; mails that came back for good, or for now, and of these what the server had not even taken; who
-opted out, and who complained."""
+mail; those by machines; mails that were refused or came back for good, or for now; those that came back once the server
+had taken them, each counted once; who opted out, and who complained."""
 
 UNSUBSCRIBE: Final = "goniec:unsubscribe"
 """What stands in texts where the link to opt out goes; the sender puts that in its place."""
@@ -92,13 +92,14 @@ def zone_of(contact: Contact, otherwise: ZoneInfo) -> ZoneInfo:
 
 
 def read(contact: Contact, kind: str, data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Complete what is told of a mail that was opened or clicked in, with the opening that a click alone proves.
+    """Complete what is told of a mail that was opened, clicked in or sent back, with the opening a click alone proves.
 
-    Only of mails that Goniec sent is known which opening is the first.
+    Only of mails that Goniec sent is known which opening is the first. What the server does not even take has not come
+    back: there nobody asks whether it is the first time.
     """
     flag = _FLAGS.get(kind)
     delivery = data.get("delivery")
-    if flag is None or delivery is None or data.get("machine"):
+    if flag is None or delivery is None or data.get("machine") or (flag == RETURNED and not data.get("first")):
         return data, None
     flags = contact.read.get(delivery, 0)
     opening = None
@@ -107,7 +108,7 @@ def read(contact: Contact, kind: str, data: dict[str, Any]) -> tuple[dict[str, A
     return {**data, "first": not flags & flag}, opening
 
 
-_FLAGS: Final = {"email.opened": OPENED, "email.clicked": CLICKED}
+_FLAGS: Final = {"email.opened": OPENED, "email.clicked": CLICKED, "email.bounced": RETURNED}
 _DERIVED: Final = {"machine": False, "first": True, "derived": True}
 
 
@@ -130,7 +131,7 @@ def figures(event: Event) -> tuple[str, ...]:
             names = _read_figures(data, "clicked", "clickedFirst")
         case "email.bounced":
             names = ("bounced",) if data.get("kind") == "hard" else ("returned",)
-            names = (*names, "refused") if event.source == "rule" else names
+            names = (*names, "back") if data.get("first") else names
         case "contact.opted_out":
             names = ("complained", "left") if data.get("complaint") else ("left",)
         case _:

@@ -95,7 +95,7 @@ def told_call(told: Told, mail: Mailed | None, who: Who, source_key: str | None 
         if email is not None and email != mail.email:
             kind = "soft"
         email = mail.email
-        data |= {"message": mail.message, "delivery": mail.delivery_id}
+        data |= {"message": mail.message, "delivery": mail.delivery_id, "first": True}
     data |= {"kind": kind, **({"code": told.code} if told.code else {}), **({"email": email} if email else {})}
     key = None if mail is None else f"bounce:{mail.delivery_id}:{kind}"
     if mail is None and email is not None and told.at is not None:

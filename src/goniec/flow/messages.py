@@ -3,7 +3,7 @@
 Called by the API, the panel and the commands.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final, get_args
 
@@ -109,6 +109,11 @@ async def message_figures(queries: Queries, ids: Sequence[str], until: Millis) -
         id, name = subjects[one.subject]
         found[id][name] += one.events
     return found
+
+
+def delivered(figures: Mapping[Figure, int]) -> int:
+    """How many have arrived, as far as is known: what the server has taken, without what came back."""
+    return max(0, figures.get("sent", 0) - figures.get("back", 0))
 
 
 async def set_up(tx: Tx, outside: Outside) -> None:

@@ -21,6 +21,7 @@ from goniec.flow.messages import (
     change_message,
     create_message,
     delete_message,
+    delivered,
     message_figures,
     message_tag,
     preview,
@@ -42,14 +43,14 @@ class FiguresOut(Struct, frozen=True, kw_only=True, rename="camel"):
     """What became of a message's mails, test sends left out."""
 
     sent: Annotated[int, Meta(description="Taken by the mail server.")]
-    delivered: Annotated[int, Meta(description="As far as known: sent, and not come back.")]
+    delivered: Annotated[int, Meta(description="As far as known: sent, and not come back; each mail counts once.")]
     opened: Annotated[int, Meta(description="Openings by people.")]
     opened_first: Annotated[int, Meta(description="Mails that were opened.")]
     clicked: Annotated[int, Meta(description="Clicks by people.")]
     clicked_first: Annotated[int, Meta(description="Mails in which a link was clicked.")]
     by_machines: Annotated[int, Meta(description="Openings and clicks by proxies and scanners.")]
-    bounced: Annotated[int, Meta(description="Come back for good.")]
-    returned: Annotated[int, Meta(description="Come back for now.")]
+    bounced: Annotated[int, Meta(description="Refused or come back for good.")]
+    returned: Annotated[int, Meta(description="Refused or come back for now.")]
     left: Annotated[int, Meta(description="Contacts that opted out by one.")]
     complained: Annotated[int, Meta(description="Of these, by a complaint.")]
 
@@ -306,13 +307,12 @@ def _shown(used: Mapping[Use, list[Named]], figures: Figures, message: Message) 
     out = shown_message(message)
     given = {name: getattr(out, name) for name in MessageOut.__struct_fields__}
     told = figures.get(message.id, {})
-    back = told.get("bounced", 0) + told.get("returned", 0)
     return MessageShown(
         **given,
         used_by=named(used.get(("message", message.id), [])),
         figures=FiguresOut(
             sent=told.get("sent", 0),
-            delivered=max(0, told.get("sent", 0) + told.get("refused", 0) - back),
+            delivered=delivered(told),
             opened=told.get("opened", 0),
             opened_first=told.get("openedFirst", 0),
             clicked=told.get("clicked", 0),

@@ -192,7 +192,7 @@ def _mail(name: str, data: Mapping[str, Any], words: Words, names: Mapping[str, 
     message = str(data.get("message") or "")
     about = brief(names[message], 120) if message in names else _text(data, "subject") or _text(data, "message")
     marks = [words.say("by a machine")] if data.get("machine") else []
-    marks += [words.say("for the first time")] if data.get("first") else []
+    marks += [words.say("for the first time")] if data.get("first") and "kind" not in data else []
     marks += [words.say("follows from a click")] if data.get("derived") else []
     marks += [words.say("for good")] if data.get("kind") == "hard" else []
     marks += [words.say("for now")] if data.get("kind") == "soft" else []

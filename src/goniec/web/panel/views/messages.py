@@ -20,6 +20,7 @@ from goniec.flow.messages import (
     change_message,
     create_message,
     delete_message,
+    delivered,
     message_figures,
     message_tag,
     preview,
@@ -241,6 +242,7 @@ async def _form(  # noqa: PLR0913 - a form comes back for many reasons
     contacts = await newest(visit)
     chosen = await whom(visit)
     queries = visit.context.store.queries
+    figures = (await message_figures(queries, [found.id], visit.now))[found.id] if found else {}
     tag = "" if found is None else message_tag(found)
     return visit.page(
         "message_form.html",
@@ -253,7 +255,8 @@ async def _form(  # noqa: PLR0913 - a form comes back for many reasons
         stale=difference(shown(found), fields, visit.words) if stale and found else None,
         changed=changed,
         rules=usage(await queries.rules()).get(("message", found.id), []) if found else [],
-        figures=(await message_figures(queries, [found.id], visit.now))[found.id] if found else {},
+        figures=figures,
+        delivered=delivered(figures),
         contacts=offered(visit, contacts, chosen.contact),
         contact=chosen.contact,
         missed=chosen.missed,

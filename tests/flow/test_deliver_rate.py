@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from goniec.core.model import Status
+from goniec.core.times import MINUTE, SECOND
 from tests.flow.test_deliver_breaker import visits
 from tests.flow.workshop import Workshop
 
@@ -42,6 +43,7 @@ async def test_what_waited_gives_no_right_to_hurry(shop: Workshop) -> None:
 
 @pytest.mark.parametrize("rate", [None, 1_000])
 async def test_a_change_of_the_rate_counts_at_once(shop: Workshop, rate: float | None) -> None:
+    shop.clock.at += 1_000 * SECOND
     made = await shop.endpoint(policy={"rate": 0.001})
     await shop.poll()
     await shop.rule()
@@ -57,6 +59,7 @@ async def test_a_change_of_the_rate_counts_at_once(shop: Workshop, rate: float |
 @pytest.mark.parametrize("rate", [None, 1_000, 0.5])
 async def test_a_new_rate_counts_from_the_last_request_on(shop: Workshop, rate: float | None) -> None:
     """So that no second sees more than it allows, whatever was allowed before."""
+    shop.clock.at += 2 * SECOND
     made = await shop.endpoint(policy={"rate": rate})
     await shop.poll()
     await shop.rule()
@@ -72,3 +75,22 @@ async def test_a_new_rate_counts_from_the_last_request_on(shop: Workshop, rate: 
         shop.clock.at += 60
         await shop.poll()
         await shop.until(partial(sent, shop, n + 1))
+
+
+async def test_thirty_a_minute_is_kept_across_restarts(shop: Workshop) -> None:
+    await shop.endpoint(policy={"rate": 0.5})
+    await shop.rule()
+    await shop.record(*visits(150))
+    starts: list[int] = []
+    for second in range(240):
+        if second % 37 == 36:
+            await shop.restart()
+        shop.clock.at += SECOND
+        await shop.poll()
+        # an alarm of the rate rings by the real clock, and a round lets go of what it would have
+        for box in shop.deliverer._outboxes.boxes.values():
+            shop.deliverer._sending._ring(box)
+        await shop.until(lambda: not shop.sender.flying)
+        starts += [shop.clock.at] * (len(shop.sender.sent) - len(starts))
+    assert all(len([at for at in starts if since < at <= since + MINUTE]) <= 30 for since in starts)
+    assert len(starts) >= 120 - 2 * 6, "and it makes use of it"

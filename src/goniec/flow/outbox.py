@@ -35,6 +35,10 @@ BURST_SECONDS: Final = 0.05
 """By how much a start may come before its time, so that timers need not be exact; the rate holds over any second."""
 
 
+SLOW: Final = 1.0
+"""Requests a second. Below that, one that another process started, or this one before its restart, may still count."""
+
+
 class Lane:
     """A contact's deliveries to one endpoint: a head that is on its way, and those behind it.
 
@@ -55,7 +59,8 @@ class Lane:
 class Outbox:
     """An endpoint, or a part of one that is split, with what is held for it.
 
-    `id` is the name under which it is owned, `hands` how many of its requests may be under way at a time. `flying`
+    It is ours `since` then (seconds on the clock that never jumps): what was sent before nobody here knows, so a slow
+    rate counts from there (that of parts holds but for one a part anyway). `id` is the name under which it is owned, `hands` how many of its requests may be under way at a time. `flying`
     counts its requests under way, `held` all its deliveries in memory, `changes` how often its settings were saved,
     `afresh` says since which version what is known of it was learnt (-1: it was not read yet). `kept` is what the store
     knows of the `breaker`, `keeping` says that it is being told more; `alarm` is the timer that waits for the rate to
@@ -67,6 +72,7 @@ class Outbox:
         "_done",
         "_pace",
         "_second",
+        "_since",
         "_started",
         "afresh",
         "alarm",
@@ -93,7 +99,7 @@ class Outbox:
         "used_at",
     )
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, since: float = -inf) -> None:
         self.id = name
         self.endpoint_id, self.part = parsed(name)
         self.endpoint: Endpoint | None = None
@@ -116,6 +122,7 @@ class Outbox:
         self.held = 0
         self.ready: deque[Delivery] = deque()
         self.lanes: dict[str, Lane] = {}
+        self._since = since
         self._started = -inf
         self._pace: float | None = None
         self._second = 0
@@ -184,7 +191,9 @@ class Outbox:
         """For how many seconds its rate lets no request start; 0: one may."""
         if self._pace is None:
             return 0
-        return max(0.0, self._started + 1 / self._pace - BURST_SECONDS - mono)
+        slow = self._pace < SLOW and self.part is None
+        started = max(self._started, self._since) if slow else self._started
+        return max(0.0, started + 1 / self._pace - BURST_SECONDS - mono)
 
     def start(self, mono: float) -> None:
         """Note that a request starts, and when its time was; with whatever rate is then in force the next one waits."""

@@ -24,6 +24,7 @@ class Outboxes:
     def __init__(self, leases: Leases, clock: Clock) -> None:
         self._leases = leases
         self._clock = clock
+        self._born = clock.monotonic()
         self.boxes: dict[str, Outbox] = {}
         self._known: dict[str, int] = {}
         """Deliveries in memory: 1 for the delivery itself and 1 for each result of it that is not on disk yet."""
@@ -51,8 +52,9 @@ class Outboxes:
         """Give the one of this name, a new one if need be."""
         box = self.boxes.get(name)
         if box is None:
-            box = self.boxes[name] = Outbox(name)
-            box.used_at = self._clock.monotonic()
+            now = self._clock.monotonic()
+            box = self.boxes[name] = Outbox(name, now if self._leases.shared else self._born)
+            box.used_at = now
         return box
 
     def owns(self, name: str) -> bool:

@@ -183,7 +183,7 @@ async def patch_endpoint(ask: Ask, id: str, body: EndpointDraft) -> Reply:
     private key, both PEM; a `key` left out keeps the stored one, null in its place takes it away.
 
     `schedule` are the waits before further attempts, `timeout` and `connectTimeout` bound an attempt, all in seconds;
-    `rate` is how many requests start in a second (null: no limit) and `concurrency` how many are under way at a time;
+    `rate` is how many requests start in a second (0.5: thirty a minute; null: no limit) and `concurrency` how many are under way at a time;
     with `order` the deliveries of one contact go one after
     the other, and one that has failed for `orderHold` seconds steps aside (0: never). With `breaker` it is left alone
     but for single probes while it fails again and again. With `tellErasure` it is told

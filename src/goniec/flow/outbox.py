@@ -59,8 +59,10 @@ class Lane:
 class Outbox:
     """An endpoint, or a part of one that is split, with what is held for it.
 
-    It is ours `since` then (seconds on the clock that never jumps): what was sent before nobody here knows, so a slow
-    rate counts from there (that of parts holds but for one a part anyway). `id` is the name under which it is owned, `hands` how many of its requests may be under way at a time. `flying`
+    It is ours `since` then (seconds on the clock that never jumps): nobody here knows what was sent before, so a slow
+    rate counts from there (that of parts holds but for one a part anyway).
+
+    `id` is the name under which it is owned, `hands` how many of its requests may be under way at a time. `flying`
     counts its requests under way, `held` all its deliveries in memory, `changes` how often its settings were saved,
     `afresh` says since which version what is known of it was learnt (-1: it was not read yet). `kept` is what the store
     knows of the `breaker`, `keeping` says that it is being told more; `alarm` is the timer that waits for the rate to

@@ -183,13 +183,13 @@ async def patch_endpoint(ask: Ask, id: str, body: EndpointDraft) -> Reply:
     private key, both PEM; a `key` left out keeps the stored one, null in its place takes it away.
 
     `schedule` are the waits before further attempts, `timeout` and `connectTimeout` bound an attempt, all in seconds;
-    `rate` is how many requests start in a second (0.5: thirty a minute; null: no limit) and `concurrency` how many are under way at a time;
-    with `order` the deliveries of one contact go one after
-    the other, and one that has failed for `orderHold` seconds steps aside (0: never). With `breaker` it is left alone
-    but for single probes while it fails again and again. With `tellErasure` it is told
-    when a contact is erased that it had been told about. `owner` is an e-mail address (null: nobody) that gets a mail
-    when deliveries fail for good or the endpoint pauses, at most one an hour. With `split`, which takes a `concurrency`
-    of 8 or more, several processes that share a database deliver to it at once, each to some of the contacts.
+    `rate` is how many requests start in a second (0.5: thirty a minute; null: no limit) and `concurrency` how many are
+    under way at a time; with `order` the deliveries of one contact go one after the other, and one that has failed for
+    `orderHold` seconds steps aside (0: never). With `breaker` it is left alone but for single probes while it fails
+    again and again. With `tellErasure` it is told when a contact is erased that it had been told about.
+    `owner` is an e-mail address (null: nobody) that gets a mail when deliveries fail for good or the endpoint pauses,
+    at most one an hour. With `split`, which takes a `concurrency` of 8 or more, several processes that share a database
+    deliver to it at once, each to some of the contacts.
     """
     facts = await _facts(ask, id)
 

@@ -29,6 +29,9 @@ from goniec.ports import Queries
 FEEDBACK_LIMIT: Final = 1_000
 """How many things one call may tell."""
 
+PROVIDER_LIMIT: Final = 5_000
+"""How many a provider may tell at once: they fill up to 768 KiB before they send."""
+
 SAID: Final = 1_000
 """Characters of what a provider says that are looked at."""
 
@@ -102,13 +105,18 @@ def read_provider(raw: bytes, provider: str, keys: Keys, now: Millis) -> list[He
 
     Raises:
         Malformed: the body is no JSON.
+        Invalid: it tells of more than `PROVIDER_LIMIT` mails.
 
     """
     plain = plainly(raw)
     if (asked := to_confirm(plain)) is not None:
         topic, url = asked
         log.warning("feedback.to_confirm", topic=topic, advice=f"open {url}, if this topic is yours")
-    given = [{name: value for name, value in one.items() if value} for one in PROVIDERS[provider](plain)]
+    told = list(islice(PROVIDERS[provider](plain), PROVIDER_LIMIT + 1))
+    if len(told) > PROVIDER_LIMIT:
+        detail = f"this tells of more than {PROVIDER_LIMIT:,} mails, and nothing of it was taken; send fewer at a time"
+        raise Invalid(Problem("", detail))
+    given = [{name: value for name, value in one.items() if value} for one in told]
     return [_element({**one, "reason": one.get("reason", "")[:SAID]}, keys, now) for one in given]
 
 

@@ -94,6 +94,25 @@ async def test_a_provider_tells_in_its_own_words_and_is_never_asked_to_come_agai
     assert (await api.raw("/mail/feedback?format=mailgun", b"event=failed", "text/plain")).status_code == 400
 
 
+def complained(of: int) -> dict[str, Any]:
+    """What SES says where many people call a mail spam."""
+    recipients = [{"emailAddress": f"{n}@example.com"} for n in range(of)]
+    return {"notificationType": "Complaint", "complaint": {"complainedRecipients": recipients}}
+
+
+async def test_a_provider_may_tell_of_thousands_and_hears_what_is_too_much(api: Api) -> None:
+    last = await api.contact(email="1199@example.com")
+    told = complained(1_200)
+    answer = await api.post("/mail/feedback?format=ses", told, scope="ingest")
+    assert (answer.status_code, answer.json()["accepted"], len(answer.json()["ids"])) == (202, 1, 1_200)
+    assert await api.event_types(last["id"]) == ["contact.created", "contact.opted_out"]
+    again = await api.post("/mail/feedback?format=ses", told, scope="ingest", headers={"idempotency-key": "k"})
+    assert len(again.json()["refused"]) == 1_199
+    answer = await api.post("/mail/feedback?format=ses", complained(20_000), scope="ingest")
+    assert answer.status_code == 422
+    assert "more than 5,000 mails" in answer.text
+
+
 @pytest.mark.parametrize("credentials", ["Basic", "Basic ****", "Basic Og==", "Basic Z29uaWVjOg==", "Digest x"])
 async def test_credentials_that_hold_no_key(api: Api, credentials: str) -> None:
     answer = await api.http.post("mail/feedback", headers={"authorization": credentials})

@@ -1,5 +1,6 @@
 """What providers that carry our mail tell of it."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Final, Literal
@@ -12,6 +13,7 @@ from goniec.core.problems import Problem
 from goniec.core.tokens import PURPOSE
 from goniec.flow.batch import Duplicate, Recorded, Result
 from goniec.flow.feedback import FeedbackListIn, Heard, feedback_calls, read_feedback, read_provider
+from goniec.ports import Remembered
 from goniec.web.once import recorded
 from goniec.web.operation import Ask, operation
 from goniec.web.problems import Fault, problem
@@ -59,6 +61,9 @@ _BOUNCE: Final = {
 }
 _COMPLAINT: Final = {"type": "complaint", "email": "anna@example.pl"}
 
+PIECE: Final = 500
+"""So many are recorded at a time, so that nobody else waits for all of a provider's thousands."""
+
 Outcome = Call | Refusal | Sequence[Problem] | None
 
 
@@ -80,32 +85,42 @@ async def send_feedback(ask: Ask, query: FeedbackQuery) -> Reply:
     of mail. The same bounce of a mail twice is one event (`email.bounced`). What cannot be taken is told under
     `refused`, and the rest goes on; when all of it is refused, the whole is an error (422).
 
-    With `format` the body is what that provider sends by itself, and the answer to what can be read is always 202, for
-    it may tell of mail that is none of Goniec's. Who can only put credentials into a URL gives the key as the password
-    of any user: `https://goniec:KEY@…`.
+    With `format` the body is what that provider sends by itself, of up to 5000 mails, and the answer to what can be
+    read is always 202, for it may tell of mail that is none of Goniec's. Who can only put credentials into a URL gives
+    the key as the password of any user: `https://goniec:KEY@…`.
     """
     context = ask.context
     keys, now = context.vault.derived(PURPOSE), context.clock.now()
     if query.format == "goniec":
-        items = read_feedback(ask.raw, keys, now)
+        items = await asyncio.to_thread(read_feedback, ask.raw, keys, now)
     else:
-        items = read_provider(ask.raw, query.format, keys, now)
+        items = await asyncio.to_thread(read_provider, ask.raw, query.format, keys, now)
     heard = {n: one for n, one in enumerate(items) if isinstance(one, Heard)}
     outcomes: dict[int, Outcome] = {n: one for n, one in enumerate(items) if not isinstance(one, Heard)}
     calls = await feedback_calls(context.store.queries, list(heard.values()), ask.key.name)
     outcomes |= dict(zip(heard, calls, strict=True))
     wanted = {n: one for n, one in outcomes.items() if isinstance(one, Call)}
     refused = sum(isinstance(one, Refusal | list) for one in outcomes.values())
-    return await recorded(
-        ask, list(wanted.values()), partial(_tell, ask, query, outcomes, list(wanted)), refused=refused
-    )
+    before: list[Result] = []
+    left = list(wanted.values())
+    while len(left) > PIECE and ask.idempotency_key is None:  # an answer is remembered with all that it tells
+        piece, left = left[:PIECE], left[PIECE:]
+        results = await context.recorder.record(piece)
+        assert not isinstance(results, Remembered), "nothing was to be remembered"  # noqa: S101 - tells the type checker
+        before += results
+    return await recorded(ask, left, partial(_tell, ask, query, outcomes, list(wanted), before), refused=refused)
 
 
 def _tell(
-    ask: Ask, query: FeedbackQuery, outcomes: Mapping[int, Outcome], places: Sequence[int], results: Sequence[Result]
+    ask: Ask,
+    query: FeedbackQuery,
+    outcomes: Mapping[int, Outcome],
+    places: Sequence[int],
+    before: Sequence[Result],
+    results: Sequence[Result],
 ) -> Reply:
-    """Give the answer, once all is on disk."""
-    ended: dict[int, Outcome | Result] = {**outcomes, **dict(zip(places, results, strict=True))}
+    """Give the answer, once all is on disk: `results` and those of the pieces `before`."""
+    ended: dict[int, Outcome | Result] = {**outcomes, **dict(zip(places, (*before, *results), strict=True))}
     taken = FeedbackTaken(0, 0, [], [None] * len(ended))
     for n, one in sorted(ended.items()):
         match one:

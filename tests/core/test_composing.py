@@ -76,6 +76,35 @@ def test_a_way_out_that_the_author_made_is_the_only_one() -> None:
     assert (made.html, made.text) == (f'<a href="{UNSUBSCRIBE}">bye</a>', UNSUBSCRIBE)
 
 
+@pytest.mark.parametrize(
+    "html",
+    [
+        f"<A\nclass=x HREF = '{UNSUBSCRIBE}'>bye</A>",
+        f'<p><a class="x"href={UNSUBSCRIBE}>bye</a>',
+        f'<!-- <p> --><style>p{{}}</style><map><area href=" {UNSUBSCRIBE} "></map>',
+    ],
+)
+def test_a_way_out_is_any_link_to_it(html: str) -> None:
+    assert Composer([message(html=html)]).mail("msg_1", about(), "jan@x.pl").html == html
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        f"<p>{UNSUBSCRIBE}</p>",
+        f'<!-- <a href="{UNSUBSCRIBE}">bye</a> --><p>Hi</p>',
+        f"<style>a:after{{content:'<a href=\"{UNSUBSCRIBE}\">'}}</style><p>Hi</p>",
+        f'<p title="{UNSUBSCRIBE}"><a data-href="{UNSUBSCRIBE}">Hi</a></p>',
+        f'<img src="{UNSUBSCRIBE}"><a href="{UNSUBSCRIBE}d">Hi</a>',
+        "<p>{{ contact.name }}</p>",
+    ],
+)
+def test_what_only_looks_like_a_way_out_is_none(html: str) -> None:
+    made = Composer([message(html=html)]).mail("msg_1", about(name=f'<a href="{UNSUBSCRIBE}">'), "jan@x.pl")
+    assert made.html is not None
+    assert made.html.endswith(f'<a href="{UNSUBSCRIBE}">Unsubscribe</a></p>')
+
+
 @pytest.mark.parametrize("end", ["</body></html>", "</BODY\n></html>"])
 def test_the_way_out_stands_before_the_end_of_the_body_whatever_is_before_it(end: str) -> None:
     composer = Composer([message(html="<body>{{ contact.name }}" + end)])

@@ -36,6 +36,13 @@ EXAMPLE: Final = Contact(
 
 _SUBJECT_MOST: Final = 1_000
 _BODY_END: Final = re.compile(r"</body\s*>", re.IGNORECASE)
+_UNSEEN: Final = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(style|script|title|textarea)\b.*?(?:</\1|\Z)", re.IGNORECASE | re.DOTALL
+)
+_WAY_OUT: Final = re.compile(
+    rf"<(?:a|area)\s(?:[^<>]*[\s\"'])?href\s*=\s*[\"']?\s*{re.escape(UNSUBSCRIBE)}(?![\w.-])", re.IGNORECASE
+)
+"""A link, and not only the words somewhere. Where it is seen by nobody but us, a mail has two; never none."""
 _OPT_OUT: Final = Label("Nie chcę więcej takich wiadomości", "Unsubscribe")
 
 
@@ -184,7 +191,7 @@ def _one_line(text: str) -> str:
 
 
 def _with_opt_out(html: str, language: Language) -> str:
-    if UNSUBSCRIBE in html:
+    if _WAY_OUT.search(_UNSEEN.sub("", html)):
         return html
     link = (
         f'<p style="font-size:12px"><a href="{UNSUBSCRIBE}">{_OPT_OUT.pl if language == "pl" else _OPT_OUT.en}</a></p>'

@@ -55,6 +55,8 @@ def test_what_was_read_can_be_sent_back() -> None:
         (PLAIN | {"from": "Jan\r\nBcc: x@y.pl <a@b.example>"}, ["/from"]),
         (PLAIN | {"from": f"{'x' * 330} <a@b.example>"}, ["/from"]),
         (PLAIN | {"replyTo": "a@b@c.example"}, ["/replyTo"]),
+        (PLAIN | {"from": "{{ contact.name }} <a@b.example>", "replyTo": "{{contact.owner}}"}, ["/from", "/replyTo"]),
+        (PLAIN | {"from": "\u2028Jan <a@b.example>", "replyTo": "a@b.example\n"}, ["/from", "/replyTo"]),
         (PLAIN | {"transactional": "yes"}, ["/transactional"]),
         (PLAIN | {"from": "\ud800", "id": "\ud800"}, ["/from", "/id"]),
     ],

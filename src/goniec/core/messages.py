@@ -131,11 +131,15 @@ def _text_problems(pointer: str, source: str, limit: int, *, html: bool) -> list
 
 
 def _mailbox_problems(pointer: str, text: str) -> list[Problem]:
-    """What a header of addresses holds: one address, with a name before it or without."""
+    """What a header of addresses holds: one address, with a name before it or without. It is no template."""
+    if "{{" in text or "{%" in text:
+        return [Problem(pointer, "is no template: it is sent as it is written, so it cannot hold {{ or {%")]
+    if not text.isprintable():
+        return [Problem(pointer, "is one line, without characters that cannot be seen")]
     address = text.strip()
     if address.endswith(">") and "<" in address:
         name, _, address = address[:-1].rpartition("<")
-        if any(char in name for char in '<>@,;:\\"') or not name.isprintable():
+        if any(char in name for char in '<>@,;:\\"'):
             return [Problem(pointer, 'the name before the address cannot hold any of < > @ , ; : \\ "')]
     if len(text) > FROM_LIMIT:
         return [Problem(pointer, f"at most {FROM_LIMIT} characters")]

@@ -235,6 +235,10 @@ POLISH: Final[dict[str, str]] = {
     # messages
     "a message needs html or text": "wiadomość musi mieć HTML albo zwykły tekst",
     "is one line": "temat to jeden wiersz",
+    "is one line, without characters that cannot be seen": "to jeden wiersz, bez znaków, których nie widać",
+    "is no template: it is sent as it is written, so it cannot hold {{ or {%": (
+        "to nie szablon: wychodzi tak, jak jest wpisane, więc nie może zawierać {{ ani {%"
+    ),
     "line {}: {}": "wiersz {}: {}",
     'the name before the address cannot hold any of < > @ , ; : \\ "': (
         'nazwa przed adresem nie może zawierać żadnego ze znaków < > @ , ; : \\ "'

@@ -118,3 +118,11 @@ def test_who_wants_the_head_alone_looks_at_nothing() -> None:
 
 def test_only_so_much_is_looked_at() -> None:
     assert not from_machine("GET", "Mozilla/5.0 (x" + " " * LONGEST + "Googlebot)")
+
+
+@pytest.mark.parametrize("agent", ["okhttp/4.12.0", "okhttp/3.14.9", "Dart/3.5 (dart:io)"])
+def test_an_app_loads_pictures_for_a_person_and_follows_no_links(agent: str) -> None:
+    assert not from_machine("GET", agent, picture=True)
+    assert from_machine("GET", agent)
+    assert from_machine("HEAD", agent, picture=True)
+    assert from_machine("GET", f"{agent} GoogleBot", picture=True)

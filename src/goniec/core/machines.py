@@ -19,6 +19,9 @@ BARE: Final = frozenset({"", "Mozilla/4.0", "Mozilla/5.0", _GMAIL_AHEAD})
 
 _PROXIES: Final = re.compile(r"googleimageproxy|ggpht\.com|yahoomailproxy|outlookimageproxy")
 
+_LOADERS: Final = re.compile(r"^(?:okhttp/[\d.]+|dart/[\d.]+ \(dart:io\))$")
+"""With what apps on phones load pictures by themselves. A link they leave to a browser."""
+
 _MACHINES: Final = re.compile(
     r"""
     # whoever says so; a Cubot is a phone
@@ -44,10 +47,11 @@ LONGEST: Final = 1_000
 """So much is looked at of what somebody says of itself."""
 
 
-def from_machine(method: str, agent: str, purpose: str = "") -> bool:
+def from_machine(method: str, agent: str, purpose: str = "", *, picture: bool = False) -> bool:
     """Tell whether a request comes from a machine.
 
-    `agent` is its User-Agent, `purpose` what Sec-Purpose, Purpose, X-Purpose and X-Moz say.
+    `agent` is its User-Agent, `purpose` what Sec-Purpose, Purpose, X-Purpose and X-Moz say; whether it asks for a
+    `picture` or follows a link.
     """
     if method == "HEAD" or any(word in purpose.lower() for word in ("prefetch", "prerender", "preview")):
         return True
@@ -55,4 +59,6 @@ def from_machine(method: str, agent: str, purpose: str = "") -> bool:
     if agent in BARE:
         return True
     agent = agent.lower()
+    if picture and _LOADERS.search(agent) is not None:
+        return False
     return _PROXIES.search(agent) is None and _MACHINES.search(agent) is not None

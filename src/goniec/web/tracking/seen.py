@@ -60,7 +60,8 @@ async def link(context: ApiContext, keys: Keys, token: str, scope: Scope) -> Rep
 async def _note(context: ApiContext, seen: Seen, mark: Mark, scope: Scope) -> None:
     agent = b" ".join(value for name, value in scope["headers"] if name == b"user-agent")
     purpose = b" ".join(value for name, value in scope["headers"] if name in _PURPOSES)
-    machine = from_machine(scope["method"], agent.decode("latin-1"), purpose.decode("latin-1"))
+    picture = seen == "email.opened"
+    machine = from_machine(scope["method"], agent.decode("latin-1"), purpose.decode("latin-1"), picture=picture)
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await context.tracking.note(seen, mark, machine=machine)

@@ -56,11 +56,18 @@ _UNKNOWN: Final = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-_PASSING: Final = re.compile(
-    r"at a rate|rate limit|too many|try again|temporar|greylist|quota|mailbox[^.]{0,20} full|\bspam\b|blocked|blacklist"
-    r"|block list|blocklist|reputation|\bdmarc\b|\bspf\b|\bdkim\b|unauthenticated|sender address|sender verify",
+_CROWDED: Final = re.compile(
+    r"at a rate|rate limit|too many|try again|temporar|greylist|quota|mailbox[^.]{0,20} full", re.IGNORECASE
+)
+_POLICY: Final = re.compile(
+    r"\bspam\b|blocked|blacklist|block list|blocklist|reputation|\bdmarc\b|\bspf\b|\bdkim\b|\bdnsbl\b|\brbl\b"
+    r"|authenticat|sender address|sender verify|client host|\bhelo\b|reverse dns|\bptr\b|\bpolic(?:y|ies)\b|\bpolityk"
+    r"|\brelay(?:ing)?[\w ]{0,20}(?:denied|prohibited|not permitted|not allowed)|(?:unable|permitted|allowed) to relay"
+    r"|not (?:allowed|authori[sz]ed|permitted) to send",
     re.IGNORECASE,
 )
+_ADDRESSES: Final = re.compile(r"[^\s<>]{1,64}@[^\s<>]{1,255}")
+"""What an address is made of says nothing about it."""
 
 
 def token_in(*places: str) -> str | None:
@@ -98,7 +105,7 @@ def kind_of(status: str, text: str) -> Literal["hard", "soft"]:
     """
     if not status.startswith("5.") or status.startswith("5.7."):
         return "soft"
-    if status in _SENDERS or _PASSING.search(text) is not None:
+    if status in _SENDERS or is_crowded(text) or is_policy(text):
         return "soft"
     if status.startswith("5.1.") and status != "5.1.0":
         return "hard"
@@ -106,6 +113,16 @@ def kind_of(status: str, text: str) -> Literal["hard", "soft"]:
         return "hard"
     general = _GENERIC.fullmatch(status) is not None or status == "5.4.1"
     return "hard" if general and _UNKNOWN.search(text) is not None else "soft"
+
+
+def is_crowded(text: str) -> bool:
+    """Tell whether a server says that there is no room, or no time, just now."""
+    return _CROWDED.search(_ADDRESSES.sub("", text)) is not None
+
+
+def is_policy(text: str) -> bool:
+    """Tell whether a server speaks of who sends, or of what, and not of who is to get it."""
+    return _POLICY.search(_ADDRESSES.sub("", text)) is not None
 
 
 def one_line(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from goniec.core.bounces import is_crowded, is_policy, kind_of, status_of
 from goniec.core.model import Failure
 
 REPLY_KEPT: Final = 4096
@@ -88,8 +89,11 @@ _NO_WORD: Final = frozenset({500, 502, 503, 504, 555})
 _FULL_SERVER: Final = frozenset({(3, 1), (3, 2)})
 """It has no room, or takes nothing just now (RFC 3463, section 3.4): that is not about this mail."""
 
-_FULL: Final = (2, 2)
-_BAD_SENDER: Final = frozenset({(1, 7), (1, 8)})
+_FULL: Final = "5.2.2"
+_GENERAL: Final = frozenset({"5.0.0", "5.1.0", "5.2.0", "5.5.0"})
+"""Codes that say no more than the plain one."""
+_OF_ADDRESS: Final = frozenset({501, 550, 551, 553, 556})
+"""Plain codes that speak of the address when it is asked for (RFC 5321, section 4.2.2; RFC 7504)."""
 
 _STORAGE: Final = 552
 """No room: of the recipient's mailbox where it answers to the recipient (RFC 5321, section 4.2.3)."""
@@ -147,28 +151,24 @@ def _refused(reply: Reply) -> Failure:
         return Failure.MAIL_REFUSED
     if stage is Stage.SENDER:
         return Failure.MESSAGE_REFUSED
-    return _of_recipient(stage, code, enhanced)
+    return _of_recipient(stage, code, reply.text)
 
 
-def _of_recipient(stage: Stage, code: int, enhanced: tuple[int, int] | None) -> Failure:
+def _of_recipient(stage: Stage, code: int, text: str) -> Failure:
     """A refusal for good, after the recipient was named: of the recipient, or of the mail.
 
-    A mailbox that is full is one that somebody has, and may have room tomorrow: it waits as the schedule says.
+    As `bounces.kind_of` has it: what may be about us, or about the mail, says nothing of the address. A mailbox that is
+    full is one that somebody has, and may have room tomorrow: it waits as the schedule says.
     """
     asked = stage is Stage.RECIPIENT
-    if enhanced == _FULL or (asked and code == _STORAGE and enhanced is None):
+    status = next((one for one in (status_of(text),) if one.startswith("5.")), "5.0.0")
+    general = status in _GENERAL
+    if status == _FULL or (asked and general and (code == _STORAGE or is_crowded(text))):
         return Failure.RECIPIENT_DEFERRED
-    match enhanced:
-        case (1, _) if enhanced not in _BAD_SENDER:
-            return Failure.RECIPIENT_REFUSED
-        case (2, 1):
-            return Failure.RECIPIENT_REFUSED
-        case None:
-            return Failure.RECIPIENT_REFUSED if asked else Failure.MESSAGE_REFUSED
-        case (1 | 3 | 6 | 7, _) | (2, 3):
-            return Failure.MESSAGE_REFUSED
-        case _:
-            return Failure.RECIPIENT_REFUSED if asked else Failure.MESSAGE_REFUSED
+    if (asked or not general) and kind_of(status, text) == "hard":
+        return Failure.RECIPIENT_REFUSED
+    named = asked and general and code in _OF_ADDRESS and not is_policy(text)
+    return Failure.RECIPIENT_REFUSED if named else Failure.MESSAGE_REFUSED
 
 
 def _enhanced(text: str) -> tuple[int, int] | None:

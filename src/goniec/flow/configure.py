@@ -37,13 +37,18 @@ Expected = frozenset[str] | None
 """The versions that the caller would overwrite (what `If-Match` lists); None: any."""
 
 
-class Outside(Struct, frozen=True):
-    """The ports that configuring leans on; `mail` says that there is a mail server."""
+class Means(Struct, frozen=True):
+    """The ports that it takes to make things of which nothing leaves by itself."""
 
     store: Store
     vault: Vault
     clock: Clock
     dice: Dice
+
+
+class Outside(Means, frozen=True):
+    """The ports that configuring leans on; `mail` says that there is a mail server."""
+
     guard: Guard
     notice: Notice
     mail: bool = True

@@ -19,7 +19,7 @@ from goniec.core.ids import ENDPOINT, prefixed
 from goniec.core.problems import Invalid, Problem
 from goniec.core.signing import decode_secret, encode_secret
 from goniec.core.times import DAY
-from goniec.flow.configure import Conflict, Expected, Missing, Outside, Refusal, Stale, listed, users
+from goniec.flow.configure import Conflict, Expected, Means, Missing, Outside, Refusal, Stale, listed, users
 from goniec.flow.endpoint_drafts import EndpointDraft, begun_afresh, check_draft, drafted
 from goniec.ports import Tx, Vault
 
@@ -228,13 +228,13 @@ async def _delete(endpoint_id: str, expected: Expected, tx: Tx) -> Refusal | Non
     return None
 
 
-def _secret_text(outside: Outside) -> str:
-    return encode_secret(outside.dice.bits(8 * SECRET_BYTES).to_bytes(SECRET_BYTES))
+def _secret_text(means: Means) -> str:
+    return encode_secret(means.dice.bits(8 * SECRET_BYTES).to_bytes(SECRET_BYTES))
 
 
-def new_secret(outside: Outside, endpoint_id: str) -> bytes:
+def new_secret(means: Means, endpoint_id: str) -> bytes:
     """Make a signing secret, sealed for an endpoint."""
-    return outside.vault.seal(endpoint_id, _secret_text(outside))
+    return means.vault.seal(endpoint_id, _secret_text(means))
 
 
 def _moved(vault: Vault, like: Endpoint, sealed: bytes, to: str) -> bytes:

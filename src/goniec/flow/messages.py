@@ -5,7 +5,7 @@ Called by the API, the panel and the commands.
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 from msgspec.structs import replace
 
@@ -18,7 +18,7 @@ from goniec.core.model import Contact, Event
 from goniec.core.problems import Invalid, Problem
 from goniec.core.retry import Policy
 from goniec.core.times import HOUR, Millis, format_instant
-from goniec.flow.configure import Conflict, Expected, Missing, Outside, Refusal, Stale, listed, users
+from goniec.flow.configure import Conflict, Expected, Means, Missing, Outside, Refusal, Stale, listed, users
 from goniec.flow.endpoints import new_secret
 from goniec.ports import Queries, Tx
 
@@ -51,10 +51,10 @@ def shown_message(message: Message) -> MessageOut:
 
 async def create_message(outside: Outside, data: object) -> Message | Conflict:
     """Make a message. Raises `Invalid`, with every fault that was found."""
-    draft, now = read_draft(data), outside.clock.now()
-    _try(draft, now)
+    now = outside.clock.now()
+    draft = read_message(data, now)
     id = prefixed(MESSAGE, now, outside.dice.bits(80))
-    message = Message(**_given(draft), id=id, version=1, created_at=now, updated_at=now)
+    message = stored(draft, None, id, now)
 
     async def work(tx: Tx) -> Message | Conflict:
         if taken := await _taken(tx, message):
@@ -71,19 +71,18 @@ async def change_message(outside: Outside, message_id: str, data: object, expect
 
     Raises `Invalid`, with every fault that was found.
     """
-    draft, now = read_draft(data), outside.clock.now()
-    _try(draft, now)
+    now = outside.clock.now()
+    draft = read_message(data, now)
 
     async def work(tx: Tx) -> Message | Refusal:
         known = await _known(tx, message_id, expected)
         if not isinstance(known, Message):
             return known
-        same = replace(known, **_given(draft))
-        if same == known:
+        changed = stored(draft, known, known.id, now)
+        if changed == known:
             return known
-        if taken := await _taken(tx, same):
+        if taken := await _taken(tx, changed):
             return taken
-        changed = replace(same, version=known.version + 1, updated_at=now)
         await tx.put_message(changed)
         return changed
 
@@ -116,17 +115,17 @@ def delivered(figures: Mapping[Figure, int]) -> int:
     return max(0, figures.get("sent", 0) - figures.get("back", 0))
 
 
-async def set_up(tx: Tx, outside: Outside) -> None:
+async def set_up(tx: Tx, means: Means) -> None:
     """See to it that there is the endpoint to which mails are handed in."""
     if await tx.endpoint(MAIL) is not None:
         return
-    now = outside.clock.now()
+    now = means.clock.now()
     await tx.put_endpoint(
         Endpoint(
             id=MAIL,
             version=1,
             url=MAIL_URL,
-            secret=new_secret(outside, MAIL),
+            secret=new_secret(means, MAIL),
             created_at=now,
             updated_at=now,
             policy=Policy(timeout=30.0, connect_timeout=10.0, concurrency=4),
@@ -134,13 +133,27 @@ async def set_up(tx: Tx, outside: Outside) -> None:
     )
 
 
-def _try(draft: MessageDraft, now: Millis) -> None:
-    """A mistake that shows only when a text is made is told when it is saved. Raises `Invalid`."""
+def read_message(data: object, now: Millis) -> MessageDraft:
+    """Read a message, and try it: a mistake that shows only when a text is made is told when it is saved.
+
+    Raises `Invalid`, with every fault that was found.
+    """
+    draft = read_draft(data)
     try:
         preview(Composer(), draft, EXAMPLE, now)
     except Unwritable as error:
         part = str(error).split(",", 1)[0].removeprefix("its ")
         raise Invalid(Problem(f"/{part}", str(error).partition(", ")[2])) from None
+    return draft
+
+
+def stored(draft: MessageDraft, known: Message | None, id: str, now: Millis) -> Message:
+    """Give a message as it is stored over another version of it; one that comes out the same is that version."""
+    given = {name: getattr(draft, name) for name in _GIVEN}
+    if known is None:
+        return Message(**given, id=id, version=1, created_at=now, updated_at=now)
+    same = replace(known, **given)
+    return known if same == known else replace(same, version=known.version + 1, updated_at=now)
 
 
 def _example_event(contact: Contact, now: Millis) -> Event:
@@ -154,10 +167,6 @@ def _example_event(contact: Contact, now: Millis) -> Event:
         source="api",
         data={"tag": "VIP", "tagScore": 0},
     )
-
-
-def _given(draft: MessageDraft) -> dict[str, Any]:
-    return {name: getattr(draft, name) for name in _GIVEN}
 
 
 async def _known(tx: Tx, message_id: str, expected: Expected) -> Message | Refusal:

@@ -24,7 +24,7 @@ def test_a_mail_is_sent_opened_and_clicked(tmp_path: Path) -> None:
     ports = {"8000": free_port(), "9000": free_port(), "2525": free_port()}
     text = (REPO / "docs/how-to/send-mail.md").read_text()
     blocks = [re.sub(r"8000|9000|2525", lambda found: ports[found[0]], block) for _, block in BLOCK.findall(text)]
-    catch, serve, receive, key, message, welcome, tell, contact, look, why, limits, feedback = blocks
+    catch, serve, receive, key, message, welcome, tell, contact, look, why, limits, export, put, feedback = blocks
     assert catch.startswith(CATCHER)
     *given, made, target = shlex.split(serve)
     assert (made, target) == ("make", "serve")
@@ -64,6 +64,12 @@ def test_a_mail_is_sent_opened_and_clicked(tmp_path: Path) -> None:
         assert "would end as fired; left out: the contact has opted out" in explained
         assert curl(limits, variables)["perDay"] == 2
         assert curl(feedback, variables)["accepted"] == 1
+        sh(tmp_path, export)
+        file = tmp_path / "messages/welcome.yaml"
+        diff, apply = put.strip().splitlines()
+        assert sh(tmp_path, diff) == ""
+        file.write_text(file.read_text().replace("Start here", "Begin here"))
+        assert sh(tmp_path, apply) == f"changed    {made_message['id']}  Welcome (html)\n"
 
 
 @contextmanager

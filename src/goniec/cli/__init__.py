@@ -29,6 +29,7 @@ GROUPS: Final = {
     "key": App(name="key", help="Make API keys.", sort_key=4),
     "user": App(name="user", help="Users of the panel.", sort_key=5),
     "deliveries": App(name="deliveries", help="The delivery log.", sort_key=6),
+    "messages": App(name="messages", help="Messages as code: YAML to keep in a repository.", sort_key=7),
 }
 
 COMMANDS: Final = (
@@ -43,6 +44,13 @@ COMMANDS: Final = (
     ("deliveries show", "deliveries:show", "Show a delivery with its attempts and the exact body."),
     ("deliveries export", "deliveries:export", "Write deliveries to stdout as CSV or JSON Lines, the oldest first."),
     ("deliveries resend", "deliveries:resend", "Send deliveries once more: the same ids and bytes, now."),
+    ("messages export", "messages:export", "Write all messages as YAML, to be kept in a repository."),
+    (
+        "messages diff",
+        "messages:diff",
+        "Show what apply would change: exit code 0 for nothing, 1 for something, 2 when that cannot be told.",
+    ),
+    ("messages apply", "messages:apply", "Make messages what the files say, all or none; others stay as they are."),
     ("explain", "explain:explain", "Say why a rule fired for a contact, or did not."),
     ("doctor", "doctor:doctor", "Look for problems, and say what to do about each."),
     ("migrate", "upkeep:migrate", "Bring the schema up to date, as serve does by itself."),

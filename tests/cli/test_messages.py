@@ -2,8 +2,8 @@
 
 import asyncio
 import os
+import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +15,7 @@ from goniec.cli.yaml_in import documents
 from goniec.core.messages import MessageDraft, read_draft
 from goniec.store.sqlite import open_store
 from tests.cli.commands import call, goniec, serving
+from tests.postbox import postbox
 
 ID = "msg_01KAX7Z6K33FQ2M8VD00000000"
 OTHER = "msg_01KAX7Z6K33FQ2M8VD00000001"
@@ -159,6 +160,8 @@ def test_a_mistake_in_one_file_keeps_all_back(messages: Terminal) -> None:
         (f"id: {ID}\nname: a\nsubject: s\ntext: t\ntransactional: no".encode(), "x.yaml:5: transactional: Expected"),
         (f"{WELCOME}---\n{WELCOME}".encode(), "x.yaml:10: id: the document of “Welcome” before it has this id, too"),
         (WELCOME.replace(ID, "msg_1").encode(), "x.yaml:1: id: is no id of a message"),
+        (b'"\\e[1mq": 1', "x.yaml:1: \\x1b[1mq: unknown key"),
+        (b'"\\e": 1\n"\\e": 2', "x.yaml:2: the key \\x1b stands here twice"),
     ],
 )
 def test_files_that_cannot_be_taken(messages: Terminal, content: bytes, told: str) -> None:
@@ -216,6 +219,13 @@ def test_a_folder_keeps_its_files_whatever_they_are_called(messages: Terminal) -
     assert not (messages.folder / "mails/zazolc-gesla.yaml").exists()
 
 
+def test_no_name_is_too_long_for_a_file(messages: Terminal) -> None:
+    messages("apply", messages.write("a.yaml", WELCOME.replace("Welcome", "\U00010480" * 60)))
+    (file,) = messages("export", "mails")[1].splitlines()
+    assert len(Path(file).name.encode()) == 205
+    assert messages("diff", "mails") == (0, "", "")
+
+
 def test_what_stands_with_others_in_a_file_is_kept_with_them(messages: Terminal) -> None:
     old = WELCOME.replace(ID, OTHER).replace("Welcome", "Old")
     messages("apply", messages.write("change.yaml", WELCOME.replace("Hello {{", "Witaj {{")))
@@ -238,19 +248,24 @@ def test_diff_is_never_1_for_what_it_could_not_look_at(tmp_path: Path) -> None:
     assert ran.returncode == 2
 
 
-def test_a_running_server_takes_what_is_applied(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text(WELCOME)
-    with serving(tmp_path) as (_, url):
-        key = goniec(tmp_path, "key", "create", "ci", "--scope", "admin").stdout.strip()
-        assert goniec(tmp_path, "messages", "apply", "a.yaml").returncode == 0
-        found: dict[str, Any] = call(url, key, "GET", f"/messages/{ID}")
-        rule = {
-            "name": "r",
-            "triggers": [{"type": "contact.created"}],
-            "actions": [{"type": "sendEmail", "message": ID}],
-        }
-        call(url, key, "POST", "/rules", rule)
-    assert (found["name"], found["version"], found["from"]) == ("Welcome", 1, "Shop <shop@example.com>")
+def test_a_running_server_sends_what_is_applied(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(WELCOME)
+    with postbox() as box:
+        mail = {"smtp_url": f"smtp://127.0.0.1:{box.port}?starttls=never", "mail_from": "shop@example.com"}
+        with serving(tmp_path, **mail) as (_, url):
+            key = goniec(tmp_path, "key", "create", "ci", "--scope", "admin").stdout.strip()
+            assert goniec(tmp_path, "messages", "apply", "a.yaml").returncode == 0
+            send = {"type": "sendEmail", "message": ID}
+            rule = {"name": "r", "active": True, "triggers": [{"type": "contact.created"}], "actions": [send]}
+            call(url, key, "POST", "/rules", rule)
+            for n, greeting in enumerate(("Hello", "Welcome back"), 1):
+                file.write_text(WELCOME.replace("Hello {{", f"{greeting} {{{{"))
+                assert goniec(tmp_path, "messages", "apply", "a.yaml").returncode == 0
+                call(url, key, "POST", "/contacts", {"email": f"jan{n}@example.com", "name": "Jan"})
+                while len(box.letters) < n:
+                    time.sleep(0.02)  # until the server has handed it in
+    assert [letter["Subject"] for letter in box.letters] == ["Hello Jan", "Welcome back Jan"]
 
 
 TEMPLATES = st.text(

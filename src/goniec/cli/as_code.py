@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 
 from msgspec import Struct
 
-from goniec.cli.terminal import USAGE, CommandError
+from goniec.cli.terminal import USAGE, CommandError, printable
 from goniec.cli.yaml_in import Document, NotYaml, documents
 from goniec.core.problems import Invalid
 from goniec.core.text import tag_key
@@ -22,7 +22,10 @@ FILE_LIMIT: Final = 64 * 1024 * 1024
 """Bytes of a file that is read: more than some hundred of the longest messages."""
 
 STEM_LIMIT: Final = 60
-"""Characters of a file's name that are made of a thing's name."""
+"""Characters of a thing's name of which a file's is made."""
+
+STEM_BYTES: Final = 200
+"""File systems take 255 for a whole name."""
 
 _LINE: Final = re.compile(r"line (\d+): ")
 
@@ -63,14 +66,15 @@ def read(paths: Iterable[Path]) -> list[Source]:
             wrong.append(f"{path}: there is nothing in it")
         found += (Source(path, document) for document in held)
     if wrong:
-        raise CommandError("\n".join(wrong), USAGE)
+        raise CommandError(printable("\n".join(wrong)), USAGE)
     return found
 
 
 def point_out(invalid: Invalid, sources: Sequence[Source]) -> NoReturn:
     """Raise what is wrong with the list of documents as `CommandError`: file, line and field, in their order."""
     found = sorted(_pointed(one.pointer, one.detail, sources) for one in invalid.problems)
-    raise CommandError("\n".join(f"{sources[n].path}:{line}: {detail}" for n, line, detail in found), USAGE)
+    told = "\n".join(f"{sources[n].path}:{line}: {detail}" for n, line, detail in found)
+    raise CommandError(printable(told), USAGE)
 
 
 def write(folder: Path, kind: str, entries: Sequence[Entry], canonical: Callable[[Any], str | None]) -> Written:
@@ -170,7 +174,7 @@ def _by_file(folder: Path, kind: str) -> Iterator[tuple[Path, list[Source]]]:
         try:
             held = [Source(path, one) for one in documents(_text(path))]
         except NotYaml as error:
-            raise CommandError(f"{path}:{error.line}: {error.detail}", USAGE) from None
+            raise CommandError(printable(f"{path}:{error.line}: {error.detail}"), USAGE) from None
         if any(_id(one, kind) for one in held):
             yield path, held
 
@@ -187,6 +191,7 @@ def _stems(entry: Entry) -> Iterator[str]:
         stem = re.sub("_+", "-", tag_key(entry.name[:STEM_LIMIT]).lower()).strip("-")
     except ValueError:
         stem = entry.id.lower()
+    stem = stem.encode()[:STEM_BYTES].decode(errors="ignore")
     yield stem
     yield f"{stem}-{entry.id[-6:].lower()}"
     yield entry.id.lower()

@@ -65,13 +65,16 @@ async def test_killed_in_every_way(tmp_path: Path, seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(211, 212))
 async def test_killed_on_postgresql(tmp_path: Path, seed: int) -> None:
-    chosen = random.Random(seed).sample([*DEATHS.values()], 2)
+    await on_postgresql(tmp_path, seed, random.Random(seed).sample([*DEATHS.values()], 2))
+
+
+async def on_postgresql(folder: Path, seed: int, deaths: list[Death]) -> None:
     async with (
         database() as url,
-        mailing(tmp_path, seed, machine=EAGER + BRIEF, rest=0.2, database=url, secret_key=KEY) as post,
+        mailing(folder, seed, machine=EAGER + BRIEF, rest=0.2, database=url, secret_key=KEY) as post,
     ):
         await hasty(post)
-        await series(post, chosen)
+        await series(post, deaths)
 
 
 @pytest.mark.soak
@@ -80,6 +83,13 @@ async def test_killed_on_postgresql(tmp_path: Path, seed: int) -> None:
 async def test_killed_in_every_way_for_hours(tmp_path: Path, seed: int) -> None:
     async with mailing(tmp_path, seed) as post:
         await series(post, [*DEATHS.values()])
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("seed", range(30_000, 30_000 + SOAK_KILLS // len(DEATHS)))
+async def test_killed_on_postgresql_for_hours(tmp_path: Path, seed: int) -> None:
+    await on_postgresql(tmp_path, seed, [*DEATHS.values()])
 
 
 async def hasty(post: Post) -> None:

@@ -38,6 +38,7 @@ async def test_a_message_is_written_and_changed(engine: Engine, sign_in: SignIn)
     id = await made(ala)
     page = await ala.get(f"/messages/{id}")
     assert page.fields["html"] == [GIVEN["html"]]
+    assert "My Shop <shop@example.com>." in page.text
     stored = await engine.get(f"/messages/{id}")
     assert {key: stored[key] for key in ("name", "subject", "html", "from", "replyTo", "transactional")} == {
         **{key: GIVEN[key] for key in ("name", "subject", "html", "from", "replyTo")},
@@ -221,6 +222,8 @@ async def test_a_rule_sends_a_message_that_is_chosen_by_its_name(engine: Engine,
     unchanged = await ala.send(f"/rules/{rule}", {"do": "save"}, page=again)
     assert unchanged.status == 303, unchanged.text
     assert (await engine.get(f"/rules/{rule}"))["version"] == stored["version"]
+    assert "Ta reguła nie wysyła webhooka, tylko pocztę." in again.text
+    assert '"contactId"' not in again.text
     listed = await ala.get("/rules")
     assert "Wyślij wiadomość: Powitanie" in listed.text
     assert "Kontakt otworzył e-mail: Powitanie" in listed.text

@@ -9,6 +9,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from goniec.core import labels
+from goniec.core.mailing import TELLING
 from goniec.core.model import Event
 from goniec.core.times import SECOND
 from goniec.web.panel.formats import duration
@@ -97,7 +98,8 @@ def origin_words(event: Event, words: Words, rules: Mapping[str, str]) -> str:
         case "api" if key:
             return words.say("by API, key %(key)s", key=brief(key))
         case source:
-            name = words.named(labels.SOURCES, source)
+            of_mail = source == "tracking" and event.type in TELLING
+            name = words.say("from mail") if of_mail else words.named(labels.SOURCES, source)
             return f"{name}, {brief(key)}" if key else name
 
 

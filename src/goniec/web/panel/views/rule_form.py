@@ -345,7 +345,14 @@ def _preview(visit: Visit, rule_id: str, data: Mapping[str, Any], contact: Conta
         contact.phone,
         contact.company,
     )
-    return {"body": raw, "body_lines": json_lines(raw), "seen": _seen(visit, data, contact), "contact": contact}
+    actions = [one["type"] for branch in ("actions", "otherwise") for one in data.get(branch) or ()]
+    return {
+        "body": raw,
+        "body_lines": json_lines(raw),
+        "mailing": "webhook" not in actions and not {"sendEmail", "notifyUser"}.isdisjoint(actions),
+        "seen": _seen(visit, data, contact),
+        "contact": contact,
+    }
 
 
 def _seen(visit: Visit, data: Mapping[str, Any], contact: Contact) -> dict[str, Sight | None]:

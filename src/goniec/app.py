@@ -45,8 +45,8 @@ from goniec.observe import log
 from goniec.ports import Clock, Finished, Forbidden, Identified, Vault
 from goniec.send.guard import Own, Refused, check_header, check_resolved
 from goniec.send.http import HttpSender
-from goniec.send.imap import ImapMailbox
-from goniec.send.mail import SmtpMailer
+from goniec.send.imap import ImapMailbox, MailboxServer
+from goniec.send.mail import MailServer, SmtpMailer
 from goniec.send.mime import Site
 from goniec.send.reports import read
 from goniec.send.resolve import DnsResolver
@@ -59,7 +59,7 @@ from goniec.store.passwords import Argon2
 from goniec.store.spool import DiskSpool
 from goniec.store.vault import open_vault
 from goniec.tracing import tracing
-from goniec.web.context import ApiContext
+from goniec.web.context import ApiContext, MailSetup, Reached
 from goniec.web.dispatch import create_app, create_worker_app
 from goniec.web.protocol import protocol
 
@@ -275,7 +275,7 @@ def _web(parts: Running) -> uvicorn.Config:
         zone=settings.timezone.key,
         public_url=settings.public_url,
         language=settings.language,
-        mail=settings.smtp_url is not None,
+        mail_setup=_mail_setup(settings),
         role=settings.role,
         owner=parts.owner if isinstance(settings.database, Postgres) else "",
         gate=Gate(parts.clock, Argon2()),
@@ -322,6 +322,22 @@ def _mailer(settings: Settings) -> SmtpMailer | None:
     if settings.smtp_url is None or settings.mail_from is None:
         return None
     return SmtpMailer(settings.smtp_url, settings.mail_from, settings.ca_file)
+
+
+def _mail_setup(settings: Settings) -> MailSetup:
+    return MailSetup(
+        server=_reached(settings.smtp_url),
+        sender=settings.mail_from,
+        bounces=settings.bounce_address,
+        mailbox=_reached(settings.imap_url),
+    )
+
+
+def _reached(server: MailServer | MailboxServer | None) -> Reached | None:
+    if server is None:
+        return None
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    return Reached(f"{host}:{server.port}", server.tls)
 
 
 def _mail_sender(settings: Settings, vault: Vault) -> SmtpSender:

@@ -3,12 +3,17 @@
 For tests that look at pages, and for the screenshots of the documents.
 """
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tests.e2e.engine import Engine, eventually
+import httpx
+
+from goniec.core.endpoint import MAIL
+from tests.e2e.engine import NO_TLS, Engine, eventually
+from tests.postbox import Postbox
 
 PEOPLE: Final = (
     ("Anna Wiśniewska", "anna.wisniewska@zlotyklos.example", "Piekarnia Złoty Kłos", "+48 501 234 567"),
@@ -110,6 +115,9 @@ def hook(url: str, auth: dict[str, str] | None = None) -> dict[str, Any]:
     return {"type": "webhook", "url": url} | ({"basicAuth": auth} if auth else {})
 
 
+PERSON: Final = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
+"""A browser that says of itself that nobody sits before it would be taken for a machine."""
+
 SLOW_CLOCK: Final = """
 import time
 from pathlib import Path
@@ -120,9 +128,9 @@ time.time_ns = lambda: now() - int(behind.read_text()) * 3_600 * 10**9
 
 
 @asynccontextmanager
-async def a_day_ago(folder: Path) -> AsyncIterator[Engine]:
+async def a_day_ago(folder: Path, **settings: str) -> AsyncIterator[Engine]:
     """A Goniec that believes it to be yesterday, for `enliven` with `day=True`, which leads it through the day."""
-    one = Engine(folder)
+    one = Engine(folder, **settings)
     one.machine = SLOW_CLOCK
     _behind(one, 24)
     try:
@@ -139,8 +147,11 @@ def _behind(engine: Engine, hours: int) -> None:
     new.replace(engine.folder / "behind")
 
 
-async def enliven(engine: Engine, *, day: bool = False) -> dict[str, str]:
-    """Let things happen, over a day or at once, and give the ids of what the pages are about."""
+async def enliven(engine: Engine, *, day: bool = False, box: Postbox | None = None) -> dict[str, str]:
+    """Let things happen, over a day or at once, and give the ids of what the pages are about.
+
+    With a mail server (`box`), who is new is greeted, and Anna reads her mail.
+    """
     await engine.post("/funnels", {"name": "Sprzedaż", "stages": ["Nowa", "Negocjacje", "Wygrana"]}, 201)
     made = [await engine.post("/rules", one, 201) for one in rules()]
     spare = await engine.post(
@@ -149,10 +160,10 @@ async def enliven(engine: Engine, *, day: bool = False) -> dict[str, str]:
     await engine.ask("DELETE", f"/rules/{spare['id']}", 204)
     message = await engine.post("/messages", MESSAGE, 201)
     unused = await engine.post("/messages", {"name": "Przypomnienie", "subject": "Koszyk czeka", "text": "Wróć."}, 201)
-    greeting = rule(
-        "Powitanie", "", {"type": "contact.created"}, {"type": "sendEmail", "message": message["id"]}, active=False
-    )
-    await engine.post("/rules", greeting, 201)
+    notice = {"type": "notifyUser", "user": "owner", "subject": "Nowy: {{ contact.name }}", "text": "Zadzwoń."}
+    mailing = {"type": "sendEmail", "message": message["id"]}
+    greeting = rule("Powitanie", "", {"type": "contact.created"}, mailing, notice, active=box is not None)
+    greeting = await engine.post("/rules", greeting, 201)
     key = await engine.post("/keys", {"name": "sklep", "scope": "ingest"}, 201)
     ids: list[str] = []
     for n, (name, email, company, phone) in enumerate(PEOPLE):
@@ -180,6 +191,7 @@ async def enliven(engine: Engine, *, day: bool = False) -> dict[str, str]:
         return all(one["attemptCount"] for one in pending)
 
     await eventually(settled, "every delivery was tried")
+    mail = await _mailed(engine, anna, message["id"], box)
     endpoint = (await engine.get("/deliveries", status="pending"))["items"][0]["endpointId"]
     again = {"since": "2020-01-01T00:00:00Z", "status": "cancelled"}
     job = await engine.post(f"/endpoints/{endpoint}/resend", again, 202)
@@ -199,7 +211,33 @@ async def enliven(engine: Engine, *, day: bool = False) -> dict[str, str]:
         "key": key["id"],
         "message": message["id"],
         "unused": unused["id"],
+        "greeting": greeting["id"],
+        "mail": mail,
+        "server": MAIL,
     }
+
+
+async def _mailed(engine: Engine, contact: str, message: str, box: Postbox | None) -> str:
+    """A delivery that is a mail: one that was read, or a test that found no mail server."""
+    if box is None:
+        sent = await engine.post(f"/messages/{message}/testSend", {"to": "ola@example.com"})
+        return str(sent["deliveryId"])
+    address = PEOPLE[0][1]
+    (letter,) = [one for one in box.letters if one["To"] == address]
+    html = letter.get_body(("html",))
+    assert html is not None
+    for way in ("o", "c"):
+        found = re.search(rf"/t/{way}/[\w.-]+", html.get_content())
+        assert found is not None
+        async with httpx.AsyncClient(verify=NO_TLS, headers={"user-agent": PERSON}) as reader:
+            await reader.get(engine.url + found[0])
+
+    async def clicked() -> bool:
+        return bool((await engine.get("/events", contactId=contact, type="email.clicked"))["items"])
+
+    await eventually(clicked, "the click is recorded")
+    found_ones = await engine.everything("/deliveries", contactId=contact, endpointId=MAIL)
+    return str(found_ones[0]["id"])
 
 
 async def _later(engine: Engine, hours_behind: int) -> None:

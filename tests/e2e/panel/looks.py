@@ -32,6 +32,11 @@ PAGES: Final = {
     "message-new": "/messages/new",
     "message-delete": "/messages/{unused}/delete",
     "message-kept": "/messages/{message}/delete",
+    "rule-mail": "/rules/{greeting}",
+    "mail": "/deliveries/{mail}",
+    "mail-server": "/endpoints/{server}",
+    "mail-server-edit": "/endpoints/{server}/edit",
+    "mail-settings": "/settings/mail",
     "deliveries": "/deliveries",
     "deliveries-cancelling": "/deliveries/cancelling?status=pending&endpoint={endpoint}",
     "deliveries-kept": "/deliveries/cancelling",
@@ -83,7 +88,7 @@ UNSHOWN: Final = {
     *("endpoint-secret", "endpoint-delete", "endpoint-kept", "key-new", "key-revoke", "user-new", "user", "user-self"),
     *("endpoint-resend", "deliveries-cancelling", "deliveries-kept", "job"),
     *("user-remove", "search-nothing", "not-found-rule", "endpoint-certificate"),
-    *("endpoint-oauth2", "message-new", "message-delete", "message-kept"),
+    *("endpoint-oauth2", "message-new", "message-delete", "message-kept", "mail-server-edit", "rule-mail"),
 }
 SHOWN: Final = {"sign-in", *PAGES} - UNSHOWN
 """What the documents have pictures of."""
@@ -165,6 +170,12 @@ REFUSED: Final = {
     ),
     "deliveries-cancelling": Refused(
         page="deliveries-cancelling", action="/deliveries/cancelling", fields={"status": "failed"}
+    ),
+    "mail-server-edit": Refused(
+        page="mail-server-edit", action="/endpoints/{server}/edit", fields={"rate": "0", "timeout": "99", "do": "save"}
+    ),
+    "mail-settings": Refused(
+        page="mail-settings", action="/settings/mail", fields={"quietHours/from": "21:00", "perDay": "0"}
     ),
     "key-new": Refused(page="key-new", action="/keys/new", fields={"name": "", "scope": "read"}),
     "user-new": Refused(

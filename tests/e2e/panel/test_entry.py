@@ -332,6 +332,7 @@ OPEN_TO = {
         GET /endpoints/{id}/password  POST /endpoints/{id}/password  POST /endpoints/{id}/pause
         POST /endpoints/{id}/resume  GET /endpoints/{id}/secret  POST /endpoints/{id}/secret
         GET /keys  GET /keys/new  POST /keys/new  GET /keys/{id}/revoke  POST /keys/{id}/revoke
+        GET /settings/mail  POST /settings/mail
         GET /users  GET /users/new  POST /users/new  GET /users/{id}  POST /users/{id}  POST /users/{id}/password
         GET /users/{id}/remove  POST /users/{id}/remove
     """,

@@ -34,6 +34,7 @@ from tests.e2e.panel.looks import (
     inhabited,
     unnamed,
 )
+from tests.postbox import Postbox, postbox
 
 SHOTS: Final = REPO / "docs/screenshots"
 WANTED: Final = os.environ.get("SCREENSHOTS") == "1"
@@ -80,8 +81,14 @@ def test_every_page_and_every_form_is_looked_at() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_every_page(tmp_path: Path, browser: Browser) -> None:
-    async with a_day_ago(tmp_path) as engine:
-        ids = await inhabited(engine, day=True)
+    with postbox() as box:
+        await look_at_all(tmp_path, browser, box)
+
+
+async def look_at_all(folder: Path, browser: Browser, box: Postbox) -> None:
+    mail = {"smtp_url": f"smtp://127.0.0.1:{box.port}?starttls=never", "mail_from": "Sklep <sklep@sklep.example>"}
+    async with a_day_ago(folder, **mail) as engine:
+        ids = await inhabited(engine, day=True, box=box)
         found: list[str] = []
         for view, how in VIEWS.items():
             async with visitor(browser, engine.url, **how) as ala:

@@ -7,14 +7,16 @@ is for the flow to tell. The value of a secret header is in no form: left empty,
 import re
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from goniec.core.endpoint import Endpoint
+from goniec.core.endpoint import MAIL, Endpoint
 from goniec.flow.endpoint_drafts import EndpointDraft, HeaderDraft
 from goniec.web.panel.forms import Form
 from goniec.web.panel.spans import read_span, read_spans, span_text, spans_text
 from goniec.web.panel.words import Words
+
+MINUTE_SECONDS: Final = 60
 
 SPARE: Final = 1
 """Empty rows for further headers."""
@@ -59,7 +61,7 @@ def shown(endpoint: Endpoint, words: Words) -> Fields:
         schedule=spans_text(policy.schedule),
         timeout=decimal(policy.timeout, words),
         connect_timeout=decimal(policy.connect_timeout, words),
-        rate="" if policy.rate is None else decimal(policy.rate, words),
+        rate=rate_of(endpoint, words),
         concurrency=str(policy.concurrency),
         order=policy.order,
         order_hold=span_text(policy.order_hold),
@@ -112,16 +114,17 @@ def rows(fields: Fields) -> tuple[HeaderRow, ...]:
     return (*fields.headers, *(HeaderRow() for _ in range(SPARE)))
 
 
-def draft(fields: Fields, words: Words) -> tuple[EndpointDraft, dict[str, str]]:
-    """Give what is wanted, and what could not be read of it, by field."""
+def draft(fields: Fields, words: Words, *, mail: bool) -> tuple[EndpointDraft, dict[str, str]]:
+    """Give what is wanted, and what could not be read of it, by field; the mail server (`mail`) has no address here."""
     problems: dict[str, str] = {}
+    rate = _rate(fields.rate, words, problems)
     made = EndpointDraft(
-        url=fields.url,
+        url=UNSET if mail else fields.url,
         headers=tuple(_header(row) for row in fields.headers),
         schedule=_schedule(fields.schedule, words, problems),
         timeout=_seconds(fields.timeout, "timeout", words, problems),
         connect_timeout=_seconds(fields.connect_timeout, "connectTimeout", words, problems),
-        rate=_rate(fields.rate, words, problems),
+        rate=rate / MINUTE_SECONDS if mail and rate is not None else rate,
         concurrency=_whole(fields.concurrency, words, problems),
         order=fields.order,
         order_hold=_hold(fields.order_hold, words, problems),
@@ -134,7 +137,7 @@ def draft(fields: Fields, words: Words) -> tuple[EndpointDraft, dict[str, str]]:
     return made, problems
 
 
-def difference(theirs: Fields, mine: Fields, words: Words) -> list[tuple[str, str, str]]:
+def difference(theirs: Fields, mine: Fields, words: Words, *, mail: bool) -> list[tuple[str, str, str]]:
     """What is saved now beside what stands in the form, where they differ: (what, theirs, mine)."""
     named: dict[str, str] = {
         "url": words.say("Address"),
@@ -152,6 +155,9 @@ def difference(theirs: Fields, mine: Fields, words: Words) -> list[tuple[str, st
         "headers": words.say("Custom headers"),
         "ca_bundle": words.say("Private authorities"),
     }
+    if mail:
+        named |= {"rate": words.say("Messages a minute"), "concurrency": words.say("Connections at a time")}
+        mine = replace(mine, url=theirs.url)
     pairs = ((word, getattr(theirs, name), getattr(mine, name)) for name, word in named.items())
     return [(word, _told(one, words), _told(other, words)) for word, one, other in pairs if one != other]
 
@@ -200,6 +206,14 @@ def _whole(text: str, words: Words, problems: dict[str, str]) -> int:
         return int(text)
     problems["concurrency"] = words.say("Enter a whole number.")
     return 1
+
+
+def rate_of(endpoint: Endpoint, words: Words) -> str:
+    """Give the rate as its form has it: requests a second, of the mail server messages a minute."""
+    rate = endpoint.policy.rate
+    if rate is None:
+        return ""
+    return decimal(rate * MINUTE_SECONDS if endpoint.id == MAIL else rate, words)
 
 
 def decimal(value: float, words: Words) -> str:

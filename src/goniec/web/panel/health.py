@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from goniec.core.endpoint import Endpoint, Pause, next_probe
+from goniec.core.endpoint import MAIL, Endpoint, Pause, next_probe
 from goniec.core.labels import Label
 from goniec.core.model import Attempt, Delivery
 from goniec.core.times import SECOND, Millis
@@ -139,7 +139,7 @@ def health(  # noqa: PLR0913 - it looks at all that is known of an endpoint
     if oldest is not None and pending and state in {"waits", "fails"}:
         return _backlog(state, oldest, pending, words, times)
     if tried is None:
-        return _quiet(last, words, times, fresh=fresh)
+        return _quiet(last, words, times, fresh=fresh, mail=endpoint.id == MAIL)
     if state == "works":
         return Health(state, words.say("It works."), _arrived(tried, last, words, times))
     failed = last if last is not None and last.failure is not None else None
@@ -177,13 +177,18 @@ def _outage(endpoint: Endpoint, oldest: Seen | None, pending: int, words: Words,
     return Health("fails", title, " ".join(parts))
 
 
-def _quiet(last: Attempt | None, words: Words, times: Times, *, fresh: bool) -> Health:
+def _quiet(last: Attempt | None, words: Words, times: Times, *, fresh: bool, mail: bool) -> Health:
     """Say that nothing was sent lately: nothing but tests, or what is too long ago to say how it is now."""
     if last is None:
         title = (
             words.say("Nothing has been sent here yet.") if fresh else words.say("Nothing has been sent here lately.")
         )
-        return Health("quiet", title, words.say("Send a test from a rule that uses it, and see it arrive."))
+        advice = (
+            words.say("Send a test from a message, and see it arrive.")
+            if mail
+            else words.say("Send a test from a rule that uses it, and see it arrive.")
+        )
+        return Health("quiet", title, advice)
     text = words.say("The last attempt, %(ago)s: %(answer)s.", ago=times.ago(last.at), answer=answer_name(last, words))
     return Health("quiet", words.say("Nothing has been sent here lately."), text)
 

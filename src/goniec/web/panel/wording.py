@@ -38,7 +38,7 @@ def brief(text: str, limit: int = SHOWN) -> str:
 
 def receiver(endpoint: Endpoint, words: Words) -> str:
     """What an endpoint is called in a line: its host; the mail server is no receiver of webhooks."""
-    return words.say("Mail") if endpoint.id == MAIL else brief(endpoint.host)
+    return words.say("Mail server") if endpoint.id == MAIL else brief(endpoint.host)
 
 
 def quoted(text: str, words: Words, limit: int = SHOWN) -> str:

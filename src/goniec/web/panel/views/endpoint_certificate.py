@@ -9,7 +9,7 @@ from goniec.flow.configure import Missing
 from goniec.flow.endpoint_drafts import ClientDraft, EndpointDraft
 from goniec.flow.endpoints import EndpointSaved, change_endpoint, endpoint_tag
 from goniec.web.panel.page import Visit, page
-from goniec.web.panel.views.endpoints import load
+from goniec.web.panel.views.endpoints import load_receiver
 from goniec.web.problems import missing
 from goniec.web.reply import Reply
 
@@ -17,14 +17,14 @@ from goniec.web.reply import Reply
 @page("GET", "/endpoints/{id}/certificate", role="admin")
 async def certificate(visit: Visit, id: str) -> Reply:
     """Ask for another certificate."""
-    found = await load(visit, id)
+    found = await load_receiver(visit, id)
     return _form(visit, found, found.client_certificate.certificate if found.client_certificate else "")
 
 
 @page("POST", "/endpoints/{id}/certificate", role="admin")
 async def change_certificate(visit: Visit, id: str) -> Reply:
     """Use another certificate, or none."""
-    found = await load(visit, id)
+    found = await load_receiver(visit, id)
     text = visit.form.text("certificate")
     remove = visit.form.get("do") == "remove"
     draft = None if remove else ClientDraft(text, visit.form.text("privateKey") or None)
@@ -43,7 +43,7 @@ async def change_certificate(visit: Visit, id: str) -> Reply:
         case Missing():
             raise missing("endpoint")
         case _:
-            return _form(visit, await load(visit, id), text, stale=True, status=412)
+            return _form(visit, await load_receiver(visit, id), text, stale=True, status=412)
 
 
 def _form(

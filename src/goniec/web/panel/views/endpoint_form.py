@@ -10,7 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from goniec.core.actions import BasicAuth
-from goniec.core.endpoint import Endpoint, origin
+from goniec.core.endpoint import MAIL, Endpoint, origin
 from goniec.core.problems import Invalid
 from goniec.flow.configure import Conflict, Missing, Stale
 from goniec.flow.endpoint_drafts import EndpointDraft
@@ -25,7 +25,7 @@ from goniec.flow.endpoints import (
 from goniec.ports import Forbidden
 from goniec.web.panel.endpoint_fields import Fields, difference, draft, reshaped, rows, sent, shown
 from goniec.web.panel.page import Visit, page
-from goniec.web.panel.views.endpoints import load, rules_of
+from goniec.web.panel.views.endpoints import load, load_receiver, rules_of
 from goniec.web.problems import missing
 from goniec.web.reply import Reply
 
@@ -47,9 +47,10 @@ async def edit(visit: Visit, id: str) -> Reply:
     fields = sent(visit.form)
     if visit.form.get("do") not in {"", "save"}:
         return await _form(visit, found, reshaped(fields, visit.form.get("do")))
-    wanted, problems = draft(fields, visit.words)
+    wanted, problems = draft(fields, visit.words, mail=id == MAIL)
     if problems:
-        return await _form(visit, found, fields, await _also(visit, id, wanted) | problems, status=422)
+        also = await _also(visit, found, wanted)
+        return await _form(visit, found, fields, also | problems, status=422)
     moved = await _moved(visit, found, fields.url)
     if moved and found.username is not None and found.password is not None:
         password = visit.form.get("password")
@@ -60,12 +61,11 @@ async def edit(visit: Visit, id: str) -> Reply:
     try:
         saved = await change_endpoint(visit.context.outside, id, wanted, _expected(visit))
     except Invalid as invalid:
-        told = visit.told(invalid)
-        told |= {"password": told["basicAuth/password"]} if "basicAuth/password" in told else {}
-        return await _form(visit, found, fields, told, moved=moved, status=422)
+        return await _form(visit, found, fields, _told(visit, found, invalid), moved=moved, status=422)
     match saved:
         case EndpointSaved():
-            return visit.go(f"/endpoints/{id}", note=visit.say("Endpoint saved: %(name)s.", name=saved.endpoint.host))
+            note = visit.say("Endpoint saved: %(name)s.", name=visit.receiver(saved.endpoint))
+            return visit.go(f"/endpoints/{id}", note=note)
         case Stale():
             return await _form(visit, await load(visit, id), fields, stale=True, status=412)
         case Conflict():
@@ -79,14 +79,14 @@ async def edit(visit: Visit, id: str) -> Reply:
 @page("GET", "/endpoints/{id}/password", role="admin")
 async def credentials(visit: Visit, id: str) -> Reply:
     """Ask for another user name or password, and name the rules that it will hold for."""
-    found = await load(visit, id)
+    found = await load_receiver(visit, id)
     return await _credentials(visit, found, auth=found.username is not None, username=found.username or "")
 
 
 @page("POST", "/endpoints/{id}/password", role="admin")
 async def change_credentials(visit: Visit, id: str) -> Reply:
     """Change user name and password, or take the authorization away."""
-    found = await load(visit, id)
+    found = await load_receiver(visit, id)
     auth, username, password = "auth" in visit.form, visit.form.text("username"), visit.form.get("password")
     problems = _missing_of(visit, found, username, password) if auth else {}
     if problems:
@@ -103,7 +103,7 @@ async def change_credentials(visit: Visit, id: str) -> Reply:
         case EndpointSaved():
             return visit.go(f"/endpoints/{id}", note=visit.say("Saved. The next attempt already uses it."))
         case Stale():
-            found = await load(visit, id)
+            found = await load_receiver(visit, id)
             return await _credentials(visit, found, stale=True, auth=auth, username=username, status=412)
         case Conflict():
             told = {"username": await taken(visit, found.url, username if auth else None)}
@@ -115,13 +115,13 @@ async def change_credentials(visit: Visit, id: str) -> Reply:
 @page("GET", "/endpoints/{id}/secret", role="admin")
 async def secret(visit: Visit, id: str) -> Reply:
     """Offer another signing secret."""
-    return await _secret(visit, await load(visit, id), {})
+    return await _secret(visit, await load_receiver(visit, id), {})
 
 
 @page("POST", "/endpoints/{id}/secret", role="admin")
 async def rotate(visit: Visit, id: str) -> Reply:
     """Sign with another secret, which is shown now and never again."""
-    found = await load(visit, id)
+    found = await load_receiver(visit, id)
     given, days = visit.form.text("secret"), visit.form.text("overlapDays")
     overlap = int(days) if days in {str(one) for one in OVERLAPS} else OVERLAP_DAYS
     try:
@@ -136,7 +136,7 @@ async def rotate(visit: Visit, id: str) -> Reply:
         case Missing():
             raise missing("endpoint")
         case _:
-            return await _secret(visit, await load(visit, id), {}, stale=True, status=412)
+            return await _secret(visit, await load_receiver(visit, id), {}, stale=True, status=412)
 
 
 def _expected(visit: Visit) -> frozenset[str] | None:
@@ -144,19 +144,31 @@ def _expected(visit: Visit) -> frozenset[str] | None:
     return frozenset({tag}) if tag else None
 
 
-async def _also(visit: Visit, id: str, wanted: EndpointDraft) -> dict[str, str]:
+async def _also(visit: Visit, found: Endpoint, wanted: EndpointDraft) -> dict[str, str]:
     """What else is wrong, beside fields that could not even be read: no endpoint has this version, so none is saved."""
     try:
-        await change_endpoint(visit.context.outside, id, wanted, frozenset({"none"}))
+        await change_endpoint(visit.context.outside, found.id, wanted, frozenset({"none"}))
     except Invalid as invalid:
-        return visit.told(invalid)
+        return _told(visit, found, invalid)
     return {}
 
 
 async def _moved(visit: Visit, found: Endpoint, url: str) -> bool:
     """Say whether another server is meant, for which the password was not given."""
+    if found.id == MAIL:
+        return False
     target = await visit.context.guard.check(url)
     return not isinstance(target, Forbidden) and origin(target) != origin(found.url)
+
+
+def _told(visit: Visit, found: Endpoint, invalid: Invalid) -> dict[str, str]:
+    """What is wrong, by field of this form; the rate of the mail server is one by the minute."""
+    told = visit.told(invalid)
+    if "basicAuth/password" in told:
+        told["password"] = told["basicAuth/password"]
+    if found.id == MAIL and "rate" in told:
+        told["rate"] = visit.say("Enter a number of messages a minute, such as 30, or leave it empty.")
+    return told
 
 
 def _missing_of(visit: Visit, found: Endpoint, username: str, password: str) -> dict[str, str]:
@@ -201,7 +213,7 @@ async def _form(  # noqa: PLR0913 - a form comes back for many reasons
         problems=problems or {},
         moved=moved,
         mail=visit.context.mail,
-        stale=difference(shown(found, visit.words), fields, visit.words) if stale else None,
+        stale=difference(shown(found, visit.words), fields, visit.words, mail=found.id == MAIL) if stale else None,
         rules=await rules_of(visit, found.id),
     )
 

@@ -15,7 +15,7 @@ from goniec.flow.endpoint_drafts import EndpointDraft
 from goniec.flow.endpoints import EndpointSaved, change_endpoint, endpoint_tag
 from goniec.web.panel.page import Visit, page
 from goniec.web.panel.views.endpoint_form import taken
-from goniec.web.panel.views.endpoints import load
+from goniec.web.panel.views.endpoints import load_receiver
 from goniec.web.problems import missing
 from goniec.web.reply import Reply
 
@@ -33,7 +33,7 @@ class Fields(Struct, frozen=True):
 @page("GET", "/endpoints/{id}/oauth2", role="admin")
 async def oauth2(visit: Visit, id: str) -> Reply:
     """Ask where tokens are had."""
-    found = await load(visit, id)
+    found = await load_receiver(visit, id)
     known = found.oauth2
     if known is None:
         return _form(visit, found, Fields())
@@ -44,7 +44,7 @@ async def oauth2(visit: Visit, id: str) -> Reply:
 @page("POST", "/endpoints/{id}/oauth2", role="admin")
 async def change_oauth2(visit: Visit, id: str) -> Reply:
     """Have tokens asked for there, in the place of a user and password, or no more."""
-    found = await load(visit, id)
+    found = await load_receiver(visit, id)
     form = visit.form
     fields = Fields(
         form.text("tokenUrl"),
@@ -74,7 +74,7 @@ async def change_oauth2(visit: Visit, id: str) -> Reply:
         case EndpointSaved():
             return visit.go(f"/endpoints/{id}", note=visit.say("Saved. The next attempt already uses it."))
         case Stale():
-            return _form(visit, await load(visit, id), fields, stale=True, status=412)
+            return _form(visit, await load_receiver(visit, id), fields, stale=True, status=412)
         case Conflict():
             return _form(visit, found, fields, {"clientId": await taken(visit, found.url, None)}, status=409)
         case Missing():

@@ -9,17 +9,19 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from goniec.core.endpoint import Endpoint
+from goniec.core.endpoint import MAIL, Endpoint
 from goniec.core.labels import Label
 from goniec.core.model import Attempt, Delivery, Status
+from goniec.core.rules import Rule
 from goniec.core.times import DAY, HOUR, SECOND
 from goniec.flow.configure import Conflict, Missing, Named, Refusal, Stale, usage
 from goniec.flow.endpoints import EndpointSaved, delete_endpoint, endpoint_tag, pause_endpoint, resume_endpoint
+from goniec.flow.mail_actions import mail_actions
 from goniec.ports import DeliveryFilter, Page, Queries, Queue, Sum
 from goniec.web.lists import closed, opened
 from goniec.web.panel.attention import WATCHED, Trouble, troubles
 from goniec.web.panel.delivery_words import STATUSES
-from goniec.web.panel.endpoint_fields import decimal
+from goniec.web.panel.endpoint_fields import rate_of
 from goniec.web.panel.failures import answer_name
 from goniec.web.panel.figures import balance_of
 from goniec.web.panel.health import STATES, Seen, State, health, lately, state_of
@@ -140,8 +142,9 @@ async def endpoint(visit: Visit, id: str) -> Reply:
         schedule=spans_text(policy.schedule),
         reach=sum(policy.schedule) * SECOND,
         order_hold=span_text(policy.order_hold),
-        rate="" if policy.rate is None else decimal(policy.rate, visit.words),
+        rate=rate_of(found, visit.words),
         mail=visit.context.mail,
+        setup=visit.context.mail_setup,
         snippets=[(name, word, snippet(name)) for name, word in SNIPPETS.items()],
     )
 
@@ -164,13 +167,13 @@ async def resume(visit: Visit, id: str) -> Reply:
 @page("GET", "/endpoints/{id}/delete", role="admin")
 async def deleting(visit: Visit, id: str) -> Reply:
     """Ask whether it is to be deleted, or say why that cannot be."""
-    return await _deleting(visit, await load(visit, id))
+    return await _deleting(visit, await load_receiver(visit, id))
 
 
 @page("POST", "/endpoints/{id}/delete", role="admin")
 async def delete(visit: Visit, id: str) -> Reply:
     """Delete an endpoint that nothing needs."""
-    found = await load(visit, id)
+    found = await load_receiver(visit, id)
     tag = visit.form.get("tag")
     refused = await delete_endpoint(visit.context.outside, id, frozenset({tag}) if tag else None)
     match refused:
@@ -190,16 +193,23 @@ async def load(visit: Visit, id: str) -> Endpoint:
     return found
 
 
+async def load_receiver(visit: Visit, id: str) -> Endpoint:
+    """Give an endpoint of webhooks: the mail server has neither an address nor credentials that could be set here."""
+    if id == MAIL:
+        raise missing("endpoint")
+    return await load(visit, id)
+
+
 async def rules_of(visit: Visit, id: str) -> list[Named]:
     """Give the rules that use an endpoint."""
-    return usage(await visit.context.store.queries.rules()).get(("endpoint", id), [])
+    return _using(await visit.context.store.queries.rules()).get(id, [])
 
 
 async def _rows(visit: Visit, known: Sequence[Endpoint]) -> list[Row]:
     queries, now = visit.context.store.queries, visit.now
     ids = [known[0].id] if len(known) == 1 else None
     queues = {queue.endpoint_id: queue for queue in await queries.queues(now, ids)}
-    used = usage(await queries.rules())
+    used = _using(await queries.rules())
     # the hour that has begun counts too
     weeks = await queries.sums("endpoint", ids, now - DAYS * DAY, now + HOUR, DAYS * DAY + 2 * HOUR)
     hours = await queries.sums("endpoint", ids, now - WATCHED, now + HOUR, HOUR)
@@ -213,7 +223,7 @@ async def _rows(visit: Visit, known: Sequence[Endpoint]) -> list[Row]:
         queue, week, trouble = queues.get(one.id), by_week.get(one.id), found.get(one.id)
         tried = lately(by_hour.get(one.id, ()), week)
         state = state_of(one, queue, tried, trouble, None, now)
-        rows.append(Row(one, state, queue, week, tried, trouble, len(used.get(("endpoint", one.id), []))))
+        rows.append(Row(one, state, queue, week, tried, trouble, len(used.get(one.id, []))))
     return rows
 
 
@@ -232,6 +242,12 @@ async def _last(queries: Queries, id: str, recent: Sequence[Seen], *, tests: boo
     seen = [*recent, *await _seen(queries, given_up)]
     tried = [one.last for one in seen if one.last is not None and (tests or not one.delivery.test)]
     return max(tried, key=lambda one: one.at, default=None)
+
+
+def _using(rules: Sequence[Rule]) -> dict[str, list[Named]]:
+    """By endpoint the rules that use it: the mail server is used by all that send mail, without naming it."""
+    mailing = [Named(rule.id, rule.name) for rule in rules if any(mail_actions(rule))]
+    return {MAIL: mailing} | {use[1]: named for use, named in usage(rules).items() if use[0] == "endpoint"}
 
 
 def _tab(state: State) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from goniec.core.endpoint import Endpoint
+from goniec.core.endpoint import MAIL, Endpoint
 from goniec.core.labels import Label
 from goniec.core.model import Attempt, Delivery, Failure, Status
 from goniec.core.times import Millis
@@ -155,7 +155,11 @@ def _delivered(visit: Visit, delivery: Delivery, last: Attempt | None) -> tuple[
         title = visit.say("Delivered %(when)s. Sending it again did not work.", when=when)
         return title, failure_words(last, visit.words)
     took = duration(last.millis, visit.language)
-    text = visit.say("The receiver answered %(answer)s after %(span)s.", answer=_said(visit, last), span=took)
+    text = (
+        visit.say("The mail server answered %(answer)s after %(span)s.", answer=_said(visit, last), span=took)
+        if delivery.endpoint_id == MAIL
+        else visit.say("The receiver answered %(answer)s after %(span)s.", answer=_said(visit, last), span=took)
+    )
     if last.resend:
         return visit.say("Sent again and delivered %(when)s.", when=visit.times.ago(last.at)), text
     if delivery.attempts == 1:

@@ -15,6 +15,8 @@ _HEAD: Final = (
     '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src {pictures}; '
     "style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'\">"
     '<meta name="referrer" content="no-referrer"><meta name="color-scheme" content="light">'
+    # a link would open a window, which the frame may not: so the mail stays where it is
+    '<base target="_blank">'
 )
 
 

@@ -9,7 +9,6 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from goniec.core.endpoint import Endpoint
-from goniec.core.mailing import opened
 from goniec.flow.credentials import Shown
 from goniec.web.panel.showing import visible
 from goniec.web.panel.words import Words
@@ -52,20 +51,6 @@ def request_lines(endpoint: Endpoint, shown: Shown, length: int | None, words: W
     if length is not None:
         lines.append(_HEADER.format("Content-Length", length))
     return Markup("\n").join(lines)
-
-
-def mail_lines(body: bytes) -> Markup:
-    """Give the head of a mail as it was decided; the rest of it is made when it is handed in."""
-    envelope = opened(body)
-    if envelope is None:
-        return Markup()
-    said = (
-        ("From", envelope.sender),
-        ("To", envelope.to),
-        ("Reply-To", envelope.reply_to),
-        ("Subject", envelope.subject),
-    )
-    return Markup("\n").join(_HEADER.format(name, visible(value)) for name, value in said if value is not None)
 
 
 def _untold(name: str, endpoint: Endpoint, words: Words, *, sent: bool) -> Markup:

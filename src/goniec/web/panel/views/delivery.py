@@ -15,19 +15,28 @@ from goniec.flow.deliveries import cancel_delivery, resend_delivery
 from goniec.ports import DeliveryFilter, Page
 from goniec.web.panel.delivery_words import STATUSES, due_at, moving, note_words, summary
 from goniec.web.panel.failures import answer_name
-from goniec.web.panel.page import Visit, page
+from goniec.web.panel.mail_shown import MailShown, happened, mail_shown
+from goniec.web.panel.page import Policy, Visit, page
 from goniec.web.panel.people import called
-from goniec.web.panel.sent import curl_command, curl_lines, mail_lines, request_lines
+from goniec.web.panel.sent import curl_command, curl_lines, request_lines
 from goniec.web.panel.showing import head_lines, json_lines, text_lines, visible
+from goniec.web.panel.wording import brief
 from goniec.web.problems import missing
 from goniec.web.reply import Reply
 
 
 @page("GET", "/deliveries/{id}", role="viewer")
 async def one_delivery(visit: Visit, id: str) -> Reply:
-    """Show a delivery; `attempt` in the address chooses which of its attempts stands beside the answer."""
+    """Show a delivery; `attempt` in the address chooses which of its attempts stands beside the answer.
+
+    Of a mail, the pictures that stand on other servers are shown only when `pictures` asks for them: who keeps them
+    would take that for its reader's doing.
+    """
     delivery, attempts = await _load(visit, id)
-    return visit.page("delivery.html", **await _values(visit, delivery, attempts))
+    values = await _values(visit, delivery, attempts)
+    mail: MailShown | None = values["mail"]
+    policy: Policy = "own" if mail is None or mail.html is None else "pictures" if mail.pictures else "mail"
+    return visit.page("delivery.html", policy=policy, **values)
 
 
 @page("GET", "/deliveries/{id}/state", role="viewer")
@@ -83,18 +92,25 @@ async def _values(visit: Visit, delivery: Delivery, attempts: list[Attempt]) -> 
     rule = await queries.rule(delivery.rule_id) if delivery.rule_id else None
     example = delivery.contact_id == EXAMPLE.id
     contact = None if example else await queries.contact(delivery.contact_id)
-    shown = _chosen(visit, attempts)
+    shown, mailed = _chosen(visit, attempts), delivery.endpoint_id == MAIL
+    mail = await mail_shown(visit, delivery, pictures=visit.query.get("pictures") == "1") if mailed else None
+    known = [] if contact is None else sorted({contact.id, delivery.contact_id})
+    tells = mail is not None and mail.envelope.tracked and not delivery.test
     who = visit.say("Example contact") if example else called(contact, words)
+    host = visit.say("deleted endpoint") if endpoint is None else visit.receiver(endpoint)
     return {
         "delivery": delivery,
         "attempts": attempts,
         "attempt": shown,
         "endpoint": endpoint,
-        "host": visit.say("deleted endpoint") if endpoint is None else visit.receiver(endpoint),
+        "host": host,
+        "heading": f"{who} → {visible(host)}" if mail is None else f"{who}: {brief(mail.envelope.subject, 120)}",
         "rule": rule,
         "contact": contact,
         "who": who,
-        "mailed": delivery.endpoint_id == MAIL,
+        "mailed": mailed,
+        "mail": mail,
+        "happened": await happened(visit, delivery, known) if tells and attempts else None,
         "badge": STATUSES[delivery.status],
         "sum": summary(visit, delivery, attempts, endpoint, behind=await _behind(visit, delivery, endpoint)),
         "seen": f"{delivery.status}.{len(attempts)}.{endpoint.version if endpoint else 0}",
@@ -122,10 +138,8 @@ def _chosen(visit: Visit, attempts: Sequence[Attempt]) -> Attempt | None:
 
 
 def _request(visit: Visit, delivery: Delivery, endpoint: Endpoint | None, shown: Attempt | None) -> dict[str, Any]:
-    if endpoint is None:
+    if endpoint is None or endpoint.id == MAIL:
         return {"lines": None, "curl": None, "curl_lines": None}
-    if endpoint.id == MAIL:
-        return {"lines": mail_lines(delivery.body), "curl": None, "curl_lines": None}
     context = visit.context
     erased = delivery.body_sha256 is not None
     headers = as_sent(endpoint, context.vault, delivery, shown, f"Goniec/{context.version}")

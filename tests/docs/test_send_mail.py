@@ -17,14 +17,17 @@ from tests.cli.test_readme import BLOCK, curl, sh
 from tests.conftest import REPO
 from tests.e2e.test_mail import PERSON
 
-CATCHER: Final = "make dev && .venv/bin/python -m aiosmtpd"
+CATCHER: Final = ".venv/bin/python -m aiosmtpd"
 
 
 def test_a_mail_is_sent_opened_and_clicked(tmp_path: Path) -> None:
     ports = {"8000": free_port(), "9000": free_port(), "2525": free_port()}
     text = (REPO / "docs/how-to/send-mail.md").read_text()
     blocks = [re.sub(r"8000|9000|2525", lambda found: ports[found[0]], block) for _, block in BLOCK.findall(text)]
-    catch, serve, receive, key, message, welcome, tell, contact, look, why, limits, export, put, feedback = blocks
+    setup, catch, serve, receive, key, message, welcome, tell, contact, look, why, limits, export, put, feedback = (
+        blocks
+    )
+    assert setup.strip() == "make dev"
     assert catch.startswith(CATCHER)
     *given, made, target = shlex.split(serve)
     assert (made, target) == ("make", "serve")

@@ -61,7 +61,7 @@ DATA: Final = re.compile(
                         *(rule.get("description", "") or "Sprzedaż" for rule in rules()),
                         CRM, SALES, DEAD, "Nowa", "Negocjacje", "Wygrana", "Sprzedaż", "NEWSLETTER", "WYSLANE_DO_CRM", "VIP", "HURT",
                         "branża", "piekarnia", "rabat", "faktura", "newsletter", "telefon", "PURCHASE", "Zamówienie", "Oddzwonić w piątek po 14.",
-                        MESSAGE["name"], MESSAGE["subject"], "Dzień dobry, Jan Kowalski", "Witaj", "Przypomnienie", "Koszyk czeka",
+                        MESSAGE["name"], MESSAGE["subject"], "Dzień dobry, Jan Kowalski", "Jan Kowalski", "Amazon SES", "Mailgun", "Postmark", "SendGrid", "Witaj", "Przypomnienie", "Koszyk czeka",
                         "sklep", "test-admin", "Ala Nowak", "Jan Lis", "Admin", "/powiadomienia", "/stary-crm",
                     }
                 ),

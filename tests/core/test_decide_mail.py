@@ -6,15 +6,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from goniec.core.composing import Colleague, Composer
 from goniec.core.decide import Decision, Happening, World, decide
 from goniec.core.endpoint import MAIL
 from goniec.core.explain import Listening, summary
-from goniec.core.mailing import opened, unwelcome, zone_of
+from goniec.core.mailing import Envelope, opened, unwelcome, zone_of
 from goniec.core.messages import Message
-from goniec.core.model import CLICKED, OPENED, READ_MOST, RETURNED, Contact, Skip, Skipped
-from goniec.core.quiet import MailLimits, QuietHours
+from goniec.core.model import CLICKED, OPENED, READ_MOST, RETURNED, Contact, Failure, Skip, Skipped
+from goniec.core.quiet import NO_LIMITS, MailLimits, QuietHours
 from goniec.core.rules import Rule, RuleSet
 from goniec.core.times import HOUR, SECOND
 from tests.core.build import ENDPOINT, NOW, call, contact, happened, minting, outcomes, rule, types
@@ -125,12 +126,34 @@ def test_in_quiet_hours_it_waits_outside_its_lane() -> None:
     quiet = MailLimits(QuietHours("22:00", "08:00"))
     (delivery,) = sent(contact(), sending(SEND), limits=quiet).deliveries
     assert (delivery.due_at, delivery.aside) == (NOW + 3 * HOUR + 24 * 60 * SECOND, True)
+    assert (delivery.failure, delivery.timed) == (Failure.QUIET, True)
     # and 22:36 of the day before in New York
     (delivery,) = sent(contact(timezone="America/New_York"), sending(SEND), limits=quiet).deliveries
     assert datetime.fromtimestamp((delivery.due_at or 0) / SECOND, ZoneInfo("America/New_York")).hour == 8
     tighter = sending(SEND, mail={"quietHours": {"from": "00:00", "until": "12:00"}})
     (delivery,) = sent(contact(), tighter, limits=quiet).deliveries
     assert delivery.due_at == NOW + 7 * HOUR + 24 * 60 * SECOND
+
+
+def test_a_mail_knows_the_hours_of_its_rule_for_as_long_as_it_waits() -> None:
+    def put(**fields: Any) -> Envelope:
+        (delivery,) = sent(contact(), sending(SEND, **fields)).deliveries
+        envelope = opened(delivery.body)
+        assert envelope is not None
+        assert (delivery.failure, delivery.timed) == (None, False)
+        return envelope
+
+    night = MailLimits(QuietHours("04:00", "05:00"))
+    dawn = NOW + 24 * 60 * SECOND
+    plain = put(timezone="Europe/Kyiv")
+    assert (plain.wait(contact(), NOW, night), plain.wait(contact(), NOW, NO_LIMITS)) == (None, None)
+    assert plain.wait(contact(timezone="Europe/Warsaw"), NOW, night) == dawn
+    own = put(mail={"quietHours": {"from": "05:00", "until": "06:00"}})
+    assert own.wait(contact(), dawn, NO_LIMITS) == dawn + HOUR
+    assert own.wait(contact(), NOW, night) == dawn + HOUR
+    assert replace(own, zone=None).wait(contact(), NOW, night) is None  # as of before: 03:36 UTC
+    assert replace(own, zone="Nowhere/At_All").wait(contact(), NOW, night) is None
+    assert replace(own, marketing=False).wait(contact(), NOW, night) is None
 
 
 def test_a_text_that_cannot_be_made_fails_the_run_whole() -> None:

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goniec.core.quiet import NO_LIMITS, MailLimits, QuietHours, allowed_at, counted, day_of, limit_problems, room
+from goniec.core.quiet import (
+    NO_LIMITS,
+    MailLimits,
+    QuietHours,
+    allowed_at,
+    counted,
+    day_of,
+    limit_problems,
+    room,
+    wait,
+)
 from goniec.core.times import DAY, MINUTE, SECOND, Millis
 
 WARSAW = ZoneInfo("Europe/Warsaw")
@@ -62,6 +72,15 @@ def test_a_mail_waits_no_longer_than_it_must(minutes: int, limits: list[MailLimi
 def test_a_mail_that_may_never_go_goes_all_the_same() -> None:
     never = [MailLimits(QuietHours("00:00", "12:00")), MailLimits(QuietHours("12:00", "00:00"))]
     assert allowed_at(at("2025-11-26T07:00"), WARSAW, never) > at("2025-11-26T07:00")
+    assert wait(at("2025-11-26T07:00"), WARSAW, never) is None
+
+
+@given(st.integers(0, 3 * 365 * 24 * 60), LIMITS)
+def test_what_is_about_to_go_waits_as_long_as_what_is_decided(minutes: int, limits: MailLimits) -> None:
+    now = at("2025-01-01T00:00") + minutes * MINUTE
+    until = wait(now, WARSAW, [limits, NO_LIMITS])
+    assert (now if until is None else until) == allowed_at(now, WARSAW, [limits])
+    assert until is None or wait(until, WARSAW, [limits]) is None
 
 
 def test_the_tightest_number_counts() -> None:

@@ -272,12 +272,18 @@ async def test_nothing_goes_without_a_mail_server_or_a_text(desk: Desk) -> None:
     (delivery,) = await shop.deliveries()
     endpoint = await shop.store.queries.endpoint(MAIL)
     assert endpoint is not None
-    assert (await Mails(shop.store.queries, None).send(endpoint, delivery)).failure is Failure.MAIL_OFF
-    mails = Mails(shop.store.queries, shop.mail)
-    assert (await mails.send(endpoint, replace(delivery, body=b""))).failure is Failure.INTERNAL
-    assert (await mails.send(endpoint, replace(delivery, contact_id="c0"))).failure is Failure.OPTED_OUT
-    away = Mails(Away(), shop.mail)  # type: ignore[arg-type] # all that is asked of it
-    assert (await away.send(endpoint, delivery)).failure is Failure.INTERNAL
+
+    async def sent(mails: Mails, **changed: Any) -> Failure | None:
+        answer = await mails.send(endpoint, replace(delivery, **changed))
+        assert isinstance(answer, Answer)
+        return answer.failure
+
+    assert await sent(Mails(shop.store.queries, None, shop.clock)) is Failure.MAIL_OFF
+    mails = Mails(shop.store.queries, shop.mail, shop.clock)
+    assert await sent(mails, body=b"") is Failure.INTERNAL
+    assert await sent(mails, contact_id="c0") is Failure.OPTED_OUT
+    away = Mails(Away(), shop.mail, shop.clock)  # type: ignore[arg-type] # all that is asked of it
+    assert await sent(away) is Failure.INTERNAL
     assert len(shop.mail.posted) == 1
 
 

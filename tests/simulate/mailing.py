@@ -19,7 +19,7 @@ from goniec.core.endpoint import MAIL, MAIL_URL, Endpoint
 from goniec.core.mailing import Envelope, opened
 from goniec.core.messages import Message
 from goniec.core.model import Contact, Failure
-from goniec.core.quiet import NO_LIMITS, MailLimits, QuietHours, allowed_at
+from goniec.core.quiet import MailLimits, QuietHours, wait
 from goniec.core.retry import Policy
 from goniec.core.rules import Rule
 from goniec.core.signing import encode_secret
@@ -46,9 +46,11 @@ MODES: Final = (
 )  # fmt: skip
 WEIGHTS: Final = (12, 2, 1, 2, 4, 2, 2, 2, 2, 3)
 
-ACTS: Final = ("out", "out", "in", "dead", "full", "complain")
+ACTS: Final = ("out", "out", "in", "dead", "full", "complain", "late")
+LATE_SECONDS: Final = 40
+"""So much later than all else somebody wants something sent again: in hours that have become quiet meanwhile."""
 
-QUIET: Final = (None, None, QuietHours("04:00", "04:37"), QuietHours("04:37", "04:38"))
+QUIET: Final = (None, QuietHours("04:00", "04:37"), QuietHours("04:37", "04:38"), QuietHours("04:37", "04:39"))
 """A history begins at 4:36 where its contacts are."""
 
 MARKETING: Final = "msg_m"
@@ -69,6 +71,8 @@ class Mailing:
         if not self.on:
             return
         self.limits = MailLimits(rng.choice(QUIET), rng.choice((None, None, 2, 5)))
+        self.own = MailLimits(rng.choice((None, *QUIET)))
+        """Those of the rule that sends marketing."""
         self.follows = rng.random() < 0.3
         self.dead = {f"c{n}@x.pl": rng.random() * BUSY_SECONDS for n in range(4) if rng.random() < 0.2}
         """Addresses that nobody has any more, since when."""
@@ -97,7 +101,8 @@ class Mailing:
         """The rules that send mail, and the one that tells of it."""
         for id, message in self.rules.items():
             send = {"type": "sendEmail", "message": message}
-            yield rule(id, triggers=[{"type": "page.visited"}], actions=[send])
+            own = self.own if id == "rul_m" else MailLimits()
+            yield rule(id, triggers=[{"type": "page.visited"}], actions=[send], mail=msgspec.to_builtins(own))
         if self.follows:
             hook = {"type": "webhook", "endpointId": "end_0"}
             yield rule(FOLLOWING, triggers=[{"type": "email.sent"}], actions=[hook])
@@ -131,7 +136,7 @@ class Mailing:
         return None if found is None else decode_contact(found)
 
     def _look(self, life: "Life", posting: Posting, envelope: Envelope, contact: Contact | None) -> None:
-        """See that somebody wants it, and not later."""
+        """See that somebody wants it, and at this hour, by the clock of who hands it in."""
         world, id = self.world, posting.delivery_id
         said = None
         if contact is None:
@@ -140,18 +145,10 @@ class Mailing:
             said = "and its contact had opted out"
         elif contact.bounced == envelope.to:
             said = "and its address was known to be dead"
-        elif envelope.marketing and self._early(life, posting) and id not in world.people.resent:
+        elif envelope.marketing and wait(life.now(), ZONE, (self.limits, self.own)) is not None:
             said = "in hours that are quiet"
         if said is not None:
             world.wrong.append(f"{id} was handed in at {world.loop.time():.3f}, {said}")
-
-    def _early(self, life: "Life", posting: Posting) -> bool:
-        """Whether it should have waited for the end of quiet hours, by the clock of who hands it in."""
-        made, tried = posting.created_at, "SELECT attempts FROM deliveries WHERE id = ?"
-        if self.world.disk.db.execute(tried, (posting.delivery_id,)).get:
-            return False
-        due = allowed_at(made, ZONE, (self.limits, NO_LIMITS))
-        return due > made and life.now() < due and not self.world.plan.jumps
 
     async def _serve(self, posting: Posting, envelope: Envelope, arrival: Arrival) -> Answer:
         rng, mode = self.rng, self.world.network.modes.get(MAIL, "ok")
@@ -188,7 +185,10 @@ class Mailing:
         rng = self.rng
         await asyncio.sleep(rng.random() * BUSY_SECONDS)
         who = f"c{rng.randrange(self.world.plan.contacts)}@x.pl"
-        if kind in {"out", "in"}:
+        if kind == "late":
+            await asyncio.sleep(LATE_SECONDS)
+            await self.world.people.again(MAIL, rng)
+        elif kind in {"out", "in"}:
             change = a.OptOut("email") if kind == "out" else a.OptIn("email")
             self.world.say(f"{who} opts {kind}")
             await self.world.insist_in(_record(email(who, changes=(change,), create=False)))

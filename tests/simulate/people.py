@@ -137,8 +137,16 @@ class People:
             await self.world.insist(partial(resume_endpoint, endpoint_id=id))
             self.world.say(f"{id} is resumed")
 
+    async def again(self, endpoint: str, rng: random.Random) -> None:
+        """Send something to one endpoint once more."""
+        found = self._found(f"SELECT id FROM deliveries WHERE endpoint_id = '{endpoint}' ORDER BY id")
+        await self._send([rng.choice(found)] if found else [])
+
     async def _again(self, rng: random.Random) -> None:
-        for id in self._some(rng):
+        await self._send(self._some(rng))
+
+    async def _send(self, ids: list[str]) -> None:
+        for id in ids:
             self.resent.add(id)
             self.world.say(f"{id} is sent again")
             await self.world.insist(partial(resend_delivery, delivery_id=id))

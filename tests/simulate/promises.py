@@ -72,7 +72,7 @@ def _called_off(world: World, past: Past) -> Iterator[str]:
         return
     begun: dict[str, list[float]] = {}
     for start in world.network.starts:
-        begun.setdefault(start.delivery, []).append(start.at)
+        begun.setdefault(start.delivery, []).append(start.turn)
     for id, since in world.people.heard:
         if (time_of(id) - NOW) / SECOND > since - HANDED_OVER:
             continue  # who recorded it may just be about to hand it over

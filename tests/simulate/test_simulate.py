@@ -4,17 +4,20 @@ import gc
 import multiprocessing
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from goniec.core import mailing
 from goniec.core.mailing import Envelope
-from goniec.core.model import Delivery
-from goniec.flow import outbox, record
+from goniec.core.model import Contact, Delivery
+from goniec.core.quiet import MailLimits
+from goniec.core.times import Millis
+from goniec.flow import mails, outbox, record
 from goniec.flow.deliver import Deliverer
-from goniec.flow.mails import Mails
 from goniec.flow.outbox import Outbox
 from goniec.flow.outboxes import Outboxes
 from goniec.flow.record import Recorder
@@ -110,8 +113,12 @@ def deals_out_no_rate(rate: float | None, _: int | None) -> float | None:
     return rate
 
 
-async def asks_nobody(_mails: Mails, _delivery: Delivery, _envelope: Envelope) -> None:
+def asks_nobody(_contact: Contact | None, _envelope: Envelope) -> None:
     """A mail goes, whatever its contact has said since it was decided."""
+
+
+def minds_no_hour(_now: Millis, _zone: ZoneInfo, _limits: Sequence[MailLimits]) -> None:
+    """A mail goes at whatever hour it comes to be sent."""
 
 
 def tells_of_every_attempt(one: Finished, found: Moved) -> bool:
@@ -141,8 +148,9 @@ async def answers_too_early(self: Recorder, jobs: Any, riders: Any, tx: Tx) -> A
         (Deliverer, "_may_overtake", overtakes_what_waits, 5118),
         (outbox, "pace", deals_out_no_rate, 20),
         (Recorder, "_write", answers_too_early, 9),
-        (Mails, "_unwanted", asks_nobody, 32),
-        (record, "has_come", tells_of_every_attempt, 113),
+        (mails, "unwanted", asks_nobody, 8),
+        (mailing, "wait", minds_no_hour, 47),
+        (record, "has_come", tells_of_every_attempt, 270),
     ],
 )
 @pytest.mark.timeout(1_800)

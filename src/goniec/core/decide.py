@@ -27,6 +27,7 @@ from goniec.core.model import (
     Contact,
     Delivery,
     Event,
+    Failure,
     Fired,
     Miss,
     Outcome,
@@ -361,15 +362,17 @@ class _Telling:
         if unwanted is not None:
             return unwanted
         assert contact.email is not None, "else it is unwelcome"  # noqa: S101 - for the types
-        content = sealed(mail.mail(action.message, about, contact.email))
+        envelope = mail.mail(action.message, about, contact.email)
         if not marketing:
-            return self._write(rule, event, MAIL, place, content, self._now)
-        limits = mail.limits, rule.rule.mail or NO_LIMITS
+            return self._write(rule, event, MAIL, place, sealed(envelope), self._now)
+        own = rule.rule.mail or NO_LIMITS
+        limits = mail.limits, own
         at = allowed_at(self._now, zone, limits)
         day = day_of(at, zone)
         if not room(contact.mailed, day, limits):
             return Skip.DAY_FULL
         self.decision.contact = replace(contact, mailed=counted(contact.mailed, day))
+        content = sealed(replace(envelope, hours=own.quiet_hours, zone=rule.zone.key))
         return self._write(rule, event, MAIL, place, content, at)
 
     def _write(
@@ -386,6 +389,7 @@ class _Telling:
             created_at=self._now,
             due_at=due_at,
             aside=due_at > self._now,
+            failure=Failure.QUIET if due_at > self._now else None,
         )
         self.decision.deliveries.append(delivery)
         return delivery.id

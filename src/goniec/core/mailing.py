@@ -12,7 +12,9 @@ from msgspec import Struct, field
 
 from goniec.core.letters import Language
 from goniec.core.model import CLICKED, OPENED, RETURNED, Contact, Event, Skip
+from goniec.core.quiet import MailLimits, QuietHours, wait
 from goniec.core.text import email_key
+from goniec.core.times import Millis
 
 Figure = Literal[
     "sent",
@@ -31,6 +33,8 @@ Figure = Literal[
 mail; those by machines; mails that were refused or came back for good, or for now; those that came back once the server
 had taken them, each counted once; who opted out, and who complained."""
 
+_UTC: Final = ZoneInfo("UTC")
+
 UNSUBSCRIBE: Final = "goniec:unsubscribe"
 """What stands in texts where the link to opt out goes; the sender puts that in its place."""
 
@@ -39,7 +43,8 @@ class Envelope(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
     """A mail: to whom, from whom (None: as the installation sends), and its texts.
 
     `message` and `version` say of which message it is; a notice to a user is of none. A `marketing` mail has a link to
-    opt out; of one that is `tracked` openings and clicks are told. `language` is the contact's.
+    opt out; of one that is `tracked` openings and clicks are told. `language` is the contact's. Of marketing, `hours`
+    are the quiet ones that its rule adds to the workspace's, and `zone` counts where the contact has none of its own.
     """
 
     to: str
@@ -53,6 +58,14 @@ class Envelope(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
     marketing: bool = False
     tracked: bool = False
     language: Language = "en"
+    hours: QuietHours | None = None
+    zone: str | None = None
+
+    def wait(self, contact: Contact, now: Millis, limits: MailLimits) -> Millis | None:
+        """Give the end of quiet hours, the workspace's or its rule's, that are on for its contact; None: none are."""
+        if not self.marketing or (limits.quiet_hours is None and self.hours is None):
+            return None
+        return wait(now, zone_of(contact, _zone(self.zone, _UTC)), (limits, MailLimits(self.hours)))
 
 
 _decode: Final = msgspec.json.Decoder(Envelope).decode
@@ -85,8 +98,12 @@ def unwelcome(contact: Contact, *, marketing: bool) -> Skip | None:
 
 def zone_of(contact: Contact, otherwise: ZoneInfo) -> ZoneInfo:
     """Give the zone by which the contact's hours go."""
+    return _zone(contact.timezone, otherwise)
+
+
+def _zone(name: str | None, otherwise: ZoneInfo) -> ZoneInfo:
     try:
-        return otherwise if contact.timezone is None else ZoneInfo(contact.timezone)
+        return otherwise if name is None else ZoneInfo(name)
     except (ValueError, KeyError, OSError):
         return otherwise
 

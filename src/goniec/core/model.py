@@ -256,8 +256,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     planned), `counted` the attempts that count against the schedule, `refusals` those answered with a 4xx that will not
     mend itself. `attempts` counts them all. `aside` means that it has left its lane, `resend` that it was asked for
     once more by hand, and `delivered_at` when it first arrived. `failure` is what the last attempt failed with, None
-    when it went well or none was made. `test` marks a test send. `body_sha256` is what is left of a body that was
-    erased.
+    when it went well or none was made; `Failure.QUIET` is none, and says why none is made before `due_at`. `test` marks
+    a test send. `body_sha256` is what is left of a body that was erased.
     """
 
     id: str
@@ -294,8 +294,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
     @property
     def timed(self) -> bool:
-        """Whether it was written for an hour of its own, and was not tried yet: nothing but that hour lets it go."""
-        return self.aside and not self.attempts and not self.resend
+        """Whether it waits for an hour of its own: nothing but that hour lets it go."""
+        return self.failure is Failure.QUIET or (self.aside and not self.attempts and not self.resend)
 
 
 class Failure(Code):
@@ -341,6 +341,7 @@ class Failure(Code):
     MESSAGE_DEFERRED = "messageDeferred"
     OPTED_OUT = "contactOptedOut"
     BOUNCED = "addressBounced"
+    QUIET = "quietHours"
     INTERNAL = "internalError"
 
 

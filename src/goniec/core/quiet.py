@@ -1,7 +1,7 @@
 """When marketing mail may go to a contact, and how much of it in a day.
 
-Limits are the workspace's, and a rule may tighten them; both count. Called by `decide`. Hours and days are those of the
-contact's own wall clock.
+Limits are the workspace's, and a rule may tighten them; both count. Called by `decide`, and for every mail that is
+about to go. Hours and days are those of the contact's own wall clock.
 """
 
 import re
@@ -70,6 +70,15 @@ def allowed_at(now: Millis, zone: ZoneInfo, limits: Sequence[MailLimits]) -> Mil
             return at
         at = later
     return at
+
+
+def wait(now: Millis, zone: ZoneInfo, limits: Sequence[MailLimits]) -> Millis | None:
+    """Give the instant for which what is about to go has to wait; None: it may go.
+
+    Where the limits leave no minute of the day it may: it has waited once, when it was decided.
+    """
+    at = allowed_at(now, zone, limits)
+    return at if at > now and allowed_at(at, zone, limits) == at else None
 
 
 def room(mailed: Mapping[str, int], day: str, limits: Sequence[MailLimits]) -> bool:

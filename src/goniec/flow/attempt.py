@@ -8,7 +8,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from goniec.core.ids import time_of
-from goniec.core.model import Attempt, Delivery, Status
+from goniec.core.model import Attempt, Delivery, Failure, Status
 from goniec.core.retry import CallOff, Delivered, GiveUp, Gone, Next, RetryAt
 from goniec.core.times import Millis, format_instant
 from goniec.ports import Answer, Finished
@@ -49,6 +49,11 @@ def moved(delivery: Delivery, following: Next, attempt: Attempt) -> Delivery:
         aside=tried.aside,
         delivered_at=delivered_at,
     )
+
+
+def postponed(delivery: Delivery, until: Millis) -> Delivery:
+    """The delivery once it has to wait for the end of quiet hours."""
+    return replace(delivery, due_at=until, aside=True, failure=Failure.QUIET)
 
 
 def _standing(delivery: Delivery, following: Next, end: Millis) -> tuple[Status, Millis | None, Millis | None]:

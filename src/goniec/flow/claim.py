@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from goniec.core.breaker import in_force
+from goniec.core.endpoint import MAIL
 from goniec.core.model import Delivery
 from goniec.core.times import Millis
 from goniec.flow.credentials import unsealed
 from goniec.flow.health import Health
+from goniec.flow.mails import Mails
 from goniec.flow.outbox import Outbox
 from goniec.flow.outboxes import Outboxes
 from goniec.flow.sending import Sending
@@ -35,6 +37,7 @@ class Claims:
         shares: Shares,
         health: Health,
         sending: Sending,
+        mails: Mails,
     ) -> None:
         self._queries = queries
         self._vault = vault
@@ -43,6 +46,7 @@ class Claims:
         self._shares = shares
         self._health = health
         self._sending = sending
+        self._mails = mails
         self._missed: set[str] = set()
         """The endpoints about which the store could not be asked in the round before."""
         self._away = False
@@ -116,7 +120,9 @@ class Claims:
             if probe:
                 now = self._clock.now()
                 rows = [one for one in rows if not (one.timed and (one.due_at or 0) > now)]
-            behind = {} if probe else await self._behind(box, rows, room)
+            waits = await self._mails.waits(rows) if box.endpoint_id == MAIL else {}
+            going = [one for one in rows if one.id not in waits]
+            behind = {} if probe else await self._behind(box, going, room)
         except Unavailable:
             box.more = True
             raise
@@ -125,7 +131,9 @@ class Claims:
         for delivery in rows:
             if delivery.id in settled or (box.laned(delivery) and delivery.contact_id in box.lanes):
                 continue
-            if self._outboxes.put(box, delivery, claimed=True, probe=probe):
+            if delivery.id in waits:
+                self._sending.put_off(box, delivery, waits[delivery.id])
+            elif self._outboxes.put(box, delivery, claimed=True, probe=probe):
                 self._follow(box, delivery, behind.get(delivery.id, ()), settled)
         box.more = box.more or len(rows) >= room
         self._sending.pump(box)

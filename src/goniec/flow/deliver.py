@@ -58,9 +58,11 @@ class Deliverer:
         self._outboxes = Outboxes(self._leases, clock)
         self._shares = Shares(self._leases, self._signals, store.queries, clock, self._outboxes)
         self._health = Health(store, clock, dice, self._outboxes, self._shares)
-        mails = Mails(store.queries, mail_sender)
+        mails = Mails(store.queries, mail_sender, clock)
         self._sending = Sending(sender, mails, clock, dice, finish, agent, self._outboxes, self._health)
-        self._claims = Claims(store.queries, vault, clock, self._outboxes, self._shares, self._health, self._sending)
+        self._claims = Claims(
+            store.queries, vault, clock, self._outboxes, self._shares, self._health, self._sending, mails
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self.rounds = 0
         """How often the table was asked for what is due."""

@@ -1,19 +1,30 @@
 """Mails: handed to the mail server, unless nobody wants them any more, and what is told once one has gone or come back.
 
-`sending` calls `Mails` for what is for the mail server; `record` asks `told` what a result has to tell. Whether a
-contact still wants a mail is asked at every attempt: between the decision and now lie quiet hours, or an outage.
+`sending` calls `Mails` for what is for the mail server; `record` asks `may_tell` what a result has to tell. Whether a
+contact still wants a mail, and at this hour, is asked at every attempt: between the decision and now lie quiet hours,
+an outage, a pause. `claim` asks of the hour before that, for what has to be put off is to take no turn from others.
 """
 
+from collections.abc import Iterable
+from math import inf
 from typing import Final
+
+from msgspec import Struct
 
 from goniec.core.bounces import status_of
 from goniec.core.decide import Call, Happening
 from goniec.core.endpoint import MAIL, Endpoint
 from goniec.core.identity import Who
 from goniec.core.mailing import Envelope, opened
-from goniec.core.model import BOUNCES, OF_RECIPIENT, Delivery, Failure, Skip, Status
+from goniec.core.model import BOUNCES, OF_RECIPIENT, Contact, Delivery, Failure, Skip, Status
+from goniec.core.quiet import NO_LIMITS, MailLimits
 from goniec.core.text import email_key
-from goniec.ports import Answer, Finished, MailSender, Moved, Posting, Queries, Unavailable
+from goniec.core.times import Millis
+from goniec.flow.workspace import MAIL_LIMITS, limits_of
+from goniec.ports import Answer, Clock, Finished, MailSender, Moved, Posting, Queries, Unavailable
+
+LIMITS_SECONDS: Final = 1.0
+"""For so long the workspace's limits are known once they were asked for."""
 
 REASON_MOST: Final = 1_000
 
@@ -26,15 +37,40 @@ _EMPTY: Final = Answer(Failure.INTERNAL, "The mail's texts are gone, so there is
 _AWAY: Final = Answer(Failure.INTERNAL, "Whether the contact still wants it could not be asked: the store is away.")
 
 
+class Later(Struct, frozen=True):
+    """A mail was not tried: it has to wait until then, for the hours are quiet."""
+
+    until: Millis
+
+
 class Mails:
     """Hands mails in; without a sender none goes."""
 
-    def __init__(self, queries: Queries, sender: MailSender | None) -> None:
+    def __init__(self, queries: Queries, sender: MailSender | None, clock: Clock) -> None:
         self._queries = queries
         self._sender = sender
+        self._clock = clock
+        self._limits = NO_LIMITS
+        self._stale_at = -inf
 
-    async def send(self, endpoint: Endpoint, delivery: Delivery) -> Answer:
-        """Make one attempt."""
+    async def waits(self, deliveries: Iterable[Delivery]) -> dict[str, Millis]:
+        """Give those that are about to go in quiet hours, by their ids, and the end of these. Raises `Unavailable`."""
+        found: dict[str, Millis] = {}
+        for delivery in deliveries:
+            envelope = opened(delivery.body)
+            if envelope is None or not envelope.marketing or delivery.test:
+                continue
+            limits = await self._limits_now()
+            if limits.quiet_hours is None and envelope.hours is None:
+                continue
+            contact = await self._queries.contact(delivery.contact_id)
+            until = None if contact is None else envelope.wait(contact, self._clock.now(), limits)
+            if until is not None:
+                found[delivery.id] = until
+        return found
+
+    async def send(self, endpoint: Endpoint, delivery: Delivery) -> Answer | Later:
+        """Make one attempt, unless the hours are quiet."""
         if self._sender is None:
             return _OFF
         envelope = opened(delivery.body)
@@ -42,11 +78,14 @@ class Mails:
             return _EMPTY
         if envelope.message and not delivery.test:
             try:
-                why = await self._unwanted(delivery, envelope)
+                contact = await self._queries.contact(delivery.contact_id)
+                limits = await self._limits_now() if envelope.marketing else NO_LIMITS
             except Unavailable:
                 return _AWAY
-            if why is not None:
+            if (why := unwanted(contact, envelope)) is not None:
                 return _SKIPPED[why]
+            if contact is not None and (until := envelope.wait(contact, self._clock.now(), limits)) is not None:
+                return Later(until)
         policy = endpoint.policy
         return await self._sender.post(
             Posting(
@@ -59,11 +98,19 @@ class Mails:
             )
         )
 
-    async def _unwanted(self, delivery: Delivery, envelope: Envelope) -> Skip | None:
-        contact = await self._queries.contact(delivery.contact_id)
-        if contact is None or (envelope.marketing and contact.subscriptions.get("email") is False):
-            return Skip.OPTED_OUT
-        return Skip.BOUNCED if contact.bounced == email_key(envelope.to)[1] else None
+    async def _limits_now(self) -> MailLimits:
+        mono = self._clock.monotonic()
+        if mono >= self._stale_at:
+            self._limits = limits_of(await self._queries.mark(MAIL_LIMITS))
+            self._stale_at = mono + LIMITS_SECONDS
+        return self._limits
+
+
+def unwanted(contact: Contact | None, envelope: Envelope) -> Skip | None:
+    """Say why a contact as it is now is to get a mail no more; None: it is to get it."""
+    if contact is None or (envelope.marketing and contact.subscriptions.get("email") is False):
+        return Skip.OPTED_OUT
+    return Skip.BOUNCED if contact.bounced == email_key(envelope.to)[1] else None
 
 
 def may_tell(one: Finished) -> Call | None:

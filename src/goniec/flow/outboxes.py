@@ -89,6 +89,14 @@ class Outboxes:
         self._known[delivery.id] = 1
         return True
 
+    def hold(self, box: Outbox, delivery: Delivery) -> bool:
+        """Count a delivery that is only to be put off as one in memory; False: it is there already."""
+        if delivery.id in self._known:
+            return False
+        box.held += 1
+        self._known[delivery.id] = 1
+        return True
+
     def keep(self, delivery: Delivery) -> None:
         """A result of it has to be written: it stays in memory until that is on disk, too."""
         self._known[delivery.id] += 1

@@ -15,10 +15,10 @@ from goniec.core.model import Attempt, Delivery, Failure, Status
 from goniec.core.retry import Outcome, RetryAt, Tried, after
 from goniec.core.times import Millis
 from goniec.core.wire import Credentials, Headers, headers
-from goniec.flow.attempt import line, made, moved
+from goniec.flow.attempt import line, made, moved, postponed
 from goniec.flow.credentials import without_secrets
 from goniec.flow.health import Health
-from goniec.flow.mails import Mails
+from goniec.flow.mails import Later, Mails
 from goniec.flow.outbox import Outbox
 from goniec.flow.outboxes import Outboxes
 from goniec.observe import counters, log
@@ -75,7 +75,14 @@ class Sending:
         """Make one attempt outside every outbox, and give what is to be written down."""
         started = self._clock.now()
         answer = await self._send(endpoint, credentials, delivery, started, fresh=False)
+        assert isinstance(answer, Answer), "a test goes at any hour"  # noqa: S101 - for the types
         return made(delivery, answer, started)
+
+    def put_off(self, box: Outbox, delivery: Delivery, until: Millis) -> None:
+        """Write down that a delivery which was just claimed waits for the end of quiet hours."""
+        if self._outboxes.hold(box, delivery):
+            self._later(box, delivery, until, laned=False)
+            self._outboxes.release(box, delivery)
 
     def flush(self) -> None:
         """Pass results on, once in a turn of the loop."""
@@ -131,6 +138,12 @@ class Sending:
             epoch, lease = outboxes.lease(box)
             started = self._clock.now()
             answer = await self._send(endpoint, credentials, delivery, started, fresh=fresh)
+            if isinstance(answer, Later):
+                self._later(box, delivery, answer.until, laned=laned)
+                if laned:
+                    box.advance(delivery.contact_id)
+                outboxes.release(box, delivery)
+                return
             tried = Tried(delivery.counted, delivery.refusals, delivery.first_at, delivery.aside)
             attempt = made(delivery, answer, started)
             now = self._clock.now()
@@ -153,14 +166,15 @@ class Sending:
 
     async def _send(
         self, endpoint: Endpoint, credentials: Credentials, delivery: Delivery, now: Millis, *, fresh: bool
-    ) -> Answer:
+    ) -> Answer | Later:
         span: Attempting | None = None
         try:
             span = tracing.attempt(delivery, now)
             if endpoint.id == MAIL:
-                answer = await self._mails.send(endpoint, delivery)
-                tracing.attempted(span, delivery, endpoint.host, answer)
-                return answer
+                handed = await self._mails.send(endpoint, delivery)
+                if isinstance(handed, Answer):
+                    tracing.attempted(span, delivery, endpoint.host, handed)
+                return handed
             parent = None if span is None else span.header
             head = headers(delivery, delivery.attempts + 1, credentials, self._agent, now, parent)
             answer = await self._sender.send(_request(endpoint, credentials, delivery.body, head, fresh=fresh))
@@ -170,6 +184,12 @@ class Sending:
             answer = Answer(Failure.INTERNAL, "a fault in Goniec; its log has the details")
         tracing.attempted(span, delivery, endpoint.host, answer)
         return answer
+
+    def _later(self, box: Outbox, delivery: Delivery, until: Millis, *, laned: bool) -> None:
+        """Put a delivery off, out of its lane: that is no attempt."""
+        delivery = postponed(delivery, until)
+        attempt = made(delivery, Answer(delivery.failure, "quiet hours"), self._clock.now())
+        self._result(box, Finished(delivery, attempt, *self._outboxes.lease(box)), laned=laned)
 
     def _advance(self, box: Outbox, delivery: Delivery) -> None:
         """Let the lane go on when its head has left it; else those behind it wait in the table."""
@@ -195,6 +215,7 @@ class Sending:
             if laned:
                 box.written(delivery.contact_id)
             self._outboxes.release(box, delivery)
+            box.more = box.more or finished.put_off  # somebody may have stood behind it
             if box.more:
                 self._outboxes.wake.set()
         self.unwritten -= len(results)

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from goniec.core.model import Attempt, Contact, Delivery, Event, Miss, Run, Status
+from goniec.core.model import Attempt, Contact, Delivery, Event, Failure, Miss, Run, Status
 from goniec.core.times import Millis
 
 
@@ -48,6 +48,7 @@ class Changes(Struct):
 class Finished(Struct, frozen=True):
     """An attempt that was made, and how the delivery stands after it.
 
+    One that failed with `Failure.QUIET` was not made, and is not written: the delivery is put off, out of its lane.
     `epoch` is that of the lease on the endpoint under which it was made; None: nobody else can have one. `lease` names
     that lease where it is one on a part; None: it is on the whole endpoint.
     """
@@ -56,6 +57,11 @@ class Finished(Struct, frozen=True):
     attempt: Attempt
     epoch: int | None = None
     lease: str | None = None
+
+    @property
+    def put_off(self) -> bool:
+        """Whether nothing was tried, for the hours are quiet."""
+        return self.attempt.failure is Failure.QUIET
 
 
 class Moved(Struct, frozen=True):

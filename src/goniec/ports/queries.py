@@ -114,6 +114,10 @@ class Queries(Protocol):
         """The queues in which something waits, in the order of endpoints; None: of all. Costs nothing per delivery."""
         ...
 
+    async def mark(self, name: str) -> bytes | None:
+        """As `Tx.mark`, without the lock."""
+        ...
+
     async def setup_version(self) -> int:
         """As `Tx.setup_version`."""
         ...

@@ -189,7 +189,8 @@ class Tx(Protocol):
 
         The attempt is always written (numbered on after the last one). A delivery that was cancelled meanwhile stays
         so, except that a 2xx always makes it delivered. One that stays `pending` moves to its `due_at`. When it
-        leaves its lane (any other status, or aside), the next one there becomes due at once.
+        leaves its lane (any other status, or aside), the next one there becomes due at once. One that is `put_off`
+        moves to its `due_at` without an attempt, if it still waits.
 
         Where the endpoint's lease has another epoch by now, only a 2xx moves it; all else leaves it as the new owner
         has it. One that is `held` is decided by its attempt. One that was asked for again meanwhile stays in the queue
@@ -209,7 +210,7 @@ class Tx(Protocol):
     async def hurry(
         self, endpoint_id: str, now: Millis, limit: int, part: int | None = None, after: Place | None = None
     ) -> Place | None:
-        """Make those deliveries of an endpoint, or of a part, that were put off due now.
+        """Make those deliveries of an endpoint, or of a part, that were put off due now, but what has its own hour.
 
         It looks at `limit` of what the endpoint has for later, the soonest first, and gives the last of these, `after`
         which to go on; None: there are no more.

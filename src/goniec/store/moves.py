@@ -9,7 +9,7 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from goniec.core.model import Attempt, Delivery, Status
+from goniec.core.model import UNWANTED, Attempt, Delivery, Failure, Status
 from goniec.core.times import Millis
 from goniec.ports import Finished
 from goniec.store.rows import Row
@@ -73,6 +73,10 @@ def after(delivery: Delivery, one: Finished, body: bytes, *, fenced: bool = Fals
     Where it is `fenced`, the endpoint has another owner by now, who alone says so, unless it arrived.
     """
     said, attempt = one.delivery, one.attempt
+    if one.put_off:
+        waits = delivery.status is Status.PENDING and not fenced
+        later = {"due_at": said.due_at, "aside": True, "failure": Failure.QUIET, "body": body}
+        return replace(delivery, **later) if waits else delivery
     tried: dict[str, Any] = {
         "attempts": delivery.attempts + 1,
         "first_at": attempt.at if delivery.first_at is None else delivery.first_at,
@@ -85,6 +89,8 @@ def after(delivery: Delivery, one: Finished, body: bytes, *, fenced: bool = Fals
         tried["delivered_at"] = end(attempt) if delivery.delivered_at is None else delivery.delivered_at
     elif fenced or delivery.status not in _UNDECIDED or (delivery.resend and not said.resend):
         # another owner's, cancelled, delivered after all, or asked for again while this attempt was under way
+        if delivery.status is Status.CANCELLED and delivery.failure in UNWANTED:
+            del tried["failure"]  # it says why nobody wants it
         return replace(delivery, **tried)
     elif said.status is Status.FAILED and delivery.delivered_at is not None:
         tried["status"] = Status.DELIVERED
@@ -112,7 +118,8 @@ def asked_for(was: Delivery, now: Millis) -> Delivery:
 def called_off(was: Delivery) -> Delivery:
     """How a pending delivery stands once it is taken out of the queue; one that had arrived before has arrived."""
     status = Status.CANCELLED if was.delivered_at is None else Status.DELIVERED
-    return replace(was, status=status, due_at=None)
+    failure = None if was.failure is Failure.QUIET else was.failure
+    return replace(was, status=status, due_at=None, failure=failure)
 
 
 def end(attempt: Attempt) -> Millis:

@@ -201,7 +201,8 @@ LAST: Final = "~"
 """Behind the id of any delivery."""
 
 PUT_OFF: Final = (
-    "(lane OR EXISTS (SELECT 1 FROM deliveries d WHERE d.id = delivery_id AND (d.attempts > 0 OR d.resend)))"
+    "(lane OR EXISTS (SELECT 1 FROM deliveries d WHERE d.id = delivery_id AND (d.attempts > 0 OR d.resend)"
+    " AND coalesce(d.failure, '') <> 'quietHours'))"
 )
 """Of what the queue has for later: that it would have gone by now, and does not wait for an hour of its own."""
 

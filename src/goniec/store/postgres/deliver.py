@@ -83,7 +83,7 @@ _FRESH: Final = (
 )
 _ARRIVE: Final = ManyRows(
     "UPDATE deliveries d SET status = 'delivered', counted = 1, attempts = 1, first_at = v.at, last_at = v.at,"
-    " delivered_at = v.ended FROM {} AS v (id, at, ended) WHERE d.id = v.id",
+    " delivered_at = v.ended, failure = NULL FROM {} AS v (id, at, ended) WHERE d.id = v.id",
     *(TEXT, NUMBER, NUMBER),
 )
 _LEAVE: Final = "DELETE FROM queue WHERE delivery_id = ANY($1) RETURNING endpoint_id, contact_id, lane"
@@ -136,10 +136,12 @@ class DeliverTx(Transaction):
             fenced = one.epoch is not None and epochs.get(under(one), one.epoch) != one.epoch
             was = found.now.status
             found.now = after(found.now, one, b"" if erased else one.delivery.body, fenced=fenced)
-            attempts.append(_attempt_row(one, found.now.attempts, erased=erased))
+            if not one.put_off:
+                attempts.append(_attempt_row(one, found.now.attempts, erased=erased))
             moved.append(Moved(found.now, was))
         await _ADD_ATTEMPTS.run(self.db, sorted(attempts, key=by_number))
-        self.tally.tried((standing[id].was, one) for one in finished if (id := one.delivery.id) in standing)
+        made = [one for one in finished if one.delivery.id in standing and not one.put_off]
+        self.tally.tried((standing[one.delivery.id].was, one) for one in made)
         self.count("attempts", len(attempts))
         await self._move(standing.values(), max(end(one.attempt) for one in finished))
         return moved

@@ -171,6 +171,9 @@ class PostgresQueries:
     async def funnels(self) -> list[Funnel]:
         return await self._ask(setup.funnels)
 
+    async def mark(self, name: str) -> bytes | None:
+        return await self._ask(setup.mark, name)
+
     async def names(self, kind: str) -> list[str]:
         return await self._ask(_names, kind)
 

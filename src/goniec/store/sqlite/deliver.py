@@ -80,7 +80,7 @@ _FRESH: Final = (
 """All ids in one row: apsw lets go of the interpreter's lock at every row."""
 _ARRIVE: Final = ManyRows(
     "UPDATE deliveries SET status = 'delivered', counted = 1, attempts = 1, first_at = v.column2, last_at = v.column2,"
-    " delivered_at = v.column3 FROM (",
+    " delivered_at = v.column3, failure = NULL FROM (",
     3,
     ") AS v WHERE deliveries.id = v.column1",
 )
@@ -136,10 +136,12 @@ class DeliverTx(Transaction):
             fenced = one.epoch is not None and epochs.get(under(one), one.epoch) != one.epoch
             was = found.now.status
             found.now = after(found.now, one, b"" if erased else one.delivery.body, fenced=fenced)
-            attempts.append(rows.attempt_row(one.attempt, found.now.attempts, erased=erased))
+            if not one.put_off:
+                attempts.append(rows.attempt_row(one.attempt, found.now.attempts, erased=erased))
             moved.append(Moved(found.now, was))
         _ADD_ATTEMPTS.run(self.db, sorted(attempts, key=by_number))
-        self.tally.tried((standing[id].was, one) for one in finished if (id := one.delivery.id) in standing)
+        made = [one for one in finished if one.delivery.id in standing and not one.put_off]
+        self.tally.tried((standing[one.delivery.id].was, one) for one in made)
         self.count("attempts", len(attempts))
         self._move(standing.values(), max(end(one.attempt) for one in finished))
         return moved

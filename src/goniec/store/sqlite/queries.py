@@ -155,6 +155,9 @@ class SqliteQueries:
     async def funnels(self) -> list[Funnel]:
         return await self._read(setup.funnels)
 
+    async def mark(self, name: str) -> bytes | None:
+        return await self._read(setup.mark, name)
+
     async def names(self, kind: str) -> list[str]:
         return await self._read(_names, kind)
 

@@ -32,6 +32,12 @@ def rules_unless(db: apsw.Connection, known: int) -> tuple[int, list[Rule] | Non
     return version, None if version == known else rules(db)
 
 
+def mark(db: apsw.Connection, name: str) -> bytes | None:
+    """A mark's value."""
+    found: bytes | None = db.execute("SELECT value FROM marks WHERE name = ?", (name,)).get
+    return found
+
+
 def setup_version(db: apsw.Connection) -> int:
     """Rises with every change of a rule, endpoint or funnel."""
     row = db.execute("SELECT value FROM counters WHERE name = 'setup'").fetchone()
@@ -225,8 +231,7 @@ class SetupTx(Transaction):
         )
 
     async def mark(self, name: str) -> bytes | None:
-        row = self.db.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
-        return None if row is None else bytes(row[0])
+        return mark(self.db, name)
 
     async def put_mark(self, name: str, value: bytes) -> None:
         self.db.execute(

@@ -58,7 +58,7 @@ class SqliteStore:
 
     async def mark(self, name: str) -> bytes | None:
         """A mark's value, read without the lock for writing."""
-        return await self._readers.run(_mark, name)
+        return await self._readers.run(setup.mark, name)
 
     @property
     def whole(self) -> str:
@@ -93,11 +93,6 @@ class SqliteStore:
 
 def _quarantined(db: apsw.Connection, limit: int) -> list[tuple[Any, ...]]:
     return fetch(db, "SELECT id, at, reason, content FROM quarantine ORDER BY id DESC LIMIT ?", (limit,))
-
-
-def _mark(db: apsw.Connection, name: str) -> bytes | None:
-    found: bytes | None = db.execute("SELECT value FROM marks WHERE name = ?", (name,)).get
-    return found
 
 
 def _integrity(db: apsw.Connection) -> list[str]:

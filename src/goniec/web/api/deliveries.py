@@ -30,9 +30,9 @@ class DeliveryOut(Struct, rename="camel", kw_only=True):
     """One message for one endpoint.
 
     `id` is its `webhook-id`, `sequence` its `goniec-sequence`. A test send has no event and no run, and is `held` while
-    it is under way. `aside` means that
-    it has left its contact's lane, `resend` that somebody asked for it once more. `failure` is what the last attempt
-    failed with, null when it went well or there was none. `bodySha256` stays when a contact is erased.
+    it is under way. `aside` means that it has left its contact's lane, `resend` that somebody asked for it once more.
+    `failure` is what the last attempt failed with, null when it went well or there was none; `quietHours` is of no
+    attempt: the mail waits until `dueAt`. `bodySha256` stays when a contact is erased.
     """
 
     id: str

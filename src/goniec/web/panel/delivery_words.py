@@ -102,6 +102,8 @@ def next_attempt(visit: Visit, delivery: Delivery, endpoint: Endpoint | None) ->
     due = due_at(delivery, endpoint)
     if due is None or due <= visit.now:
         return visit.say("waits for its turn")
+    if delivery.failure is Failure.QUIET:
+        return visit.say("quiet hours, goes %(when)s", when=visit.times.until(due))
     return visit.say("next attempt %(when)s", when=visit.times.until(due))
 
 
@@ -204,7 +206,10 @@ def _coming(visit: Visit, delivery: Delivery, endpoint: Endpoint | None, *, behi
         return visit.say("The receiver asked for a break, until %(time)s.", time=until)
     due = due_at(delivery, endpoint)
     if due is not None and due > visit.now:
-        return visit.say("Next attempt %(when)s.", when=visit.times.until(due))
+        when = visit.times.until(due)
+        if delivery.failure is Failure.QUIET:
+            return visit.say("It waits for the end of the contact's quiet hours, and goes %(when)s.", when=when)
+        return visit.say("Next attempt %(when)s.", when=when)
     if behind:
         return visit.say("An earlier delivery about this contact has to arrive first: they keep their order.")
     return visit.say("It is sent as soon as its turn comes.")

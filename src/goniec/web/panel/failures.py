@@ -46,6 +46,7 @@ NAMES: Final[dict[Failure, Label]] = {
     Failure.MESSAGE_DEFERRED: Label("Wiadomość chwilowo odrzucona", "Message put off"),
     Failure.OPTED_OUT: Label("Kontakt się wypisał", "Contact opted out"),
     Failure.BOUNCED: Label("Adres nie istnieje", "Address is dead"),
+    Failure.QUIET: Label("Godziny ciszy", "Quiet hours"),
     Failure.MAIL_BUSY: Label("Serwer poczty zajęty", "Mail server busy"),
     Failure.MAIL_REFUSED: Label("Serwer poczty odmawia", "Mail server refuses"),
     Failure.MAIL_LOGIN: Label("Serwer poczty nie przyjął hasła", "Mail login refused"),
@@ -175,6 +176,10 @@ FAILURES: Final[dict[Failure, Label]] = {
     Failure.BOUNCED: Label(
         "Wcześniejsza wiadomość wróciła: tego adresu nie ma. Nic nie wysłano.",
         "An earlier message came back: there is no such address. Nothing was sent.",
+    ),
+    Failure.QUIET: Label(
+        "U kontaktu trwają godziny ciszy. Wiadomość poczeka do ich końca.",
+        "It is quiet hours where the contact is. The message waits for their end.",
     ),
     Failure.MAIL_BUSY: Label(
         "Serwer poczty nie przyjmuje teraz więcej wiadomości. Ponowimy.",

@@ -45,8 +45,8 @@ YEARS: Final = range(1970, 3000)
 SILENT_LEAST: Final = 3
 """So many deliveries have to fail until a list says that their endpoint does not answer."""
 
-_ITS_OWN: Final = frozenset({None, Failure.REJECTED, Failure.INTERNAL})
-"""What says nothing about an endpoint: no failure, one of this message alone, or one of ours."""
+_ITS_OWN: Final = frozenset({None, Failure.REJECTED, Failure.QUIET, Failure.INTERNAL})
+"""What says nothing about an endpoint: no failure, one of this message alone, an hour to wait for, or one of ours."""
 
 NAMES: Final = ("status", "rule", "endpoint", "contact", "period", "from", "to", "failure", "test")
 """The parameters that say which deliveries are wanted."""

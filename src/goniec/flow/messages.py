@@ -3,6 +3,7 @@
 Called by the API, the panel and the commands.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final, get_args
@@ -52,7 +53,7 @@ def shown_message(message: Message) -> MessageOut:
 async def create_message(outside: Outside, data: object) -> Message | Conflict:
     """Make a message. Raises `Invalid`, with every fault that was found."""
     now = outside.clock.now()
-    draft = read_message(data, now)
+    draft = await asyncio.to_thread(read_message, data, now)
     id = prefixed(MESSAGE, now, outside.dice.bits(80))
     message = stored(draft, None, id, now)
 
@@ -72,7 +73,7 @@ async def change_message(outside: Outside, message_id: str, data: object, expect
     Raises `Invalid`, with every fault that was found.
     """
     now = outside.clock.now()
-    draft = read_message(data, now)
+    draft = await asyncio.to_thread(read_message, data, now)
 
     async def work(tx: Tx) -> Message | Refusal:
         known = await _known(tx, message_id, expected)
@@ -95,7 +96,10 @@ async def delete_message(outside: Outside, message_id: str, expected: Expected) 
 
 
 def preview(composer: Composer, draft: MessageDraft, contact: Contact, now: Millis) -> Envelope:
-    """Make the mail that a contact would get, of an event and a rule that are examples. Raises `Unwritable`."""
+    """Make the mail that a contact would get, of an event and a rule that are examples. Raises `Unwritable`.
+
+    It may take some tenths of a second: not for a loop that others wait for.
+    """
     return composer.written(draft, About(contact, _example_event(contact, now), _RULE), contact.email or "")
 
 
@@ -136,7 +140,7 @@ async def set_up(tx: Tx, means: Means) -> None:
 def read_message(data: object, now: Millis) -> MessageDraft:
     """Read a message, and try it: a mistake that shows only when a text is made is told when it is saved.
 
-    Raises `Invalid`, with every fault that was found.
+    It may take as long as `preview`. Raises `Invalid`, with every fault that was found.
     """
     draft = read_draft(data)
     try:

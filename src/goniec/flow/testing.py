@@ -100,7 +100,7 @@ async def send_mail_test(
     except ValueError:
         raise Invalid(Problem("/to", "an e-mail address is expected, such as jan@example.com")) from None
     try:
-        envelope = preview(composer, message, contact, bench.clock.now())
+        envelope = await asyncio.to_thread(preview, composer, message, contact, bench.clock.now())
     except Unwritable as error:
         raise Invalid(Problem("", str(error))) from None
     endpoint = await queries.endpoint(MAIL)

@@ -1,5 +1,6 @@
 """Messages, which rules send by mail: made, read, changed, deleted, previewed; and the limits on mail."""
 
+import asyncio
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated
@@ -205,7 +206,8 @@ async def preview_message(ask: Ask, id: str, body: PreviewIn) -> Reply:
     if contact is None:
         raise missing("contact")
     try:
-        envelope = preview(Composer(language=context.language), message, contact, context.clock.now())
+        composer = Composer(language=context.language)
+        envelope = await asyncio.to_thread(preview, composer, message, contact, context.clock.now())
     except Unwritable as error:
         raise invalid([Problem("", str(error))]) from None
     return Reply(

@@ -4,6 +4,7 @@ Saving goes through the same reading, checks and transaction as the API. A messa
 was typed, with each problem at its field.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final
 
@@ -137,7 +138,7 @@ async def look(visit: Visit) -> Reply:
     return visit.page(
         "message_preview.html",
         policy="pictures",
-        seen=_seen(visit, fields, chosen.contact),
+        seen=await asyncio.to_thread(_seen, visit, fields, chosen.contact),
         missed=chosen.missed,
         whom=told_apart(chosen.contact),
     )
@@ -262,7 +263,7 @@ async def _form(  # noqa: PLR0913 - a form comes back for many reasons
         missed=chosen.missed,
         who=visit.form.text("_who") if chosen.missed else "",
         whom=told_apart(chosen.contact),
-        seen=_seen(visit, fields, chosen.contact),
+        seen=await asyncio.to_thread(_seen, visit, fields, chosen.contact),
         values=VALUES,
         to=visit.form.text("_to") or (visit.user.email if visit.user else ""),
         mail=visit.context.mail,

@@ -134,13 +134,15 @@ class Counters:
     """Counts since the start of this process.
 
     Bounded labels only. Rising an entry is atomic enough under one interpreter lock. `sightings` are openings and
-    clicks: `recorded`, and `lost` where the disk did not take them.
+    clicks: `recorded`, and `lost` where the disk did not take them; `mail` is what became of mails, by the figures of
+    messages.
     """
 
     def __init__(self) -> None:
         self.attempts: Counter[str] = Counter()
         self.batches: Counter[str] = Counter()
         self.sightings: Counter[str] = Counter()
+        self.mail: Counter[str] = Counter()
         self.first_byte = Times()
         self.first_attempt = Times()
 

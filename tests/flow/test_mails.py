@@ -22,6 +22,7 @@ from goniec.flow.messages import (
 )
 from goniec.flow.users import add_user, change_user
 from goniec.flow.workspace import change_mail_limits
+from goniec.observe import counters
 from goniec.ports import Answer, EventFilter, Finished, Moved, Page, Unavailable
 from tests.core.build import happened
 from tests.flow.desk import Desk
@@ -67,6 +68,7 @@ def refusing(failure: Failure, status: int | None = 550) -> Any:
 
 async def test_a_mail_is_handed_in_and_told_once_it_is_taken(desk: Desk) -> None:
     shop = desk.shop
+    before = counters.mail["sent"]
     message = await ready(desk)
     await visit(desk)
     (envelope,) = shop.mail.envelopes
@@ -87,6 +89,7 @@ async def test_a_mail_is_handed_in_and_told_once_it_is_taken(desk: Desk) -> None
     assert shop.sender.sent == []
     found = await message_figures(shop.store.queries, [message.id], shop.clock.now())
     assert found[message.id]["sent"] == 1
+    assert counters.mail["sent"] == before + 1
 
 
 async def test_a_mail_that_is_sent_once_more_is_told_once(desk: Desk) -> None:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from goniec.core.decide import Call, Decision, Happening, World, decide
 from goniec.core.identity import NO_KEY, Refusal, Who, email_owner_key, external_owner_key, find, lookups
+from goniec.core.mailing import TELLING, figures
 from goniec.core.model import Ancestor, Contact, Delivery
 from goniec.core.text import email_key, phone_key
 from goniec.core.times import Millis
@@ -140,6 +141,12 @@ class Batch:
         """Add to the ledger."""
         for name, n in totals.items():
             self.totals[name] = self.totals.get(name, 0) + n
+
+    @property
+    def mail(self) -> list[str]:
+        """What became of mails, by the figures of messages, one for each time."""
+        told = (event for event in self._changes.events if event.type in TELLING)
+        return [subject.rpartition(":")[2] for event in told for subject in figures(event)]
 
     async def write(self) -> set[tuple[str, str]]:
         """Write it all; return the lanes (endpoint, contact) that had pending deliveries before."""

@@ -268,7 +268,7 @@ class Recorder:
         answers: dict[str, Remembered] = {}
         given = [await self._answer(tx, batch, job, answers, now) for job in jobs]
         busy = await batch.write()
-        return _Written(moved, given, batch.deliveries, busy)
+        return _Written(moved, given, batch.deliveries, busy, batch.mail)
 
     async def _finished(self, tx: Tx, riders: Sequence["_Rider"]) -> list[list[Moved]]:
         """Write the results of all riders in one go; give what became of each rider's."""
@@ -334,6 +334,7 @@ class Recorder:
     def _announce(self, written: "_Written", jobs: Sequence["_Job"], riders: Sequence["_Rider"]) -> None:
         calls, results = sum(len(job.calls) for job in jobs), sum(len(rider.finished) for rider in riders)
         counters.batch(calls, results, len(written.deliveries))
+        counters.mail.update(written.mail)
         for rider, moved in zip(riders, written.moved, strict=True):
             rider.settle([one.delivery for one in moved])
         self._hand_over(written.deliveries, written.busy)
@@ -473,3 +474,4 @@ class _Written(Struct, frozen=True):
     results: list[Sequence[Result] | Remembered] = []
     deliveries: list[Delivery] = []
     busy: set[tuple[str, str]] = set()
+    mail: Sequence[str] = ()

@@ -6,11 +6,12 @@ keeps. Figures of the ledger count since the beginning, all others since the pro
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, get_args
 
 from msgspec import Struct
 
 from goniec.core.endpoint import Endpoint
+from goniec.core.mailing import Figure
 from goniec.core.model import Status
 from goniec.core.times import SECOND, Millis
 from goniec.observe import LATENCY_BUCKETS, Counters, Times
@@ -117,6 +118,12 @@ def exposition(figures: Figures, counted: Counters) -> str:
             "counter",
             "Opens and clicks: recorded, or lost because the disk did not take them.",
             [("", {"outcome": name}, counted.sightings[name]) for name in ("recorded", "lost")],
+        ),
+        _metric(
+            "goniec_mail_total",
+            "counter",
+            "What became of the mails of messages, as far as this process recorded it.",
+            [("", {"what": name}, counted.mail[name]) for name in get_args(Figure)],
         ),
         _metric(
             "goniec_first_byte_seconds",

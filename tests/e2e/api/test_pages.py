@@ -3,7 +3,7 @@
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -14,6 +14,7 @@ from typing_extensions import override
 from goniec import web
 from goniec.core.breaker import Breaker
 from goniec.core.endpoint import Pause
+from goniec.core.mailing import Figure
 from goniec.observe import Counters, counters
 from goniec.ports import Balance, Queue, Unavailable
 from goniec.web import create_app
@@ -91,6 +92,8 @@ async def test_metrics_are_what_prometheus_reads(api: Api) -> None:
     assert 50 < value("goniec_queue_oldest_due_seconds", endpoint="end_1") <= 60
     for outcome, n in counters.attempts.items():
         assert value("goniec_attempts_total", outcome=outcome) == n
+    for what in get_args(Figure):
+        assert value("goniec_mail_total", what=what) == counters.mail[what]
     assert value("goniec_waiting_calls") == 0
     assert value("goniec_endpoints") == 1
     assert value("goniec_endpoint_paused", endpoint="end_1", host="end_1.example") == 0

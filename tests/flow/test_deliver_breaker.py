@@ -34,6 +34,10 @@ async def endpoint(shop: Workshop) -> Endpoint:
     return found
 
 
+def all_sent(shop: Workshop, n: int) -> bool:
+    return len(shop.sender.sent) == n
+
+
 async def outage(shop: Workshop, n: int = FAILURES) -> None:
     """So many deliveries have failed at once, and the breaker is open."""
     shop.sender.script = lambda _: failing()
@@ -139,12 +143,17 @@ class TestTheReturn:
         assert {one.status for one in await shop.deliveries()} == {Status.DELIVERED}
         assert (await endpoint(shop)).paused is None
 
-    async def test_what_was_put_off_need_not_wait_for_its_time(self, shop: Workshop) -> None:
+    @pytest.mark.parametrize("bite", [health.HURRY, 2])
+    async def test_what_was_put_off_need_not_wait_for_its_time(
+        self, shop: Workshop, monkeypatch: pytest.MonkeyPatch, bite: int
+    ) -> None:
+        monkeypatch.setattr(health, "HURRY", bite)
         await shop.endpoint(policy={"schedule": [DAY // SECOND]})
         await outage(shop)
         shop.sender.script = ok
         await shop.later(PROBE)
-        await shop.later(0)
+        await shop.until(partial(all_sent, shop, 2 * FAILURES))
+        await shop.settle()
         assert {one.status for one in await shop.deliveries()} == {Status.DELIVERED}
 
     async def test_an_answer_that_blames_the_message_is_counted_and_lets_the_others_go(self, shop: Workshop) -> None:

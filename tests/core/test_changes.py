@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from goniec.core import actions as a
-from goniec.core.changes import Change, SetConsent, SetFields, fold, propose, undo
+from goniec.core.changes import Change, LiftBounce, SetConsent, SetFields, fold, propose, undo
 from goniec.core.events import EVENT_TYPES
 from goniec.core.model import SCORE_MAX, SCORE_MIN, Contact, Event, Stage, Tag
 from tests.core.build import NOW, blank, contact
@@ -175,6 +175,8 @@ def test_a_hard_bounce_folds_and_undoes() -> None:
     made = event(FULL, "email.bounced", {"message": "msg_1", "kind": "hard", "email": "jan@x.pl"})
     assert fold(FULL, made).bounced == "jan@x.pl"
     assert undo(fold(FULL, made), made).bounced is None
+    again = event(FULL, "email.bounced", {"kind": "hard", "email": "jan@x.pl", "old": "jan@x.pl"})
+    assert undo(fold(fold(FULL, made), again), again).bounced == "jan@x.pl"
     soft = event(FULL, "email.bounced", {"message": "msg_1", "kind": "soft", "email": "jan@x.pl"})
     assert fold(FULL, soft).bounced is None
     assert undo(fold(FULL, soft), soft).bounced is None
@@ -192,3 +194,18 @@ def test_of_another_address_nothing_is_kept_while_the_own_one_is_dead() -> None:
     for before, after in ((None, "old@x.pl"), ("older@x.pl", "old@x.pl"), ("jan@x.pl", "jan@x.pl")):
         assert fold(contact(email="Jan@X.pl", bounced=before), other).bounced == after
     assert fold(contact(email=None, bounced="jan@x.pl"), other).bounced == "old@x.pl"
+
+
+def test_a_bounce_is_lifted_by_hand_or_by_who_opts_in_anew() -> None:
+    dead = contact(email="Jan@X.pl", bounced="jan@x.pl")
+    lifted = ("contact.bounce_lifted", {"email": "jan@x.pl"})
+    assert propose(dead, LiftBounce()) == [lifted]
+    assert propose(FULL, LiftBounce()) == []
+    made = event(dead, *lifted)
+    assert fold(dead, made).bounced is None
+    assert undo(fold(dead, made), made).bounced == "jan@x.pl"
+    joined = [("contact.opted_in", {"channel": "email", "old": None})]
+    assert propose(dead, a.OptIn("email")) == [*joined, lifted]
+    assert propose(contact(email="jan@x.pl", bounced="old@x.pl"), a.OptIn("email")) == joined
+    assert propose(contact(email="jan@x.pl", bounced="jan@x.pl", subscriptions={"email": True}), a.OptIn("email")) == []
+    assert len(propose(dead, a.OptIn("phone"))) == 1

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
+from goniec.core.changes import undo
 from goniec.core.composing import Colleague, Composer
 from goniec.core.decide import Decision, Happening, World, decide
 from goniec.core.endpoint import MAIL
@@ -282,3 +283,13 @@ def test_a_rule_that_sends_mail_is_explained_by_its_messages() -> None:
     assert told(both, subscriptions={"email": False}) == (
         f"{fired}, with 1 mail and 1 webhook; left out: the contact has opted out"
     )
+
+
+def test_what_a_bounce_covers_is_known_again_once_it_is_undone() -> None:
+    person = contact(email="jan@x.pl", bounced="old@x.pl")
+    decision = told(person, "email.bounced", kind="hard", email="jan@x.pl", old="made@up.pl")
+    (event,) = decision.events
+    assert (decision.contact.bounced, event.data["old"]) == ("jan@x.pl", "old@x.pl")
+    assert undo(decision.contact, event).bounced == "old@x.pl"
+    (first,) = told(contact(), "email.bounced", kind="hard", email="jan@x.pl", old="made@up.pl").events
+    assert "old" not in first.data

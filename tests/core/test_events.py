@@ -40,6 +40,7 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
     "contact.note_added": [{"text": "n"}],
     "contact.opted_in": [{"channel": "email", "old": None}],
     "contact.opted_out": [{"channel": "phone", "old": True}],
+    "contact.bounce_lifted": [{"email": "jan@x.pl"}],
     "consent.assigned": [{"consent": "news", "granted": True, "old": False}],
     "contact.merged": [{"from": "c2"}],
     "contact.erased": [{}],

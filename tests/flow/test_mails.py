@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from goniec.core import actions as a
+from goniec.core.changes import LiftBounce
 from goniec.core.decide import Happening
 from goniec.core.endpoint import MAIL
 from goniec.core.mailing import figure
@@ -304,3 +305,46 @@ async def test_a_result_that_is_about_no_message_tells_nothing(desk: Desk) -> No
     assert not has_come(one, Moved(replace(one.delivery, test=True), Status.PENDING))
     assert not has_come(one, Moved(delivery, Status.PENDING))
     assert figure("msg_1", "sent") == "msg_1:sent"
+
+
+# --- addresses that mail came back from -------------------------------------------------------------------------------
+
+
+async def test_a_resend_that_finds_nobody_any_more_bounces_and_what_had_arrived_stays_so(desk: Desk) -> None:
+    shop = desk.shop
+    message = await ready(desk)
+    await visit(desk)
+    (delivery,) = await shop.deliveries()
+    shop.mail.script = refusing(Failure.RECIPIENT_REFUSED)
+    await shop.store.transact(lambda tx: tx.requeue(delivery.id, shop.clock.now()))
+    await shop.later(1_000)
+    (delivery,) = await shop.deliveries()
+    assert (delivery.status, delivery.attempts) == (Status.DELIVERED, 2)
+    (bounced,) = await told(shop, "email.bounced")
+    assert (bounced.data["kind"], bounced.data["email"]) == ("hard", "jan@example.pl")
+    assert len(await told(shop, "email.sent")) == 1
+    await visit(desk)
+    assert len(shop.mail.posted) == 2
+    found = await message_figures(shop.store.queries, [message.id], shop.clock.now())
+    assert found[message.id]["bounced"] == 1
+
+
+async def test_once_the_bounce_is_lifted_mail_goes_there_and_what_was_called_off_only_when_asked_for(
+    desk: Desk,
+) -> None:
+    shop = desk.shop
+    await change_mail_limits(desk.outside, MailLimits(QuietHours("00:00", "08:00")))
+    await ready(desk)
+    await visit(desk)
+    bounce = Happening("email.bounced", {"message": "m", "kind": "hard", "email": "jan@example.pl"})
+    await shop.record(email("jan@example.pl", happenings=(bounce,)))
+    await shop.later(5 * HOUR)
+    (delivery,) = await shop.deliveries()
+    assert (delivery.status, delivery.failure) == (Status.CANCELLED, Failure.BOUNCED)
+    await shop.record(email("jan@example.pl", changes=(LiftBounce(),)))
+    await shop.later(MINUTE)
+    assert shop.mail.posted == []
+    await shop.store.transact(lambda tx: tx.requeue(delivery.id, shop.clock.now()))
+    await shop.later(MINUTE)
+    await visit(desk)
+    assert len(shop.mail.posted) == 2

@@ -103,9 +103,10 @@ def _told(world: World, past: Past, rows: list[dict[str, Any]]) -> Iterator[str]
         id = row["id"]
         if told[id, "sent"] != (row["delivered_at"] is not None):
             yield f"{id} is {row['status']}, and {told[id, 'sent']} events say that it was sent"
-        ends = [failure(world, move) for move in past.moves[id] if move.now is Status.FAILED]
+        ends = list(_ends(world, past.moves[id]))
         for how, n in (("hard", sum(one in BOUNCES for one in ends)), ("soft", ends.count(Failure.RECIPIENT_DEFERRED))):
-            if told[id, how] != n:
+            # one that is sent again and called off after it was put off ends with a failure that ended nothing
+            if told[id, how] != n and not (how == "soft" and id in past.called_off):
                 yield f"{id} has come back {how} {n} times, and {told[id, how]} events say so"
     if world.mailing.follows and FOLLOWING not in world.people.deleted:
         following = {
@@ -114,6 +115,16 @@ def _told(world: World, past: Past, rows: list[dict[str, Any]]) -> Iterator[str]
         }
         for id in set(sent) - following:
             yield f"{id} says that a mail was sent, and nobody was told"
+
+
+def _ends(world: World, moves: list[Move]) -> Iterator[Failure | None]:
+    """With which failures attempts have ended it, or the wish to send it once more."""
+    tried = 0
+    for move in moves:
+        again = move.was is Status.PENDING and move.now is Status.DELIVERED
+        if move.now is Status.FAILED or (again and move.attempts > tried):
+            yield failure(world, move)
+        tried = move.attempts
 
 
 def _capped(world: World, rows: list[dict[str, Any]]) -> Iterator[str]:

@@ -56,7 +56,11 @@ class SetConsent(Struct, frozen=True):
     granted: bool
 
 
-Change = a.ContactAction | SetFields | SetConsent | a.LeaveByMail
+class LiftBounce(Struct, frozen=True):
+    """Let mail go again to the address that it had come back from for good."""
+
+
+Change = a.ContactAction | LiftBounce | SetFields | SetConsent | a.LeaveByMail
 
 
 _FLAGS: Final = {"email.opened": OPENED, "email.clicked": CLICKED, "email.bounced": RETURNED}
@@ -103,13 +107,18 @@ def propose(contact: Contact, change: Change) -> list[Proposal]:  # noqa: C901, 
         case a.AddNote(text):
             return [("contact.note_added", {"text": text})]
         case a.OptIn(channel):
-            return _subscription(contact, channel, wanted=True)
+            joined = _subscription(contact, channel, wanted=True)
+            # who asks for mail anew says that the address is in use
+            anew = bool(joined) and channel == "email" and _dead(contact)
+            return [*joined, *propose(contact, LiftBounce())] if anew else joined
         case a.OptOut(channel):
             return _subscription(contact, channel, wanted=False)
         case a.LeaveByMail(message, delivery, complaint):
             found = _subscription(contact, "email", wanted=False)
             why = {"message": message, "delivery": delivery, "complaint": complaint}
             return [(kind, {**data, **why}) for kind, data in found]
+        case LiftBounce():
+            return [] if contact.bounced is None else [("contact.bounce_lifted", {"email": contact.bounced})]
         case SetConsent(consent, granted):
             before = contact.consents.get(consent)
             if before is granted:
@@ -201,6 +210,8 @@ def _changed(contact: Contact, kind: str, data: dict[str, Any], at: int) -> dict
             return {"merged": (*contact.merged, data["from"])}
         case "email.bounced" if data.get("kind") == "hard" and data.get("email") and not _dead(contact):
             return {"bounced": data["email"]}
+        case "contact.bounce_lifted":
+            return {"bounced": None}
         case _:
             return {}
 
@@ -213,8 +224,7 @@ def _dead(contact: Contact) -> bool:
 def undo(contact: Contact, event: Event) -> Contact:
     """The contact before `event`, which must be its last one.
 
-    What no event carries stays as it is: `updated_at`, `last_activity_at`, the run counters and those of mails. Which
-    address mail had come back from before another one is not known any more.
+    What no event carries stays as it is: `updated_at`, `last_activity_at`, the run counters and those of mails.
     """
     restored = _restored(contact, event.type, event.data)
     if _is_first(event):
@@ -255,7 +265,9 @@ def _restored(contact: Contact, kind: str, data: dict[str, Any]) -> dict[str, An
         case "contact.merged":
             return {"merged": contact.merged[:-1]}
         case "email.bounced" if data.get("kind") == "hard" and data.get("email"):
-            return {"bounced": None}
+            return {"bounced": data.get("old")}
+        case "contact.bounce_lifted":
+            return {"bounced": data["email"]}
         case _:
             return {}
 

@@ -141,6 +141,12 @@ class Subscription(Shape):
     old: bool | None
 
 
+class BounceLifted(Shape):
+    """Mail may go again to an address that it had come back from for good; `email` is its compared form."""
+
+    email: Name
+
+
 class Leaving(Subscription):
     """A channel that the contact left: by the link in a mail, or by complaining of one, and then that mail is named."""
 
@@ -173,7 +179,7 @@ class Mail(Shape):
     `delivery` is the mail itself, where Goniec sent it. `machine` marks an opening or click of a scanner or a proxy,
     `first` the first of its kind for this message and contact, `derived` an opening that is known by a click only. Of a
     bounce, `kind` is hard (the address is dead) or soft, `code` its status (RFC 3463), `reason` what was said, and
-    `email` the address in its compared form.
+    `email` the address in its compared form; `old` is the one that mail had come back from before, if any.
     """
 
     message: Name
@@ -187,6 +193,7 @@ class Mail(Shape):
     kind: Literal["hard", "soft"] | None = None
     code: Name | None = None
     email: Name | None = None
+    old: Name | None = None
 
 
 class Visit(Shape):

@@ -98,6 +98,7 @@ EVENT_TYPES: Final[dict[str, EventType]] = {
         _inside("contact.note_added", e.Note, "POST /contacts/{id}/notes"),
         _inside("contact.opted_in", e.Subscription, "PATCH /contacts/{id}"),
         _inside("contact.opted_out", e.Leaving, "PATCH /contacts/{id}"),
+        _inside("contact.bounce_lifted", e.BounceLifted, "DELETE /contacts/{id}/bounce"),
         _inside("consent.assigned", e.Consent, "POST /contacts/{id}/consents"),
         _inside("contact.merged", e.Merged, "POST /contacts/{id}/merge"),
         _inside("contact.erased", e.Erased, "DELETE /contacts/{id}"),

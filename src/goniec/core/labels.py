@@ -38,6 +38,7 @@ EVENTS: Final[dict[str, Label]] = {
     "email.opened": Label("Kontakt otworzył e-mail", "Contact opened an e-mail"),
     "email.clicked": Label("Kontakt kliknął link", "Contact clicked a link"),
     "email.bounced": Label("Odbicie wiadomości", "Message bounced"),
+    "contact.bounce_lifted": Label("Adres znów dostaje wiadomości", "Address gets mail again"),
     "page.visited": Label("Kontakt odwiedził adres URL", "Contact visited a URL"),
     "form.submitted": Label("Kontakt wysłał formularz", "Contact submitted a form"),
     "external_event.added": Label("Wystąpiło nowe zdarzenie zewnętrzne", "New external event"),

@@ -114,6 +114,9 @@ def read(contact: Contact, kind: str, data: dict[str, Any]) -> tuple[dict[str, A
     Only of mails that Goniec sent is known which opening is the first. What the server does not even take has not come
     back: there nobody asks whether it is the first time.
     """
+    if kind == "email.bounced" and data.get("kind") == "hard":
+        # what this covers is known again once it is undone
+        data = {**{key: value for key, value in data.items() if key != "old"}, **_old(contact)}
     flag = _FLAGS.get(kind)
     delivery = data.get("delivery")
     if flag is None or delivery is None or data.get("machine") or (flag == RETURNED and not data.get("first")):
@@ -123,6 +126,10 @@ def read(contact: Contact, kind: str, data: dict[str, Any]) -> tuple[dict[str, A
     if flag == CLICKED and not flags & OPENED:
         opening = {"message": data.get("message", ""), "delivery": delivery, **_DERIVED}
     return {**data, "first": not flags & flag}, opening
+
+
+def _old(contact: Contact) -> dict[str, str]:
+    return {} if contact.bounced is None else {"old": contact.bounced}
 
 
 _FLAGS: Final = {"email.opened": OPENED, "email.clicked": CLICKED, "email.bounced": RETURNED}

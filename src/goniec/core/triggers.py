@@ -121,6 +121,10 @@ class OwnerChanged(_Trigger, frozen=True, kw_only=True, tag_field="type", tag="c
     """Somebody else looks after the contact."""
 
 
+class BounceLifted(_Trigger, frozen=True, kw_only=True, tag_field="type", tag="contact.bounce_lifted"):
+    """Mail may go again to the contact's address, which it had come back from."""
+
+
 class StateChanged(_Trigger, frozen=True, kw_only=True, tag_field="type", tag="contact.state_changed"):
     """The contact has another state."""
 
@@ -290,6 +294,7 @@ Trigger = (
     | NoteAdded
     | OptedIn
     | OptedOut
+    | BounceLifted
     | ConsentAssigned
     | ContactMerged
     | ContactErased

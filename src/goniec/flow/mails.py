@@ -123,7 +123,8 @@ def may_tell(one: Finished) -> Call | None:
         return None
     if delivery.status is Status.DELIVERED and failure is None:
         return _event(delivery, "email.sent", {"message": envelope.message, "subject": envelope.subject})
-    if delivery.status is Status.FAILED and failure in OF_RECIPIENT:
+    # one that had arrived before is as it was once sending it again is given up; that its recipient is gone is news
+    if delivery.status in {Status.FAILED, Status.DELIVERED} and failure in OF_RECIPIENT:
         return _event(
             delivery,
             "email.bounced",
@@ -148,6 +149,8 @@ def has_come(one: Finished, found: Moved) -> bool:
     said, now = one.delivery, found.delivery
     if said.status is not now.status or now.test:
         return False
+    if one.attempt.failure is not None and now.status is Status.DELIVERED:
+        return found.was is Status.PENDING
     if now.status is Status.DELIVERED:  # of a webhook that tells nothing
         first = now.delivered_at == one.attempt.at + one.attempt.millis
         return now.endpoint_id == MAIL and first and found.was is not Status.DELIVERED

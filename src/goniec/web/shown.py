@@ -31,7 +31,8 @@ class StageOut(Struct, rename="camel"):
 class ContactOut(Struct, rename="camel", kw_only=True):
     """A contact. `seq` counts its events and is its `ETag`; a key with the scope `ingest` gets only `id` and `seq`.
 
-    `merged` are ids of contacts that became a part of this one; they lead here for ever.
+    `merged` are ids of contacts that became a part of this one; they lead here for ever. `bounced` is an address that
+    mail had come back from for good, in lower case: while it is the contact's, no mail goes there.
     """
 
     id: str
@@ -55,6 +56,7 @@ class ContactOut(Struct, rename="camel", kw_only=True):
     updated_at: str | UnsetType = UNSET
     last_activity_at: str | UnsetType | None = UNSET
     merged: list[str] | UnsetType = UNSET
+    bounced: str | UnsetType | None = UNSET
 
 
 class EventOut(Struct, rename="camel", kw_only=True):
@@ -104,6 +106,7 @@ def contact_out(contact: Contact) -> ContactOut:
         updated_at=format_instant(contact.updated_at),
         last_activity_at=None if contact.last_activity_at is None else format_instant(contact.last_activity_at),
         merged=list(contact.merged),
+        bounced=contact.bounced,
     )
 
 

@@ -126,3 +126,16 @@ async def test_credentials_that_hold_no_key(api: Api, credentials: str) -> None:
 async def test_a_key_is_a_password_nowhere_else(api: Api) -> None:
     answer = await api.http.post("events", json={}, auth=("goniec", api.keys["ingest"]))
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer realm="goniec"')
+
+
+async def test_a_bounce_can_be_lifted(api: Api) -> None:
+    contact = await api.contact(email=ANNA)
+    await tell(api, {"type": "bounce", "kind": "hard", "email": ANNA})
+    assert (await api.get(f"/contacts/{contact['id']}")).json()["bounced"] == ANNA
+    for events in (1, 0):
+        before = (await api.get(f"/contacts/{contact['id']}")).json()["seq"]
+        answer = await api.delete(f"/contacts/{contact['id']}/bounce")
+        assert (answer.status_code, answer.json()["bounced"], answer.json()["seq"] - before) == (200, None, events)
+    (lifted,) = (await api.get(f"/events?contactId={contact['id']}&type=contact.bounce_lifted")).json()["items"]
+    assert (lifted["source"], lifted["data"]) == ("api", {"email": ANNA})
+    assert (await api.delete("/contacts/nobody/bounce")).status_code == 404

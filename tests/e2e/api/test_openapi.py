@@ -132,7 +132,7 @@ OPEN_TO: Final = {
         GET /details  GET /funnels  GET /funnels/{id}  GET /tags
     """,
     "admin": """
-        DELETE /contacts/{id}  POST /contacts/{id}/merge
+        DELETE /contacts/{id}  DELETE /contacts/{id}/bounce  POST /contacts/{id}/merge
         POST /deliveries/{id}/cancel  POST /deliveries/{id}/resend  POST /deliveries/cancel
         POST /endpoints/{id}/resend  POST /jobs/{id}/cancel
         DELETE /endpoints/{id}  PATCH /endpoints/{id}  POST /endpoints/{id}/pause  POST /endpoints/{id}/resume

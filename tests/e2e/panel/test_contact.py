@@ -200,6 +200,27 @@ async def test_every_change_is_an_event_of_the_panel(engine: Engine, sign_in: Si
     assert "in the panel, editor@example.com" in (await editor.get(f"/contacts/{jan}")).text
 
 
+async def test_an_address_that_mail_came_back_from_can_get_it_again(engine: Engine, sign_in: SignIn) -> None:
+    jan = await jan_of(engine)
+    (known,) = [one for one in await engine.everything("/contacts") if one["id"] == jan]
+    reason = "550 5.1.1 <no such user>"
+    bounce = {"type": "bounce", "kind": "hard", "email": known["email"], "reason": reason}
+    await engine.post("/mail/feedback", {"events": [bounce]}, 202)
+    editor = await sign_in("editor")
+    page = (await editor.get(f"/contacts/{jan}")).text
+    assert f"Mail to {known['email']} came back" in page
+    assert reason in page
+    viewer = (await (await sign_in("viewer", "pl")).get(f"/contacts/{jan}")).text
+    assert f"Wiadomość na adres {known['email']} wróciła" in viewer
+    assert "Odblokuj adres" not in viewer
+    page = (await did(editor, jan, do="liftBounce")).text
+    assert "Mail may go to this address again." in page
+    assert "came back" not in page
+    (event,) = await last(engine, jan)
+    assert (event["type"], event["data"]) == ("contact.bounce_lifted", {"email": known["email"]})
+    assert "Nothing to change" in (await did(editor, jan, do="liftBounce")).text
+
+
 async def test_several_tags_are_added_at_once_and_rules_run(engine: Engine, sign_in: SignIn) -> None:
     await engine.rule({"type": "contact.tagged", "tags": ["HURT"]}, "inbox:")
     jan = await jan_of(engine)

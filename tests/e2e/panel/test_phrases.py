@@ -51,6 +51,7 @@ TRIGGERS: list[tuple[dict[str, Any], str, str]] = [
     ({"type": "email.opened", "first": False, "machine": None}, "Kontakt otworzył e-mail, po raz kolejny, także przez programy pocztowe i skanery", "Contact opened an e-mail, not for the first time, also by machines"),
     ({"type": "email.clicked", "urls": ["**/cennik"], "machine": True}, "Kontakt kliknął link: **/cennik, przez program pocztowy lub skaner", "Contact clicked a link: **/cennik, by a machine"),
     ({"type": "email.bounced"}, "Odbicie wiadomości", "Message bounced"),
+    ({"type": "contact.bounce_lifted"}, "Adres znów dostaje wiadomości", "Address gets mail again"),
     ({"type": "page.visited", "urls": ["https://sklep.example/**"]}, "Kontakt odwiedził adres URL: https://sklep.example/**", "Contact visited a URL: https://sklep.example/**"),
     ({"type": "form.submitted", "forms": ["Kontakt"]}, "Kontakt wysłał formularz: Kontakt", "Contact submitted a form: Kontakt"),
     (

@@ -6,7 +6,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from goniec.core.actions import AddNote, AddTag, RemoveTag
-from goniec.core.changes import Change
+from goniec.core.changes import Change, LiftBounce
 from goniec.core.decide import Call
 from goniec.core.identity import Who
 from goniec.core.model import Channel, DetailValue
@@ -153,6 +153,24 @@ async def change_consents(ask: Ask, id: str, body: ConsentsIn) -> Reply:
     faults = Faults()
     changes = [*consents(body.consents, faults, "/consents"), *subscriptions(body.subscriptions)]
     return await _change(ask, id, changes, faults)
+
+
+@operation(
+    "DELETE",
+    "/contacts/{id}/bounce",
+    scope="admin",
+    tag="contacts",
+    summary="Let mail go to the address again",
+    answers={200: ContactOut},
+    errors=(412,),
+)
+async def lift_bounce(ask: Ask, id: str) -> Reply:
+    """Let mail go again to the address that it had come back from for good (`bounced`), as `contact.bounce_lifted`.
+
+    Nothing that was cancelled or has failed goes out by itself; `POST /deliveries/{id}/resend` sends it. Where no mail
+    has come back it changes nothing.
+    """
+    return await _change(ask, id, [LiftBounce()], Faults())
 
 
 async def _change(ask: Ask, contact_id: str, changes: list[Change], faults: Faults) -> Reply:

@@ -65,6 +65,8 @@ def event_words(event: Event, words: Words, rules: Mapping[str, str]) -> Told:  
             return _consent(name, data, words)
         case "contact.merged":
             return Told(name, _text(data, "from"))
+        case "contact.bounce_lifted":
+            return Told(name, _text(data, "email"))
         case "email.sent" | "email.opened" | "email.clicked" | "email.bounced":
             return _mail(name, data, words, rules)
         case "page.visited":

@@ -168,6 +168,7 @@ TRIGGERS: Final[dict[str, tuple[Field, ...]]] = {
     "email.opened": _READ,
     "email.clicked": (_READ[0], _URLS, *_READ[1:]),
     "email.bounced": (_MESSAGES,),
+    "contact.bounce_lifted": (),
     "page.visited": (_URLS,),
     "form.submitted": (Field("forms", Label("Formularze (dowolny z)", "Forms (any of)"), "tokens", optional=True),),
     "external_event.added": _EXTERNAL,
@@ -204,8 +205,8 @@ TRIGGER_GROUPS: Final[tuple[tuple[Label, tuple[str, ...]], ...]] = (
         "contact.score_changed", "contact.stage_entered", "contact.stage_left",
     )),
     (Label("Wiadomości i zgody", "Messages and consents"), (
-        "email.sent", "email.opened", "email.clicked", "email.bounced", "contact.opted_in", "contact.opted_out",
-        "consent.assigned",
+        "email.sent", "email.opened", "email.clicked", "email.bounced", "contact.bounce_lifted", "contact.opted_in",
+        "contact.opted_out", "consent.assigned",
     )),
     (Label("Strona i inne systemy", "Site and other systems"), (
         "page.visited", "form.submitted", "external_event.added", "external_event.changed", "webhook.failed",
@@ -326,7 +327,7 @@ EVENT_ICONS: Final[dict[str, str]] = {
     "contact.stage_left": "layout-kanban", "contact.state_changed": "user", "contact.owner_changed": "users",
     "contact.note_added": "note", "contact.opted_in": "mail", "contact.opted_out": "mail",
     "consent.assigned": "shield-check", "email.sent": "mail", "email.opened": "mail-opened", "email.clicked": "click",
-    "email.bounced": "mail", "page.visited": "world", "form.submitted": "check",
+    "email.bounced": "mail", "contact.bounce_lifted": "mail", "page.visited": "world", "form.submitted": "check",
     "external_event.added": "shopping-cart", "external_event.changed": "shopping-cart",
     "date.upcoming": "calendar", "contact.inactive": "zzz",
     "contact.merged": "git-branch", "contact.erased": "trash", "webhook.failed": "webhook", "rule.requested": "bolt",

@@ -5,8 +5,10 @@ import re
 from typing import Any, Final, cast, get_args
 
 from goniec.core import labels
-from goniec.core.model import Channel, Contact
+from goniec.core.mailing import unwelcome
+from goniec.core.model import Channel, Contact, Event, Skip
 from goniec.core.times import DAY, format_instant
+from goniec.ports import EventFilter, Page, Queries
 from goniec.web.api.export import export_pieces
 from goniec.web.panel.charts import sparkline
 from goniec.web.panel.event_words import event_words, origin_words
@@ -133,10 +135,13 @@ async def contact_page(  # noqa: PLR0913 - its forms come back for many reasons
         queries.names("tag"), queries.names("detail"), queries.names("consent"), queries.funnels(), _teller(visit)
     )
     stretch = await _stretch(visit, contact, teller)
+    dead = unwelcome(contact, marketing=False) is Skip.BOUNCED
     rules = sorted(teller.rules.values(), key=lambda rule: (rule.position, rule.id))
     values: dict[str, Any] = {
         "contact": contact,
         "name": called(contact, visit.words),
+        "dead": dead,
+        "back": await _back(queries, contact) if dead else None,
         "stretch": stretch,
         "show": _show(visit),
         "waiting": stretch.waiting[:WATCHED],
@@ -164,6 +169,12 @@ async def contact_page(  # noqa: PLR0913 - its forms come back for many reasons
         "plain": lambda value: visible(value) if isinstance(value, str) else value_words(value, visit.words),
     }
     return visit.page("contact.html", status=status, **values)
+
+
+async def _back(queries: Queries, contact: Contact) -> Event | None:
+    """The newest bounce of the contact's address."""
+    found = await queries.events(EventFilter(contact.id, "email.bounced"), Page(20, newest=True))
+    return next((one for one in found if one.data.get("kind") == "hard"), None)
 
 
 async def _teller(visit: Visit) -> Teller:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from goniec.core import labels
 from goniec.core.actions import AddNote, AddTag, RemoveTag
-from goniec.core.changes import Change
+from goniec.core.changes import Change, LiftBounce
 from goniec.core.decide import Call
 from goniec.core.identity import Refusal
 from goniec.core.model import Channel, Contact, DetailValue
@@ -208,6 +208,10 @@ def _subscription(visit: Visit, _contact: Contact, _funnels: Funnels, _faults: F
     return Wish(subscriptions({cast("Channel", channel): wanted}), note, "consent")
 
 
+def _lift_bounce(visit: Visit, _contact: Contact, _funnels: Funnels, _faults: Faults) -> Wish:
+    return Wish((LiftBounce(),), visit.say("Mail may go to this address again."), "bounce")
+
+
 _READERS: Final[Mapping[str, Reader]] = {
     "addTag": _add_tags,
     "removeTag": _remove_tag,
@@ -218,6 +222,7 @@ _READERS: Final[Mapping[str, Reader]] = {
     "note": _note,
     "consent": _consent,
     "subscription": _subscription,
+    "liftBounce": _lift_bounce,
 }
 
 

@@ -7,7 +7,7 @@ for others to verify.
 
 import re
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from email import policy
 from email.errors import HeaderParseError
 from email.header import decode_header
@@ -18,6 +18,7 @@ from quopri import decodestring
 from typing import Final
 
 from msgspec import Struct
+from typing_extensions import override
 
 from goniec.core.bounces import Kind, Report, kind_of, of_ours, one_line, sharper, status_of, token_in
 
@@ -28,11 +29,18 @@ PARTS: Final = 200
 BLOCKS: Final = 100
 """Parts of a mail, and recipients in a notification, that are looked at."""
 
+LINES: Final = 20_000
+"""Lines of a mail that are looked at: the parser holds each against the boundaries of all parts around it."""
+
 PROSE: Final = 16 * 1024
 """Bytes of a text that are looked at."""
 
 HEADER: Final = 4_000
-"""Characters of a header that are looked at."""
+TYPE: Final = 1_000
+"""Characters of a header that are looked at, and of one that says of what type a part is.
+
+The time that the standard library takes for the parameters of a type grows with the square of their length.
+"""
 
 ADDRESS: Final = 320
 """Characters of an address."""
@@ -76,7 +84,7 @@ _WAITING: Final = re.compile(
 )
 _ENDED: Final = re.compile(r"permanent|giving up|given up|gave up|i'?ve tried long enough|too long", re.IGNORECASE)
 _COPY: Final = re.compile(
-    r"^(?:-{2,}|={2,}|>?\s*-{2,})[^\n]{0,20}(?:copy of|below this line|original m|returned m|unsent m|message head"
+    r"^(?:-{2,}|={2,}|>?[^\S\n]*-{2,})[^\n]{0,20}(?:copy of|below this line|original m|returned m|unsent m|message head"
     r"|treść|kopia)",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -244,11 +252,11 @@ def _named(text: str, at: int) -> str | None:
 
 
 def _taken_apart(raw: bytes) -> _Mail:
-    raw = raw.replace(b"\0", b"")
+    raw = b"\n".join(raw.replace(b"\0", b"").split(b"\n", LINES)[:LINES])
     try:
-        whole = BytesParser(policy=policy.compat32).parsebytes(raw)
-    except RecursionError:  # nested deeper than anybody's mail
-        whole = BytesParser(policy=policy.compat32).parsebytes(raw, headersonly=True)
+        whole = BytesParser(_counted(), policy=_BOUNDED).parsebytes(raw)
+    except _TooManyError:  # more than anybody's mail has
+        whole = BytesParser(policy=_BOUNDED).parsebytes(raw, headersonly=True)
     mail = _Mail(_fields(whole))
     mail.to = [_header(value) for name, value in whole.raw_items() if name.lower() in _RECIPIENTS]
     for part in _parts(whole):
@@ -264,6 +272,36 @@ def _taken_apart(raw: bytes) -> _Mail:
         elif kind == "text/plain":
             mail.texts.append(_text(part))
     return mail
+
+
+class _Bounded(policy.Compat32):
+    """Cuts headers."""
+
+    @override
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[: TYPE if name.lower() == "content-type" else HEADER]
+
+
+_BOUNDED: Final = _Bounded()
+
+
+class _TooManyError(Exception):
+    """A mail has more than `PARTS`."""
+
+
+def _counted() -> Callable[..., Message]:
+    """Give what makes the parts of one mail, and no more than so many."""
+    made = -1  # the parser makes one to see how
+
+    def make(**how: policy.Compat32) -> Message:
+        nonlocal made
+        made += 1
+        if made > PARTS:
+            raise _TooManyError
+        return Message(**how)
+
+    return make
 
 
 def _parts(whole: Message) -> Iterator[Message]:

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from goniec.core.bounces import REASON_LIMIT, Report
-from goniec.send.reports import MOST, read
+from goniec.send.reports import MOST, PARTS, read
 from tests.returned import FOLDER, TOKEN, sample
 
 ANNA = "anna@firma.example"
@@ -203,13 +203,23 @@ def nested(depth: int) -> bytes:
         b"Content-Type: text/plain; charset=hex\r\nContent-Transfer-Encoding: base64\r\n\r\n=A=",
         b"Content-Type: text/plain; charset*=utf-16''%00\r\n\r\n\xff",
         b"From: mailer-daemon@a.example\r\n\r\n" + b"550 " * 60_000,
+        b'Content-Type: text/plain; a="' + b'\\";' * 80_000,
+        b"From: mailer-daemon@a.example\r\nTo: bounces+" + TOKEN.encode() + b"@example.com\r\n" + b"\n" * 200_000,
         nested(1_000),
+        nested(150) + b"\n" * 200_000,
         nested(20),
     ],
-    ids=range(17),
+    ids=range(20),
 )
 def test_what_was_made_to_break_the_reader_does_not(raw: bytes) -> None:
     assert all(isinstance(report, Report) for report in read(raw))
+
+
+def test_a_mail_of_more_parts_than_anybody_sends_is_no_report() -> None:
+    many = b"".join(b"\r\n--b\r\nX: %d\r\n\r\n550 5.1.1 user unknown\r\n" % n for n in range(PARTS))
+    head = nested(0).partition(b"Content-Type")[0] + b"Content-Type: multipart/mixed; boundary=b\r\n"
+    assert len(read(head + many.rpartition(b"\r\n--b")[0])) == 1
+    assert read(head + many) == []
 
 
 def test_only_the_beginning_of_a_large_mail_counts() -> None:

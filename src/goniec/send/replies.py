@@ -108,7 +108,8 @@ def judge(reply: Reply, there: str) -> Verdict:
         return Verdict(None, f"{there} took the mail ({answer}).")
     if hundreds not in {LATER, NEVER}:
         shown = answer if reply.code >= 0 else said
-        return Verdict(Failure.NOT_SMTP, f"What {there} answered is not SMTP ({shown}); check GONIEC_SMTP_URL.")
+        doubt = "; the mail may have been taken" if reply.stage is Stage.CONTENT else ""
+        return Verdict(Failure.NOT_SMTP, f"What {there} answered is not SMTP ({shown}); check GONIEC_SMTP_URL{doubt}.")
     failure = _login(reply) if reply.stage is Stage.LOGIN else _refused(reply)
     return Verdict(failure, f"{there} {_words(failure, reply)} ({answer}).")
 

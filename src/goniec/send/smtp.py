@@ -35,6 +35,9 @@ MAILS: Final = 100
 
 DETAIL: Final = 300
 
+SPOILT: Final = frozenset({Failure.NOT_SMTP, Failure.MAIL_LOGIN, Failure.MAIL_REFUSED})
+"""Failures after which a connection is no longer used: a fresh one may be understood, or known, again."""
+
 LARGE: Final = 32 * 1024
 """Bytes of a body from which on the message is made in a thread: it would keep the loop from others."""
 
@@ -115,7 +118,7 @@ class SmtpSender:
             if kept and reply.stage < Stage.CONTENT and (reply.code == CLOSING or reply.stage is Stage.RESET):
                 return None
             verdict = judge(reply, task.there)
-            usable = verdict.failure is not Failure.NOT_SMTP
+            usable = verdict.failure not in SPOILT
         except UnmetError as unmet:
             # the connection is as good as before
             verdict, usable = Verdict(unmet.failure, str(unmet)), True

@@ -392,6 +392,18 @@ async def test_a_kept_connection_that_refuses_to_forget_gives_way_too() -> None:
     assert answers == [Failure.RECIPIENT_DEFERRED, None]
 
 
+@pytest.mark.parametrize("word", [b"503 5.5.1 bad sequence\r\n", b"530 5.7.0 log in first\r\n"])
+async def test_after_a_refusal_that_is_about_the_connection_it_is_not_used_again(word: bytes) -> None:
+    async with server(talk(mail=word), talk()) as wire, sending(wire) as sender:
+        assert (await sender.post(posting())).failure in {Failure.MAIL_REFUSED, Failure.MAIL_LOGIN}
+        assert (await sender.post(posting())).failure is None
+        assert len(wire.lines) == 2
+
+
+async def test_an_answer_behind_the_dot_that_is_no_smtp_leaves_it_open_whether_it_was_taken() -> None:
+    assert (await post(talk(end=b"taken\r\n"))).detail.endswith("; the mail may have been taken.")
+
+
 async def test_a_server_that_is_going_is_busy() -> None:
     answer = await post(talk(mail=b"421 4.3.2 shutting down\r\n"))
     assert (answer.failure, answer.status) == (Failure.MAIL_BUSY, 421)

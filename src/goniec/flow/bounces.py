@@ -19,6 +19,7 @@ from goniec.core.decide import Call, Happening
 from goniec.core.endpoint import MAIL
 from goniec.core.identity import Refusal, Who
 from goniec.core.mailing import opened
+from goniec.core.model import Delivery
 from goniec.core.text import email_key
 from goniec.core.times import Millis
 from goniec.core.tokens import Keys, read_bounce
@@ -64,10 +65,21 @@ async def find_mail(queries: Queries, delivery_id: str) -> Mailed | None:
 
     None: there is none any more, or it was a test, or a notice to a user, which says nothing about a contact.
     """
-    found = await queries.delivery(delivery_id)
-    if found is None or found[0].endpoint_id != MAIL or found[0].test:
+    return (await find_mails(queries, (delivery_id,)))[delivery_id]
+
+
+async def find_mails(queries: Queries, delivery_ids: Sequence[str]) -> dict[str, Mailed | None]:
+    """Find mails of messages by their deliveries, as `find_mail` does."""
+    found: dict[str, Mailed | None] = dict.fromkeys(delivery_ids)
+    for start in range(0, len(delivery_ids), BATCH):  # with their bodies they are large
+        some = await queries.deliveries_by_id(delivery_ids[start : start + BATCH])
+        found |= {id: _mailed(delivery) for id, delivery in some.items()}
+    return found
+
+
+def _mailed(delivery: Delivery) -> Mailed | None:
+    if delivery.endpoint_id != MAIL or delivery.test:
         return None
-    delivery = found[0]
     envelope = opened(delivery.body)
     if envelope is None or not envelope.message:
         return None

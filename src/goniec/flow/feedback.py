@@ -19,7 +19,7 @@ from goniec.core.shapes import faults, shaped
 from goniec.core.text import email_key
 from goniec.core.times import Millis
 from goniec.core.tokens import Keys, read_bounce
-from goniec.flow.bounces import Mailed, Told, find_mail, told_call
+from goniec.flow.bounces import Mailed, Told, find_mails, told_call
 from goniec.flow.decoding import FAULTS_LIMIT, plainly
 from goniec.flow.ingest import instant
 from goniec.flow.providers import PROVIDERS, to_confirm
@@ -122,9 +122,7 @@ def read_provider(raw: bytes, provider: str, keys: Keys, now: Millis) -> list[He
 
 async def feedback_calls(queries: Queries, heard: Sequence[Heard], source_key: str) -> list[Call | Refusal | None]:
     """Give what each comes to: a call, None where there is nothing to record, a refusal where nobody knows the mail."""
-    known: dict[str, Mailed | None] = {}
-    for delivery_id in sorted({one.delivery_id for one in heard if one.delivery_id is not None}):
-        known[delivery_id] = await find_mail(queries, delivery_id)
+    known = await find_mails(queries, sorted({one.delivery_id for one in heard if one.delivery_id is not None}))
     return [_call(one, known, source_key) for one in heard]
 
 

@@ -289,6 +289,15 @@ async def test_the_last_run_of_each_rule(store: Store, evaluations: list[Run]) -
     assert await store.queries.last_runs(["rul_9"]) == {}
 
 
+async def test_deliveries_by_their_ids(store: Store, scribe: Scribe) -> None:
+    contact = await scribe.contact("c1")
+    first, second = await scribe.deliver(contact.id, ("end_1", "end_2"))
+    (first,) = await scribe.finish(succeeded(first))
+    found = await store.queries.deliveries_by_id([second.id, "dlv_9", first.id])
+    assert found == {first.id: first, second.id: second}
+    assert await store.queries.deliveries_by_id([]) == {}
+
+
 async def test_the_last_attempt_of_each_delivery(store: Store, scribe: Scribe) -> None:
     contact = await scribe.contact("c1")
     first, second, third = await scribe.deliver(contact.id, ("end_1", "end_2", "end_3"))

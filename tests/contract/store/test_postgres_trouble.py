@@ -210,6 +210,7 @@ async def test_nothing_is_found_under_a_name_with_nul(url: str) -> None:
         assert await queries.events(EventFilter(contact_id="c\0", type="a\0"), Page()) == []
         assert await queries.contacts(ContactFilter(q="\0"), Page()) == []
         assert await queries.last_attempts(["dlv_\0"]) == {}
+        assert await queries.deliveries_by_id(["dlv_\0"]) == {}
         assert await store.transact(lambda tx: tx.requeue("dlv_\0", NOW)) is None
         assert await store.transact(lambda tx: tx.owners(["e:\0"])) == {}
     finally:

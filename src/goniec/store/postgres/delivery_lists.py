@@ -52,6 +52,12 @@ async def by_id(db: Db, delivery_id: str) -> Delivery | None:
     return None if row is None else rows.delivery_of_row(row)
 
 
+async def by_ids(db: Db, delivery_ids: Sequence[str]) -> dict[str, Delivery]:
+    """Several."""
+    found = await db.fetch(f"{_SELECT} WHERE d.id = ANY($1)", list(delivery_ids))
+    return {row[0]: rows.delivery_of_row(row) for row in found}
+
+
 async def following(db: Db, events: Sequence[Row]) -> tuple[dict[str, list[Run]], dict[str, list[Delivery]]]:
     """What followed from events: their runs and deliveries, by the event's id."""
     of_event: dict[str, list[Run]] = {}

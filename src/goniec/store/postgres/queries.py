@@ -210,6 +210,9 @@ class PostgresQueries:
     async def delivery(self, delivery_id: str) -> tuple[Delivery, list[Attempt]] | None:
         return await self._read(_delivery, delivery_id)
 
+    async def deliveries_by_id(self, delivery_ids: Sequence[str]) -> dict[str, Delivery]:
+        return await self._ask(delivery_lists.by_ids, delivery_ids)
+
     async def last_attempts(self, delivery_ids: Sequence[str]) -> dict[str, Attempt]:
         return await self._ask(_last_attempts, delivery_ids)
 

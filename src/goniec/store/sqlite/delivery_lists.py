@@ -54,6 +54,14 @@ def by_id(db: apsw.Connection, delivery_id: str) -> Delivery | None:
     return None if row is None else rows.delivery_of_row(row)
 
 
+def by_ids(db: apsw.Connection, delivery_ids: Sequence[str]) -> dict[str, Delivery]:
+    """Several."""
+    if not delivery_ids:
+        return {}
+    found = fetch(db, f"{_SELECT} WHERE d.id IN carray(?)", (texts(delivery_ids),))
+    return {row[0]: rows.delivery_of_row(row) for row in found}
+
+
 def following(db: apsw.Connection, events: Sequence[Row]) -> tuple[dict[str, list[Run]], dict[str, list[Delivery]]]:
     """What followed from events: their runs and deliveries, by the event's id."""
     of_event: dict[str, list[Run]] = {}

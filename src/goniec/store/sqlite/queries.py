@@ -194,6 +194,9 @@ class SqliteQueries:
     async def delivery(self, delivery_id: str) -> tuple[Delivery, list[Attempt]] | None:
         return await self._read(_delivery, delivery_id)
 
+    async def deliveries_by_id(self, delivery_ids: Sequence[str]) -> dict[str, Delivery]:
+        return await self._read(delivery_lists.by_ids, delivery_ids)
+
     async def last_attempts(self, delivery_ids: Sequence[str]) -> dict[str, Attempt]:
         return await self._read(_last_attempts, delivery_ids)
 

@@ -1,6 +1,7 @@
 """Mail in the panel: its settings, the server as an endpoint, and a mail that was sent."""
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -138,6 +139,22 @@ async def test_pages_that_only_webhooks_have_are_none_of_the_mail_server_s(maili
         assert "Paused by hand." in (await ala.follow(await ala.send(f"{path}/pause"))).text
 
 
+async def test_mail_that_waits_for_the_end_of_quiet_hours_is_due_then(mailing: Engine) -> None:
+    message = await mailing.post("/messages", {**MESSAGE, "html": "<p>Witaj</p>"}, 201)
+    quiet = {"mail": {"quietHours": {"from": "00:00", "until": "23:59"}}}
+    sends = [{"type": "sendEmail", "message": message["id"]}]
+    await mailing.rule({"type": "contact.created"}, actions=sends, **quiet)
+    await mailing.contact(email="jan@example.pl", timezone=_at_noon())
+    async with people(mailing) as sign_in:
+        page = await (await sign_in("admin")).get(f"/endpoints/{MAIL}")
+        assert "1 delivery waits for its turn. It is due in " in page.text
+
+
+def _at_noon() -> str:
+    """A zone in which it is around noon, so that no quiet hours end just now."""
+    return f"Etc/GMT{datetime.now(UTC).hour - 12:+}"
+
+
 async def test_a_mail_is_shown_as_its_reader_has_it(mailing: Engine, box: Postbox) -> None:
     id = await sent(mailing, box)
     (letter,) = box.letters
@@ -156,6 +173,9 @@ async def test_a_mail_is_shown_as_its_reader_has_it(mailing: Engine, box: Postbo
         token = box.senders[0].partition("+")[2].partition("@")[0]
         assert token in page.text
         assert token not in (await jan.get(f"/deliveries/{id}")).html
+        (contact,) = (await mailing.get("/contacts"))["items"]
+        await mailing.ask("DELETE", f"/contacts/{contact['id']}", 204)
+        assert "The message was erased together with the contact's data." in (await ala.get(f"/deliveries/{id}")).text
         shown = page.html.replace("/t/u/...", "").replace("/t/u/…", "")
         assert not [way for way in ("/t/o/", "/t/c/", "/t/u/") if way in shown]
 

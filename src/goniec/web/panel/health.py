@@ -137,7 +137,7 @@ def health(  # noqa: PLR0913 - it looks at all that is known of an endpoint
     if endpoint.breaker.open:
         return _outage(endpoint, oldest, pending, words, times, now)
     if oldest is not None and pending and state in {"waits", "fails"}:
-        return _backlog(state, oldest, pending, words, times)
+        return _backlog(state, oldest, pending, words, times, now)
     if tried is None:
         return _quiet(last, words, times, fresh=fresh, mail=endpoint.id == MAIL)
     if state == "works":
@@ -201,11 +201,15 @@ def _arrived(tried: Sum, last: Attempt | None, words: Words, times: Times) -> st
     return words.say("The last delivery arrived %(ago)s (%(answer)s).", ago=times.ago(last.at), answer=answer)
 
 
-def _backlog(state: State, oldest: Seen, pending: int, words: Words, times: Times) -> Health:
+def _backlog(state: State, oldest: Seen, pending: int, words: Words, times: Times, now: Millis) -> Health:
     last = oldest.last
     if last is None or last.failure is None:
         title = words.many("%(n)s delivery waits for its turn.", "%(n)s deliveries wait for their turn.", pending)
         text = words.many("It goes out in a moment.", "They are sent one after the other.", pending)
+        if (at := oldest.delivery.due_at) is not None and at > now:  # the end of quiet hours, say
+            text = words.many(
+                "It is due %(when)s.", "The first of them is due %(when)s.", pending, when=times.until(at)
+            )
         return Health(state, title, text)
     if state == "waits":
         title = words.say("What waits has failed so far: %(answer)s.", answer=answer_name(last, words))

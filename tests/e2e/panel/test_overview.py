@@ -66,7 +66,7 @@ async def test_the_figures_add_up_and_count_what_happened(engine: Engine, sign_i
     assert "Zgadza się" in page.text
     assert "Nowy VIP, 200 OK" in page.text
     assert "Jan Nowak" in page.text
-    assert "Zdarzenia i dostarczone webhooki krok po kroku. Najwięcej zdarzeń o" in page.html
+    assert "Zdarzenia i dostarczone wysyłki krok po kroku. Najwięcej zdarzeń o" in page.html
     assert "brak danych do porównania" in page.text
 
 

@@ -34,7 +34,7 @@ from tests.e2e.panel.looks import (
     inhabited,
     unnamed,
 )
-from tests.postbox import Postbox, postbox
+from tests.postbox import Postbox, free_port, postbox
 
 SHOTS: Final = REPO / "docs/screenshots"
 WANTED: Final = os.environ.get("SCREENSHOTS") == "1"
@@ -86,7 +86,11 @@ async def test_every_page(tmp_path: Path, browser: Browser) -> None:
 
 
 async def look_at_all(folder: Path, browser: Browser, box: Postbox) -> None:
-    mail = {"smtp_url": f"smtp://127.0.0.1:{box.port}?starttls=never", "mail_from": "Sklep <sklep@sklep.example>"}
+    mail = {
+        "smtp_url": f"smtp://127.0.0.1:{box.port}?starttls=never",
+        "mail_from": "Sklep <sklep@sklep.example>",
+        "port": str(free_port()),
+    }
     async with a_day_ago(folder, **mail) as engine:
         ids = await inhabited(engine, day=True, box=box)
         found: list[str] = []

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from goniec.core import actions as a
-from goniec.core.changes import Change, LiftBounce, SetConsent, SetFields, fold, propose, undo
+from goniec.core.changes import Change, Join, LiftBounce, SetConsent, SetFields, fold, propose, undo
 from goniec.core.events import EVENT_TYPES
 from goniec.core.model import SCORE_MAX, SCORE_MIN, Contact, Event, Stage, Tag
 from tests.core.build import NOW, blank, contact
@@ -209,3 +209,4 @@ def test_a_bounce_is_lifted_by_hand_or_by_who_opts_in_anew() -> None:
     assert propose(contact(email="jan@x.pl", bounced="old@x.pl"), a.OptIn("email")) == joined
     assert propose(contact(email="jan@x.pl", bounced="jan@x.pl", subscriptions={"email": True}), a.OptIn("email")) == []
     assert len(propose(dead, a.OptIn("phone"))) == 1
+    assert propose(dead, Join("email")) == joined

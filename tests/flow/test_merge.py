@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from goniec.core import actions as a
 from goniec.core.decide import Call, Happening
 from goniec.core.identity import Who
 from goniec.core.times import HOUR
@@ -97,3 +98,14 @@ async def test_an_address_that_comes_over_is_as_dead_as_before(shop: Workshop) -
     await told(shop, gone, "email.bounced", kind="hard", email="b@example.pl", reason="")
     done = await merge(shop.recorder, shop.store, ORIGIN, kept, gone, None)
     assert (done.result.email, done.result.bounced) == ("b@example.pl", "b@example.pl")
+
+
+async def test_a_subscription_that_comes_over_brings_no_address_to_life(shop: Workshop) -> None:
+    (other,) = await shop.record(Call(who=Who(external_id="C-1")))
+    (part,) = await shop.record(email("b@example.pl", changes=(a.OptIn("email"),)))
+    assert isinstance(other, Recorded)
+    assert isinstance(part, Recorded)
+    kept, gone = other.contact.id, part.contact.id
+    await told(shop, gone, "email.bounced", kind="hard", email="b@example.pl", reason="")
+    done = await merge(shop.recorder, shop.store, ORIGIN, kept, gone, None)
+    assert (done.result.bounced, done.result.subscriptions) == ("b@example.pl", {"email": True})

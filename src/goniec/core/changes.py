@@ -20,6 +20,7 @@ from goniec.core.model import (
     RETURNED,
     SCORE_MAX,
     SCORE_MIN,
+    Channel,
     Contact,
     DetailValue,
     Event,
@@ -60,7 +61,13 @@ class LiftBounce(Struct, frozen=True):
     """Let mail go again to the address that it had come back from for good."""
 
 
-Change = a.ContactAction | LiftBounce | SetFields | SetConsent | a.LeaveByMail
+class Join(Struct, frozen=True):
+    """Subscribe the contact on a channel without its asking just now: of a dead address that says nothing new."""
+
+    channel: Channel
+
+
+Change = a.ContactAction | LiftBounce | Join | SetFields | SetConsent | a.LeaveByMail
 
 
 _FLAGS: Final = {"email.opened": OPENED, "email.clicked": CLICKED, "email.bounced": RETURNED}
@@ -106,8 +113,10 @@ def propose(contact: Contact, change: Change) -> list[Proposal]:  # noqa: C901, 
             return _stage(contact, funnel, None)
         case a.AddNote(text):
             return [("contact.note_added", {"text": text})]
+        case Join(channel):
+            return _subscription(contact, channel, wanted=True)
         case a.OptIn(channel):
-            joined = _subscription(contact, channel, wanted=True)
+            joined = propose(contact, Join(channel))
             # who asks for mail anew says that the address is in use
             anew = bool(joined) and channel == "email" and _dead(contact)
             return [*joined, *propose(contact, LiftBounce())] if anew else joined

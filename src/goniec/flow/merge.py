@@ -10,8 +10,8 @@ from typing import get_args
 
 from msgspec.structs import replace
 
-from goniec.core.actions import AddScore, AddTag, MoveToStage, OptIn, OptOut, SetDetail, SetOwner, SetState
-from goniec.core.changes import FIELDS, Change, SetConsent
+from goniec.core.actions import AddScore, AddTag, MoveToStage, OptOut, SetDetail, SetOwner, SetState
+from goniec.core.changes import FIELDS, Change, Join, SetConsent
 from goniec.core.decide import Call, Happening
 from goniec.core.identity import Refusal, Who, alias_key
 from goniec.core.model import READ_MOST, Channel, Contact, Fired
@@ -121,7 +121,7 @@ def _wishes(kept: Contact, gone: Contact) -> Iterator[Change]:
         if wanted is False:
             yield OptOut(channel)
         elif wanted and channel not in kept.subscriptions:
-            yield OptIn(channel)
+            yield Join(channel)
 
 
 def _summed(kept: Contact, gone: Contact) -> Contact:

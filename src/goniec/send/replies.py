@@ -92,8 +92,10 @@ _FULL_SERVER: Final = frozenset({(3, 1), (3, 2)})
 _FULL: Final = "5.2.2"
 _GENERAL: Final = frozenset({"5.0.0", "5.1.0", "5.2.0", "5.5.0"})
 """Codes that say no more than the plain one."""
-_OF_ADDRESS: Final = frozenset({501, 550, 551, 553, 556})
-"""Plain codes that speak of the address when it is asked for (RFC 5321, section 4.2.2; RFC 7504)."""
+_OF_ADDRESS: Final = frozenset({551, 556})
+"""Plain codes that speak of the address alone (RFC 5321, section 4.2.2; RFC 7504)."""
+_UNAVAILABLE: Final = "mailbox unavailable"
+"""What RFC 5321 has 550 say of an address. By itself 550 may as well mean who sends, as 501 and 553 may."""
 
 _STORAGE: Final = 552
 """No room: of the recipient's mailbox where it answers to the recipient (RFC 5321, section 4.2.3)."""
@@ -168,7 +170,7 @@ def _of_recipient(stage: Stage, code: int, text: str) -> Failure:
         return Failure.RECIPIENT_DEFERRED
     if (asked or not general) and kind_of(status, text) == "hard":
         return Failure.RECIPIENT_REFUSED
-    named = asked and general and code in _OF_ADDRESS and not is_policy(text)
+    named = asked and general and (code in _OF_ADDRESS or _UNAVAILABLE in text.lower()) and not is_policy(text)
     return Failure.RECIPIENT_REFUSED if named else Failure.MESSAGE_REFUSED
 
 

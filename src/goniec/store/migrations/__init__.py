@@ -13,6 +13,7 @@ SCRIPTS: Final = Path(__file__).parent
 HEAD: Final = "0010"
 """The version of the schema that this program works with."""
 
-OLDEST: Final = "0003"
-"""A program that works with this version still works with the schema `HEAD`. Steps expand first and contract a release
-later, so that on PostgreSQL the next release runs beside this one while it is rolled out."""
+OLDEST: Final = "0010"
+"""A program that works with this version still works with the schema `HEAD`; one from before mail would write contacts
+back without what they know of it. Steps expand first and contract a release later, so that on PostgreSQL the next
+release runs beside this one while it is rolled out."""

@@ -48,6 +48,7 @@ FAILURES: Final = {
     Failure.MESSAGE_DEFERRED: "4xx about the mail: tried again",
     Failure.OPTED_OUT: "nothing was sent: the contact opted out before it was due; the delivery is cancelled",
     Failure.BOUNCED: "nothing was sent: an earlier mail to the address came back; the delivery is cancelled",
+    Failure.MOVED: "nothing was sent: the contact's address was changed or removed before it was due; the delivery is cancelled",
     Failure.QUIET: "no attempt: quiet hours of the contact, so the mail waits until `dueAt`",
     Failure.INTERNAL: "a fault in Goniec itself",
 }

@@ -7,8 +7,9 @@ from msgspec.structs import replace
 
 from goniec.core import actions as a
 from goniec.core.changes import LiftBounce
-from goniec.core.decide import Happening
+from goniec.core.decide import Call, Happening
 from goniec.core.endpoint import MAIL
+from goniec.core.identity import Who
 from goniec.core.mailing import figure
 from goniec.core.messages import Message
 from goniec.core.model import Event, Failure, Status, User
@@ -17,6 +18,7 @@ from goniec.core.times import HOUR, MINUTE
 from goniec.flow.endpoint_drafts import EndpointDraft
 from goniec.flow.endpoints import change_endpoint
 from goniec.flow.mails import Mails, has_come, is_given_up, may_tell
+from goniec.flow.merge import merge
 from goniec.flow.messages import (
     create_message,
     message_figures,
@@ -28,6 +30,7 @@ from goniec.ports import Answer, EventFilter, Finished, Moved, Page, Unavailable
 from tests.core.build import happened
 from tests.flow.desk import Desk
 from tests.flow.passwords import Plain
+from tests.flow.test_merge import ORIGIN, made
 from tests.flow.workshop import Workshop, email, taken
 
 HELLO = {"name": "Hello", "subject": "Hi {{ contact.name }}", "text": "Hi"}
@@ -214,6 +217,51 @@ async def test_a_dead_address_gets_not_even_what_waited(desk: Desk) -> None:
     await shop.later(5 * HOUR)
     (delivery,) = await shop.deliveries()
     assert (delivery.status, delivery.failure) == (Status.CANCELLED, Failure.BOUNCED)
+
+
+@pytest.mark.parametrize("now", ["new@example.pl", None])
+async def test_an_address_that_was_given_up_gets_nothing_that_still_waited(desk: Desk, now: str | None) -> None:
+    """Transactional mail neither; what is decided from then on goes to the new one."""
+    shop = desk.shop
+    await ready(desk, {"name": "Order", "transactional": True})
+    shop.mail.script = refusing(Failure.CONNECT, None)
+    await visit(desk)
+    (waiting,) = await shop.deliveries()
+    await shop.record(Call(who=Who(id=waiting.contact_id), fields={"externalId": "7", "email": now}))
+    shop.mail.script = taken
+    shop.mail.posted.clear()
+    await shop.later(HOUR)
+    (delivery,) = await shop.deliveries()
+    assert (delivery.status, delivery.failure) == (Status.CANCELLED, Failure.MOVED)
+    assert shop.mail.posted == []
+    assert await told(shop, "email.bounced", "webhook.failed") == []
+    await shop.record(Call(who=Who(id=waiting.contact_id), happenings=(happened(),)))
+    await shop.settle()
+    assert [one.to for one in shop.mail.envelopes] == ([] if now is None else [now])
+
+
+async def test_an_address_that_is_written_another_way_is_the_same(desk: Desk) -> None:
+    shop = desk.shop
+    await ready(desk)
+    shop.mail.script = refusing(Failure.CONNECT, None)
+    await visit(desk)
+    await shop.record(email("jan@example.pl", fields={"email": "Jan@Example.pl"}))
+    shop.mail.script = taken
+    await shop.later(HOUR)
+    assert [one.status for one in await shop.deliveries()] == [Status.DELIVERED]
+
+
+async def test_what_was_for_a_contact_that_was_merged_goes_to_the_address_it_had(desk: Desk) -> None:
+    shop = desk.shop
+    await ready(desk)
+    shop.mail.script = refusing(Failure.CONNECT, None)
+    kept, gone = await made(shop, "a@x.pl"), await made(shop, "b@x.pl")
+    await visit(desk, "b@x.pl")
+    await merge(shop.recorder, shop.store, ORIGIN, kept, gone, None)
+    shop.mail.script = taken
+    shop.mail.posted.clear()
+    await shop.later(HOUR)
+    assert [one.to for one in shop.mail.envelopes] == ["b@x.pl"]
 
 
 async def test_a09_only_the_first_opening_of_a_message_scores(desk: Desk) -> None:

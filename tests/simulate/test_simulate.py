@@ -113,7 +113,7 @@ def deals_out_no_rate(rate: float | None, _: int | None) -> float | None:
     return rate
 
 
-def asks_nobody(_contact: Contact | None, _envelope: Envelope) -> None:
+def asks_nobody(_contact: Contact | None, _envelope: Envelope, _decided_for: str) -> None:
     """A mail goes, whatever its contact has said since it was decided."""
 
 

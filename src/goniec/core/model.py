@@ -341,14 +341,15 @@ class Failure(Code):
     MESSAGE_DEFERRED = "messageDeferred"
     OPTED_OUT = "contactOptedOut"
     BOUNCED = "addressBounced"
+    MOVED = "addressChanged"
     QUIET = "quietHours"
     INTERNAL = "internalError"
 
 
 BOUNCES: Final = frozenset({Failure.RECIPIENT_REFUSED, Failure.RECIPIENT_INVALID})
 """The server will never take mail for this recipient."""
-UNWANTED: Final = frozenset({Failure.OPTED_OUT, Failure.BOUNCED})
-"""Nothing was sent: since it was decided, the contact has opted out or its address has turned out dead."""
+UNWANTED: Final = frozenset({Failure.OPTED_OUT, Failure.BOUNCED, Failure.MOVED})
+"""Nothing was sent: the contact has opted out or changed its address since, or that turned out dead."""
 OF_RECIPIENT: Final = BOUNCES | {Failure.RECIPIENT_DEFERRED}
 """The server does not take mail for this recipient, ever or at present."""
 MAIL_ITSELF: Final = OF_RECIPIENT | {Failure.MESSAGE_REFUSED, Failure.MESSAGE_DEFERRED}

@@ -16,7 +16,7 @@ from goniec.core.decide import Call, Happening
 from goniec.core.endpoint import MAIL, Endpoint
 from goniec.core.identity import Who
 from goniec.core.mailing import Envelope, opened
-from goniec.core.model import BOUNCES, OF_RECIPIENT, Contact, Delivery, Failure, Skip, Status
+from goniec.core.model import BOUNCES, OF_RECIPIENT, Contact, Delivery, Failure, Status
 from goniec.core.quiet import NO_LIMITS, MailLimits
 from goniec.core.text import email_key
 from goniec.core.times import Millis
@@ -29,8 +29,9 @@ LIMITS_SECONDS: Final = 1.0
 REASON_MOST: Final = 1_000
 
 _SKIPPED: Final = {
-    Skip.OPTED_OUT: Answer(Failure.OPTED_OUT, "The contact has opted out since this was decided; nothing was sent."),
-    Skip.BOUNCED: Answer(Failure.BOUNCED, "An earlier mail to this address came back; nothing was sent."),
+    Failure.OPTED_OUT: "The contact has opted out since this was decided; nothing was sent.",
+    Failure.BOUNCED: "An earlier mail to this address came back; nothing was sent.",
+    Failure.MOVED: "The contact has another address, or none, since this was decided; nothing was sent.",
 }
 _OFF: Final = Answer(Failure.MAIL_OFF, "No mail server is set: GONIEC_SMTP_URL and GONIEC_MAIL_FROM.")
 _EMPTY: Final = Answer(Failure.INTERNAL, "The mail's texts are gone, so there is nothing to send.")
@@ -82,8 +83,8 @@ class Mails:
                 limits = await self._limits_now() if envelope.marketing else NO_LIMITS
             except Unavailable:
                 return _AWAY
-            if (why := unwanted(contact, envelope)) is not None:
-                return _SKIPPED[why]
+            if (why := unwanted(contact, envelope, delivery.contact_id)) is not None:
+                return Answer(why, _SKIPPED[why])
             if contact is not None and (until := envelope.wait(contact, self._clock.now(), limits)) is not None:
                 return Later(until)
         policy = endpoint.policy
@@ -106,11 +107,18 @@ class Mails:
         return self._limits
 
 
-def unwanted(contact: Contact | None, envelope: Envelope) -> Skip | None:
-    """Say why a contact as it is now is to get a mail no more; None: it is to get it."""
+def unwanted(contact: Contact | None, envelope: Envelope, decided_for: str) -> Failure | None:
+    """Say why a contact as it is now is to get a mail no more; None: it is to get it.
+
+    One that the mail's own contact was merged into has both addresses, though it shows one.
+    """
     if contact is None or (envelope.marketing and contact.subscriptions.get("email") is False):
-        return Skip.OPTED_OUT
-    return Skip.BOUNCED if contact.bounced == email_key(envelope.to)[1] else None
+        return Failure.OPTED_OUT
+    to = email_key(envelope.to)[1]
+    if contact.bounced == to:
+        return Failure.BOUNCED
+    moved = contact.id == decided_for and (contact.email is None or email_key(contact.email)[1] != to)
+    return Failure.MOVED if moved else None
 
 
 def may_tell(one: Finished) -> Call | None:

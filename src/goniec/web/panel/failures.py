@@ -46,6 +46,7 @@ NAMES: Final[dict[Failure, Label]] = {
     Failure.MESSAGE_DEFERRED: Label("Wiadomość chwilowo odrzucona", "Message put off"),
     Failure.OPTED_OUT: Label("Kontakt się wypisał", "Contact opted out"),
     Failure.BOUNCED: Label("Adres nie istnieje", "Address is dead"),
+    Failure.MOVED: Label("Adres zmieniono", "Address changed"),
     Failure.QUIET: Label("Godziny ciszy", "Quiet hours"),
     Failure.MAIL_BUSY: Label("Serwer poczty zajęty", "Mail server busy"),
     Failure.MAIL_REFUSED: Label("Serwer poczty odmawia", "Mail server refuses"),
@@ -176,6 +177,10 @@ FAILURES: Final[dict[Failure, Label]] = {
     Failure.BOUNCED: Label(
         "Wcześniejsza wiadomość wróciła: tego adresu nie ma. Nic nie wysłano.",
         "An earlier message came back: there is no such address. Nothing was sent.",
+    ),
+    Failure.MOVED: Label(
+        "Zanim przyszła pora wysyłki, adres kontaktu zmieniono lub usunięto. Na stary nic nie wysłano.",
+        "Before it was due, the contact's address was changed or removed. Nothing was sent to the old one.",
     ),
     Failure.QUIET: Label(
         "U kontaktu trwają godziny ciszy. Wiadomość poczeka do ich końca.",

@@ -5,18 +5,21 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
+from msgspec.structs import replace
 from typing_extensions import override
 
 from goniec.core.bounces import Report
+from goniec.core.changes import LiftBounce
+from goniec.core.decide import Call
 from goniec.core.identity import Who
 from goniec.core.ids import of_number
-from goniec.core.model import Delivery
+from goniec.core.model import Attempt, Delivery
 from goniec.core.tokens import bounce
 from goniec.flow import bounces as room
 from goniec.flow.bounces import Bounces, Mailed, Returns, Told, find_mail, told_call
 from goniec.flow.messages import delivered, message_figures
 from goniec.flow.record import Overloaded
-from goniec.ports import Unavailable, Unread
+from goniec.ports import Finished, Unavailable, Unread
 from goniec.send.imap import ImapMailbox, parse_mailbox
 from goniec.send.reports import read
 from tests.flow.mails import ANNA, KEYS, M, events, sent
@@ -72,6 +75,26 @@ async def test_the_same_mail_twice_is_one_event_and_another_kind_is_another(shop
     assert (found["bounced"], found["returned"]) == (1, 1)
     assert delivered({**found, "sent": 3}) == 2, "it is one mail"
     assert delivered(found) == 0
+
+
+async def test_a_mail_that_was_sent_again_may_come_back_again(shop: Workshop, box: MailboxHost) -> None:
+    delivery = await sent(shop, attempts=1)
+    bounces = at_work(shop, box)
+
+    async def dead_after_a_report() -> bool:
+        box.put(returned("postfix", delivery))
+        await bounces.empty()
+        contact = await shop.store.queries.contact(delivery.contact_id)
+        assert contact is not None
+        return contact.bounced == ANNA
+
+    assert await dead_after_a_report()
+    await shop.record(Call(who=Who(id=delivery.contact_id), changes=(LiftBounce(),)))
+    assert not await dead_after_a_report(), "it is still of the first time"
+    again = Attempt(delivery_id=delivery.id, number=2, at=shop.clock.now(), millis=1, resend=True)
+    await shop.store.transact(lambda tx: tx.finish([Finished(replace(delivery, attempts=2), again)]))
+    assert await dead_after_a_report()
+    assert [event.data["first"] for event in await events(shop)] == [True, False]
 
 
 async def test_a_bounce_in_a_charset_of_its_own(shop: Workshop, box: MailboxHost) -> None:

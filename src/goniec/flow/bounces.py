@@ -40,7 +40,7 @@ EVERY_SECONDS: Final = 60.0
 class Mailed(Struct, frozen=True):
     """A mail that went out to a contact: which delivery of which run, whose, of which message.
 
-    `email` is the address that it went to, in its compared form.
+    `email` is the address that it went to, in its compared form, and `attempts` says how often it was handed in.
     """
 
     delivery_id: str
@@ -48,6 +48,7 @@ class Mailed(Struct, frozen=True):
     contact_id: str
     message: str
     email: str
+    attempts: int = 0
 
 
 class Told(Struct, frozen=True, kw_only=True):
@@ -83,7 +84,8 @@ def _mailed(delivery: Delivery) -> Mailed | None:
     envelope = opened(delivery.body)
     if envelope is None or not envelope.message:
         return None
-    return Mailed(delivery.id, delivery.run_id, delivery.contact_id, envelope.message, email_key(envelope.to)[1])
+    to = email_key(envelope.to)[1]
+    return Mailed(delivery.id, delivery.run_id, delivery.contact_id, envelope.message, to, delivery.attempts)
 
 
 def told_call(told: Told, mail: Mailed | None, who: Who, source_key: str | None = None) -> Call | None:
@@ -109,7 +111,8 @@ def told_call(told: Told, mail: Mailed | None, who: Who, source_key: str | None 
         email = mail.email
         data |= {"message": mail.message, "delivery": mail.delivery_id, "first": True}
     data |= {"kind": kind, **({"code": told.code} if told.code else {}), **({"email": email} if email else {})}
-    key = None if mail is None else f"bounce:{mail.delivery_id}:{kind}"
+    # one that was sent again may come back again
+    key = None if mail is None else f"bounce:{mail.delivery_id}:{mail.attempts}:{kind}"
     if mail is None and email is not None and told.at is not None:
         key = f"bounce:{sha256(email.encode()).hexdigest()}:{kind}:{told.at}"
     digest = b"" if key is None else sha256(key.encode()).digest()

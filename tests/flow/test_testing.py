@@ -1,6 +1,7 @@
 """Test sends, runs by hand and explanations, over the real store."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,10 +11,11 @@ import pytest
 from msgspec.structs import replace
 
 from goniec.core.actions import AddTag, RemoveTag
-from goniec.core.composing import EXAMPLE
+from goniec.core.composing import EXAMPLE, Composer
 from goniec.core.decide import Call, Happening
 from goniec.core.endpoint import Endpoint
 from goniec.core.ids import DELIVERY, is_id, run_id
+from goniec.core.messages import Message
 from goniec.core.model import Attempt, Contact, Delivery, Failure, Outcome, Status
 from goniec.core.problems import Invalid
 from goniec.flow import explain as explaining
@@ -22,9 +24,10 @@ from goniec.flow.configure import Conflict, Missing, Refusal
 from goniec.flow.deliveries import resend_delivery
 from goniec.flow.endpoints import pause_endpoint
 from goniec.flow.explain import Explanation, explain
+from goniec.flow.messages import create_message
 from goniec.flow.rules import switch_rule
-from goniec.flow.testing import INTERRUPTED, Trial, _end_lost, asked_run, end_interrupted, send_test
-from goniec.ports import DeliveryFilter, Page
+from goniec.flow.testing import INTERRUPTED, Trial, _end_lost, asked_run, end_interrupted, send_mail_test, send_test
+from goniec.ports import DeliveryFilter, Page, Tx
 from tests.flow.desk import Desk, hook
 from tests.flow.workshop import Workshop, email, failing, held
 
@@ -96,6 +99,32 @@ async def test_a_test_send_that_fails_has_failed_and_is_not_tried_again(desk: De
     assert tried.attempt.status == 403
     await desk.shop.later(24 * 3_600_000)
     assert len(desk.shop.sender.sent) == 1
+
+
+async def test_of_a_contact_that_is_erased_meanwhile_nothing_is_written_or_sent(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = await desk.create()
+    message = await create_message(desk.outside, {"name": "Hello", "subject": "{{ contact.name }}", "text": "Hi"})
+    assert isinstance(message, Message)
+    shop = desk.shop
+    transact = shop.store.transact
+
+    async def after_an_erasure(id: str, work: Callable[[Tx], Awaitable[Any]]) -> Any:
+        monkeypatch.undo()
+        await transact(lambda tx: tx.erase(id, shop.clock.now()))
+        return await transact(work)
+
+    sends: tuple[Callable[[str], Awaitable[Any]], ...] = (
+        lambda id: send_test(desk.bench, saved.rule.id, id, None),
+        lambda id: send_mail_test(desk.bench, message, id, "me@firma.example", Composer()),
+    )
+    for send in sends:
+        who = await contact(desk, fields={"name": "Jan"})
+        monkeypatch.setattr(shop.store, "transact", partial(after_an_erasure, who.id))
+        assert await send(who.id) == Missing("contact")
+    assert list(await shop.store.queries.deliveries(DeliveryFilter(), Page())) == []
+    assert (shop.sender.sent, shop.mail.posted) == ([], [])
 
 
 async def test_the_row_is_there_before_anything_is_sent(desk: Desk) -> None:

@@ -12,11 +12,13 @@ import socket
 import ssl
 import threading
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
+from weakref import proxy
 
 from msgspec import Struct
 from typing_extensions import override
@@ -34,6 +36,9 @@ MOST_BYTES: Final = 256 * 1024
 
 TOGETHER_BYTES: Final = 4 * 1024 * 1024
 """Of all mails of one call, about."""
+
+MOST_SAID: Final = 32 * 1024 * 1024
+"""Bytes that a server may say in one call. What it sends unasked is kept until the call ends."""
 
 TIMEOUT: Final = 30
 """Seconds that the server may be silent."""
@@ -195,8 +200,10 @@ class ImapMailbox:
         said = error.args[0] if error.args and isinstance(error.args[0], bytes) else str(error)
         text = said.decode(errors="replace") if isinstance(said, bytes) else said
         name, password = self._server.username.encode(), self._server.password.encode()
-        told = (password, b64encode(password), b64encode(b"\0" + name + b"\0" + password))
-        if any(one.decode() in text for one in told):
+        quoted = password.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+        told = (password, quoted, b64encode(password), b64encode(b"\0" + name + b"\0" + password))
+        # the library quotes what it does not understand as Python writes bytes
+        if any(one.decode() in text or repr(one)[2:-1] in text for one in told):
             return "the server repeated the password"
         return one_line(f"{type(error).__name__}: {text}")
 
@@ -206,6 +213,7 @@ class _Line:
 
     def __init__(self) -> None:
         self.client: IMAP4 | None = None
+        self._heard: Counter[str] = Counter()
         self._cut = False
 
     def work(self, server: MailboxServer, context: Callable[[], ssl.SSLContext], ask: "Callable[[IMAP4], T]") -> T:
@@ -213,7 +221,9 @@ class _Line:
         try:
             if self.client is None:
                 self.client = _connect(server, context)
+                self._heard = _counting(self.client)
                 _login(self.client, server)
+            self._heard.clear()
             result = ask(self.client)
         except BaseException:
             if self.client is not None:
@@ -272,6 +282,29 @@ def _connect(server: MailboxServer, context: Callable[[], ssl.SSLContext]) -> "I
     return client
 
 
+def _counting(client: "IMAP4") -> "Counter[str]":
+    """Count what the server says, from when that was cleared; it may not be more than `MOST_SAID`."""
+    heard: Counter[str] = Counter()
+    kind, itself = type(client), proxy(client)  # what held itself would be closed whenever
+
+    def count(bytes_: int) -> None:
+        heard["bytes"] += bytes_
+        if heard["bytes"] > MOST_SAID:
+            raise ValueError("the server says more than it was asked for")
+
+    def counted(size: int) -> bytes:
+        count(size)
+        return kind.read(itself, size)
+
+    def counted_line() -> bytes:
+        line = kind.readline(itself)
+        count(len(line))
+        return line
+
+    client.read, client.readline = counted, counted_line  # type: ignore[method-assign]
+    return heard
+
+
 def _hang_up(client: "IMAP4") -> None:
     with suppress(OSError):
         client.shutdown()
@@ -302,7 +335,7 @@ def _fetch(client: "IMAP4", folder: str, most: int) -> list[tuple[str, bytes]]:
     kind, told = client.uid("SEARCH", "UNSEEN")
     if kind != "OK":
         raise ValueError(f"the mailbox {folder} cannot be searched: {_text(told)}")
-    numbers = sorted(int(one) for one in _text(told).split() if one.isdigit())
+    numbers = sorted(int(one) for one in _text(told).split() if one.isdecimal())
     mails: list[tuple[str, bytes]] = []
     size = 0
     for number in numbers:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import trustme
+from msgspec.structs import replace
 
 from goniec.ports import Unread
 from goniec.send import imap
-from goniec.send.imap import MOST_BYTES, ImapMailbox, parse_bounce_address, parse_mailbox
+from goniec.send.imap import MOST_BYTES, MOST_SAID, ImapMailbox, parse_bounce_address, parse_mailbox
 from tests.contract.send.papers import serving
 from tests.imapserver import PASSWORD, MailboxHost, mailbox
 from tests.postbox import free_port
@@ -163,6 +164,24 @@ async def odd(
 async def test_a_server_that_repeats_the_password_is_not_quoted() -> None:
     async with odd({"LOGIN": "TAG NO h@nter2 is wrong"}) as url:
         with pytest.raises(Unread, match=r"^the server repeated the password$"):
+            await ImapMailbox(parse_mailbox(url)).fetch(1)
+
+
+@pytest.mark.parametrize(
+    ("password", "said"),
+    [('a"b', '* BAD LOGIN jan "a\\"b"\r\nTAG NO "a\\"b"'), ("wörd", "TAG NO wörd"), ("wörd", "wörd")],
+)
+async def test_a_password_is_known_however_it_is_repeated(password: str, said: str) -> None:
+    async with odd({"LOGIN": said, "AUTHENTICATE": said}) as url:
+        server = replace(parse_mailbox(url), password=password)
+        with pytest.raises(Unread, match=r"^the server repeated the password$"):
+            await ImapMailbox(server).fetch(1)
+
+
+async def test_a_server_that_says_without_end_is_not_listened_to() -> None:
+    endless = f"* 1 FETCH (UID 1 BODY[]<0> {{{MOST_SAID + 1}}}"
+    async with odd({"SEARCH": "* SEARCH 1\r\nTAG OK done", "FETCH": endless}) as url:
+        with pytest.raises(Unread, match="more than it was asked for"):
             await ImapMailbox(parse_mailbox(url)).fetch(1)
 
 

@@ -244,6 +244,7 @@ def test_a_topic_that_asks_is_told_of(capsys: pytest.CaptureFixture[str]) -> Non
     assert read("ses", asks) == []
     assert "open https://sns.eu-west-1" in capsys.readouterr().err
     others: list[object] = [asks | {"SubscribeURL": "https://evil.example/"}, asks | {"Type": "Notification"}, {}, []]
+    others += [asks | {"SubscribeURL": f"{url}\x1b[2J"}, asks | {"TopicArn": "arn:\nx"}]
     for other in others:
         assert to_confirm(other) is None
 

@@ -17,7 +17,9 @@ from goniec.core.times import format_instant, parse_instant
 Given = dict[str, Any]
 """One thing that is told, with the keys of `FeedbackIn`; None is as good as not there."""
 
-_SNS: Final = re.compile(r"https://sns\.[a-z0-9-]{1,40}\.amazonaws\.com(\.cn)?/")
+_SNS: Final = re.compile(r"https://sns\.[a-z0-9-]{1,40}\.amazonaws\.com(\.cn)?/[!-~]{0,1000}")
+_TOPIC: Final = re.compile(r"[!-~]{1,300}")
+"""What is shown of either in the log is what its reader can copy, and nothing that drives a terminal."""
 
 _DEAD: Final[Mapping[str, str]] = {"type": "bounce", "kind": "hard"}
 _NOT_NOW: Final[Mapping[str, str]] = {"type": "bounce", "kind": "soft"}
@@ -145,7 +147,7 @@ def to_confirm(plain: object) -> tuple[str, str] | None:
     topic, url = _text(plain, "TopicArn"), _text(plain, "SubscribeURL")
     if _text(plain, "Type") != "SubscriptionConfirmation" or topic is None or url is None:
         return None
-    return (topic, url) if _SNS.match(url) else None
+    return (topic, url) if _SNS.fullmatch(url) and _TOPIC.fullmatch(topic) else None
 
 
 PROVIDERS: Final[Mapping[str, Callable[[object], Iterator[Given]]]] = {

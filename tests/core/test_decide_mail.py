@@ -256,6 +256,9 @@ def test_only_the_newest_mails_are_remembered() -> None:
 def test_an_address_that_mail_came_back_from_gets_no_more() -> None:
     bounced = told(contact(), "email.bounced", kind="hard", email="jan@x.pl").contact
     assert unwelcome(bounced, marketing=False) is Skip.BOUNCED
+    written = told(contact(email="Jan@X.pl"), "email.bounced", kind="hard", email=" Jan@X.PL").contact
+    assert (written.bounced, unwelcome(written, marketing=False)) == ("jan@x.pl", Skip.BOUNCED)
+    assert told(contact(), "email.bounced", kind="hard", email="Jan").contact.bounced == "Jan"
     assert unwelcome(told(contact(), "email.bounced", kind="soft", email="jan@x.pl").contact, marketing=True) is None
     assert unwelcome(told(contact(), "email.bounced", kind="hard").contact, marketing=True) is None
 

@@ -114,6 +114,8 @@ def read(contact: Contact, kind: str, data: dict[str, Any]) -> tuple[dict[str, A
     Only of mails that Goniec sent is known which opening is the first. What the server does not even take has not come
     back: there nobody asks whether it is the first time.
     """
+    if kind == "email.bounced" and data.get("email"):
+        data = {**data, "email": _compared(data["email"])}
     if kind == "email.bounced" and data.get("kind") == "hard":
         # what this covers is known again once it is undone
         data = {**{key: value for key, value in data.items() if key != "old"}, **_old(contact)}
@@ -126,6 +128,14 @@ def read(contact: Contact, kind: str, data: dict[str, Any]) -> tuple[dict[str, A
     if flag == CLICKED and not flags & OPENED:
         opening = {"message": data.get("message", ""), "delivery": delivery, **_DERIVED}
     return {**data, "first": not flags & flag}, opening
+
+
+def _compared(address: str) -> str:
+    """Give an address as it is compared; what is none is nobody's, and stays as it is."""
+    try:
+        return email_key(address)[1]
+    except ValueError:
+        return address
 
 
 def _old(contact: Contact) -> dict[str, str]:

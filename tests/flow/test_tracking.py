@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from goniec.core import actions as a
+from goniec.core.decide import Happening
 from goniec.core.ids import DELIVERY, MESSAGE, of_number
 from goniec.core.model import Event
 from goniec.core.tokens import Mark
 from goniec.flow import tracking as room
 from goniec.flow.batch import Recorded
 from goniec.flow.record import Overloaded
-from goniec.flow.tracking import Tracking, leaving
+from goniec.flow.tracking import Tracking, leaving, returning
 from goniec.observe import counters
 from goniec.ports import EventFilter, Page, Spool, Unavailable
 from goniec.store.spool import DiskSpool
@@ -187,11 +189,44 @@ async def test_what_others_left_is_found_without_anything_new(shop: Workshop, mo
 
 async def test_a_person_opts_out_and_in_again(shop: Workshop) -> None:
     who = await mark(shop)
-    for out in (True, True, False):
-        await shop.record(leaving(who, out=out))
+    await shop.record(leaving(who), leaving(who))
+    assert await back(shop, who)
+    assert not await back(shop, who)
     (left,) = await events(shop, "contact.opted_out")
     assert (left.source, left.data["channel"]) == ("tracking", "email")
     assert len(await events(shop, "contact.opted_in")) == 1
     contact = await shop.store.queries.contact(who.contact_id)
     assert contact is not None
     assert contact.subscriptions == {"email": True}
+
+
+async def back(shop: Workshop, who: Mark) -> bool:
+    """Return by a mail, if it is by this one that the person is out."""
+    call = await returning(shop.store.queries, who)
+    if call is not None:
+        (done,) = await shop.record(call)
+        assert isinstance(done, Recorded)
+    return call is not None
+
+
+async def test_nobody_returns_who_left_in_another_way(shop: Workshop) -> None:
+    who = await mark(shop)
+    assert not await back(shop, who), "never left"
+    for left in (a.OptOut("email"), a.LeaveByMail(M, "dlv_2"), a.LeaveByMail(M, D, complaint=True)):
+        await shop.record(email("jan@example.com", changes=(a.OptIn("email"),)))
+        await shop.record(email("jan@example.com", changes=(left,)))
+        await shop.record(leaving(who))
+        assert not await back(shop, who)
+    assert not await back(shop, Mark(D, NOBODY, M))
+
+
+async def test_who_returns_left_mail_and_is_not_known_to_have_the_address_again(shop: Workshop) -> None:
+    who = await mark(shop)
+    dead = Happening("email.bounced", {"message": M, "kind": "hard", "email": "jan@example.com"})
+    await shop.record(email("jan@example.com", happenings=(dead,)))
+    await shop.record(leaving(who))
+    await shop.record(email("jan@example.com", changes=(a.OptOut("phone"),)))
+    assert await back(shop, who)
+    contact = await shop.store.queries.contact(who.contact_id)
+    assert contact is not None
+    assert (contact.bounced, contact.subscriptions) == ("jan@example.com", {"email": True, "phone": False})

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from goniec.core import actions as a
+from goniec.core.changes import Join
 from goniec.core.decide import Call, Happening
 from goniec.core.identity import Refusal, Who
 from goniec.core.times import Millis
@@ -21,7 +22,7 @@ from goniec.core.tokens import Mark
 from goniec.flow.batch import Result
 from goniec.flow.record import Overloaded, Recorder
 from goniec.observe import counters, log
-from goniec.ports import Clock, Dice, Remembered, Spool, Unavailable
+from goniec.ports import Clock, Dice, EventFilter, Page, Queries, Remembered, Spool, Unavailable
 
 T = TypeVar("T")
 
@@ -38,6 +39,9 @@ URL_MOST: Final = 8_192
 """So much of a link's URL stands in its event."""
 
 KEY_BITS: Final = 96
+
+LEFT: Final = 20
+"""Among so many of the last opt-outs, of all channels, the last one of mail is looked for."""
 
 Seen = Literal["email.opened", "email.clicked"]
 
@@ -126,10 +130,25 @@ class Tracking:
             await asyncio.sleep(AWAY_SECONDS)
 
 
-def leaving(mark: Mark, *, out: bool) -> Call:
-    """Give the call by which the person of a mail opts out of mail, or in again."""
-    change = a.LeaveByMail(mark.message_id, mark.delivery_id) if out else a.OptIn("email")
+def leaving(mark: Mark) -> Call:
+    """Give the call by which the person of a mail opts out of mail."""
+    change = a.LeaveByMail(mark.message_id, mark.delivery_id)
     return Call(who=Who(id=mark.contact_id), changes=(change,), source="tracking", create=False)
+
+
+async def returning(queries: Queries, mark: Mark) -> Call | None:
+    """Give the call by which the person of a mail undoes that; None: it is not by this mail that they are out.
+
+    Who has the mail is not always its person: what they asked for elsewhere, or a complaint, it does not undo.
+    """
+    contact = await queries.contact(mark.contact_id)
+    if contact is None or contact.subscriptions.get("email") is not False:
+        return None
+    left = await queries.events(EventFilter(contact.id, "contact.opted_out"), Page(LEFT, newest=True))
+    data = next((event.data for event in left if event.data["channel"] == "email"), {})
+    if data.get("delivery") != mark.delivery_id or data.get("complaint"):
+        return None
+    return Call(who=Who(id=contact.id), changes=(Join("email"),), source="tracking", create=False, expect=contact.seq)
 
 
 def _call(item: bytes) -> Call | None:

@@ -251,6 +251,16 @@ async def test_a_person_may_undo_it(mail: Mail) -> None:
     assert await mail.opted() is True
 
 
+async def test_there_is_nothing_to_undo_for_who_left_elsewhere_or_never(mail: Mail, api: Api) -> None:
+    assert "Tak, rezygnuję" in (await mail.click(b"do=return")).text
+    assert await mail.opted() is None
+    await api.patch(f"/contacts/{mail.contact_id}", {"subscriptions": {"email": False}})
+    for answer in (await mail.get(mail.leave), await mail.click(), await mail.click(b"do=return")):
+        assert "Rezygnacja zapisana" in answer.text
+        assert "<button" not in answer.text
+    assert await mail.opted() is False
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"do=something", b"\xff\xfe", b"a=b", b"List-Unsubscribe=No", b"List-Unsubscribe\n" * 900]
 )
@@ -303,6 +313,7 @@ async def test_a_store_that_is_away_lets_nobody_believe_it_was_done(
     async def faulty(*_: object, **__: object) -> list[Refusal]:
         return [Refusal("internalError", "a fault")]
 
+    await mail.click()
     for broken in (away, faulty):
         monkeypatch.setattr(api.shop.recorder, "record", broken)
         for content, again in ((ONE_CLICK, "leave"), (b"do=return", "return")):

@@ -11,8 +11,8 @@ from goniec.core.identity import Refusal
 from goniec.core.model import Contact
 from goniec.core.tokens import Mark
 from goniec.flow.record import Overloaded
-from goniec.flow.tracking import leaving
-from goniec.ports import Unavailable
+from goniec.flow.tracking import leaving, returning
+from goniec.ports import Queries, Unavailable
 from goniec.web.context import ApiContext
 from goniec.web.panel.drawing import draw
 from goniec.web.panel.forms import Form, read_form
@@ -26,8 +26,9 @@ BODY_LIMIT: Final = 16 * 1024
 
 CHANNEL: Final = "email"
 
-State = Literal["ask", "left", "back", "gone", "away", "missing", "unclear"]
-"""What the page says: whether to leave, that it is done, that it is undone, that there is nobody, not now, no page."""
+State = Literal["ask", "left", "out", "back", "gone", "away", "missing", "unclear"]
+"""What the page says: whether to leave, that it is done, by this mail (which can be undone) or elsewhere, that it is
+undone, that there is nobody, not now, no page, no answer."""
 
 _ONE_CLICK: Final = re.compile(
     rb'List-Unsubscribe"?(?:=|[^\S\r\n]*\r?\n(?:[^\r\n]+\r?\n){0,8}\r?\n)One-Click', re.IGNORECASE
@@ -55,12 +56,9 @@ _HEADERS: Final = (
 async def look(context: ApiContext, mark: Mark, scope: Scope) -> Reply:
     """Ask whether to opt out, or say that it is so. Without the database it asks."""
     try:
-        contact = await context.store.queries.contact(mark.contact_id)
+        return page(context, scope, *await _standing(context.store.queries, mark))
     except Unavailable:
         return page(context, scope, "ask")
-    if contact is None:
-        return page(context, scope, "gone")
-    return page(context, scope, "left" if contact.subscriptions.get(CHANNEL) is False else "ask", contact)
 
 
 async def change(context: ApiContext, mark: Mark, scope: Scope, receive: Receive) -> Reply:
@@ -69,16 +67,25 @@ async def change(context: ApiContext, mark: Mark, scope: Scope, receive: Receive
     if out is None:
         return page(context, scope, "unclear")
     try:
-        results = await context.recorder.record([leaving(mark, out=out)])
-        contact = await context.store.queries.contact(mark.contact_id)
+        call = leaving(mark) if out else await returning(context.store.queries, mark)
+        results = () if call is None else await context.recorder.record([call])
+        state, contact = await _standing(context.store.queries, mark)
     except (Unavailable, Overloaded):
         return page(context, scope, "away", again="leave" if out else "return")
-    done = results[0] if isinstance(results, list | tuple) else None
+    done = results[0] if isinstance(results, list | tuple) and results else None
     if isinstance(done, Refusal) and done.code != "unknownContact":
         return page(context, scope, "away", again="leave" if out else "return")
+    again = not out and contact is not None and contact.subscriptions.get(CHANNEL) is True
+    return page(context, scope, "back" if again else state, contact)
+
+
+async def _standing(queries: Queries, mark: Mark) -> tuple[State, Contact | None]:
+    contact = await queries.contact(mark.contact_id)
     if contact is None:
-        return page(context, scope, "gone")
-    return page(context, scope, "left" if out else "back", contact)
+        return "gone", None
+    if contact.subscriptions.get(CHANNEL) is not False:
+        return "ask", contact
+    return "out" if await returning(queries, mark) is None else "left", contact
 
 
 def page(

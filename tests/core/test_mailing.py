@@ -3,8 +3,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from goniec.core.ids import MESSAGE, of_number
 from goniec.core.mailing import Envelope, figures, opened, sealed
 from goniec.core.model import Event
+
+M = of_number(MESSAGE, 1)
 
 
 def test_what_was_put_in_comes_out() -> None:
@@ -46,7 +49,9 @@ def test_what_an_event_adds_to_the_figures_of_a_message(
 ) -> None:
     event = Event(
         id="evt_1", type=kind, contact_id="c1", seq=1, occurred_at=0, received_at=0, source="tracking",
-        data={"message": "msg_1", **data},
+        data={"message": M, **data},
     )  # fmt: skip
-    assert figures(event) == tuple(f"msg_1:{name}" for name in counted)
+    assert figures(event) == tuple(f"{M}:{name}" for name in counted)
     assert figures(replace(event, data=data)) == ()
+    assert figures(replace(event, data={"message": "Offer for Jan", **data})) == ()
+    assert figures(replace(event, source="api")) == (), "somebody else tells it"

@@ -178,7 +178,7 @@ async def test_a68_who_opted_out_before_it_fell_due_gets_none_and_what_comes_aft
     (delivery,) = await shop.deliveries()
     assert (delivery.status, delivery.aside) == (Status.PENDING, True)
     assert shop.mail.posted == []
-    await shop.record(email("jan@example.pl", changes=(a.LeaveByMail(message.id, delivery.id),)))
+    await shop.record(email("jan@example.pl", changes=(a.LeaveByMail(message.id, delivery.id),), source="tracking"))
     await shop.later(5 * HOUR)
     (delivery,) = await shop.deliveries()
     assert (delivery.status, delivery.failure) == (Status.CANCELLED, Failure.OPTED_OUT)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct, field
 
+from goniec.core.ids import MESSAGE, is_id
 from goniec.core.letters import Language
 from goniec.core.model import CLICKED, OPENED, RETURNED, Contact, Event, Skip
 from goniec.core.quiet import MailLimits, QuietHours, wait
@@ -149,12 +150,19 @@ _DERIVED: Final = {"machine": False, "first": True, "derived": True}
 TELLING: Final = frozenset({"email.sent", "email.opened", "email.clicked", "email.bounced", "contact.opted_out"})
 """The types of event of which some are about a message."""
 
+_OWN: Final = frozenset({"rule", "tracking"})
+"""The sources of what Goniec itself knows of a mail."""
+
 
 def figures(event: Event) -> tuple[str, ...]:
-    """Say what an event adds to the figures of the message that it is about; nothing where it is about none."""
+    """Say what an event adds to the figures of the message that it is about.
+
+    Nothing where it is about none of ours, or where somebody else tells: figures are kept for ever, and a name that is
+    given from outside may hold anything.
+    """
     data = event.data
     message = data.get("message")
-    if not message:
+    if not message or event.source not in _OWN or not is_id(MESSAGE, message):
         return ()
     match event.type:
         case "email.sent":

@@ -157,6 +157,45 @@ def test_a_mail_knows_the_hours_of_its_rule_for_as_long_as_it_waits() -> None:
     assert replace(own, marketing=False).wait(contact(), NOW, night) is None
 
 
+def test_a_mail_knows_the_day_on_which_it_counts() -> None:
+    def put(limits: MailLimits = NO_LIMITS, **fields: Any) -> Envelope:
+        (delivery,) = sent(contact(), sending(SEND, **fields), limits=limits).deliveries
+        envelope = opened(delivery.body)
+        assert envelope is not None
+        return envelope
+
+    two = MailLimits(per_day=2)
+    one, today, tomorrow = put(mail={"perDay": 1}), "2025-11-25", "2025-11-26"
+    assert (one.day, one.per_day, one.rationed(NO_LIMITS)) == (today, 1, True)
+    assert put(MailLimits(QuietHours("04:00", "03:00"))).day == tomorrow
+    plain = put(two)
+    assert (plain.rationed(two), plain.rationed(NO_LIMITS), replace(plain, day="").rationed(two)) == (
+        True,
+        False,
+        False,
+    )
+    # on its day it has been counted, and makes room only for what came late
+    full = contact(mailed={today: 2, tomorrow: 1})
+    assert plain.fits(full, today, two, [today, today])
+    assert plain.fits(full, today, two, ["2025-11-24"])
+    assert not plain.fits(full, today, two, [today, "2025-11-24"])
+    # on another it goes where the day's own leave it room
+    assert plain.fits(full, tomorrow, two, [tomorrow])
+    assert not plain.fits(full, tomorrow, two, [today])
+    assert not one.fits(full, tomorrow, two, [])
+    assert plain.fits(full, "2025-11-27", two, [today])
+
+
+def test_what_waits_for_a_day_begins_with_it_unless_that_is_quiet() -> None:
+    (delivery,) = sent(contact(), sending(SEND, mail={"quietHours": {"from": "05:00", "until": "06:00"}})).deliveries
+    envelope = opened(delivery.body)
+    assert envelope is not None
+    midnight = NOW + 19 * HOUR + 24 * 60 * SECOND
+    assert envelope.tomorrow(contact(), NOW, NO_LIMITS) == midnight
+    assert envelope.tomorrow(contact(timezone="Europe/London"), NOW, NO_LIMITS) == midnight + HOUR
+    assert envelope.tomorrow(contact(), NOW, MailLimits(QuietHours("22:00", "05:00"))) == midnight + 6 * HOUR
+
+
 def test_a_text_that_cannot_be_made_fails_the_run_whole() -> None:
     broken = message(text="{{ contact.score | divided_by: contact.details.none }}")
     made = sending({"type": "addTag", "tag": "A"}, {"type": "emitEvent", "kind": "X"}, SEND, maxRuns=1)

@@ -49,7 +49,7 @@ FAILURES: Final = {
     Failure.OPTED_OUT: "nothing was sent: the contact opted out before it was due; the delivery is cancelled",
     Failure.BOUNCED: "nothing was sent: an earlier mail to the address came back; the delivery is cancelled",
     Failure.MOVED: "nothing was sent: the contact's address was changed or removed before it was due; the delivery is cancelled",
-    Failure.QUIET: "no attempt: quiet hours of the contact, so the mail waits until `dueAt`",
+    Failure.QUIET: "no attempt: quiet hours of the contact, or its day has had as much marketing as it may, so the mail waits until `dueAt`",
     Failure.INTERNAL: "a fault in Goniec itself",
 }
 

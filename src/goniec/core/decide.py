@@ -372,7 +372,7 @@ class _Telling:
         if not room(contact.mailed, day, limits):
             return Skip.DAY_FULL
         self.decision.contact = replace(contact, mailed=counted(contact.mailed, day))
-        content = sealed(replace(envelope, hours=own.quiet_hours, zone=rule.zone.key))
+        content = sealed(replace(envelope, hours=own.quiet_hours, zone=rule.zone.key, day=day, per_day=own.per_day))
         return self._write(rule, event, MAIL, place, content, at)
 
     def _write(

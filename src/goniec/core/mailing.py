@@ -4,6 +4,7 @@
 every attempt and resend.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,7 @@ from msgspec import Struct, field
 from goniec.core.ids import MESSAGE, is_id
 from goniec.core.letters import Language
 from goniec.core.model import CLICKED, OPENED, RETURNED, Contact, Event, Skip
-from goniec.core.quiet import MailLimits, QuietHours, wait
+from goniec.core.quiet import MailLimits, QuietHours, allowed_at, midnight, room, wait
 from goniec.core.text import email_key
 from goniec.core.times import Millis
 
@@ -45,7 +46,8 @@ class Envelope(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
 
     `message` and `version` say of which message it is; a notice to a user is of none. A `marketing` mail has a link to
     opt out; of one that is `tracked` openings and clicks are told. `language` is the contact's. Of marketing, `hours`
-    are the quiet ones that its rule adds to the workspace's, and `zone` counts where the contact has none of its own.
+    are the quiet ones and `per_day` the limit that its rule adds to the workspace's, and `zone` counts where the
+    contact has none of its own; `day` is the one on which it counts, "" where none does.
     """
 
     to: str
@@ -61,12 +63,38 @@ class Envelope(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
     language: Language = "en"
     hours: QuietHours | None = None
     zone: str | None = None
+    day: str = ""
+    per_day: int | None = None
 
     def wait(self, contact: Contact, now: Millis, limits: MailLimits) -> Millis | None:
         """Give the end of quiet hours, the workspace's or its rule's, that are on for its contact; None: none are."""
         if not self.marketing or (limits.quiet_hours is None and self.hours is None):
             return None
-        return wait(now, zone_of(contact, _zone(self.zone, _UTC)), (limits, MailLimits(self.hours)))
+        return wait(now, self.zone_for(contact), (limits, MailLimits(self.hours)))
+
+    def zone_for(self, contact: Contact) -> ZoneInfo:
+        """Give the zone by which its hours and days go."""
+        return zone_of(contact, _zone(self.zone, _UTC))
+
+    def rationed(self, limits: MailLimits) -> bool:
+        """Whether a day takes only so many like this."""
+        return bool(self.day) and (limits.per_day is not None or self.per_day is not None)
+
+    def fits(self, contact: Contact, today: str, limits: MailLimits, gone: Sequence[str]) -> bool:
+        """Whether it may go today, where `gone` are the days for which those were decided that have gone today.
+
+        One of another day goes where today's own, gone or not, leave it room; these have been counted already, and
+        wait only where others have taken their room.
+        """
+        others = sum(day != today for day in gone)
+        own = contact.mailed.get(today, 0) + others
+        taken = own if self.day != today else len(gone) if others else 0
+        return room({today: taken}, today, (limits, MailLimits(per_day=self.per_day)))
+
+    def tomorrow(self, contact: Contact, now: Millis, limits: MailLimits) -> Millis:
+        """Give the first instant of the contact's next day that is not quiet."""
+        zone = self.zone_for(contact)
+        return allowed_at(midnight(now, zone, 1), zone, (limits, MailLimits(self.hours)))
 
 
 _decode: Final = msgspec.json.Decoder(Envelope).decode

@@ -98,6 +98,12 @@ def day_of(at: Millis, zone: ZoneInfo) -> str:
     return datetime.fromtimestamp(at / SECOND, zone).date().isoformat()
 
 
+def midnight(at: Millis, zone: ZoneInfo, ahead: int = 0) -> Millis:
+    """Give when the zone's day began, or so many days `ahead` begins."""
+    day = datetime.fromtimestamp(at / SECOND, zone).date() + timedelta(days=ahead)
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC).timestamp()) * SECOND
+
+
 def _until(at: Millis, zone: ZoneInfo, start: int, until: int) -> Millis:
     """When quiet hours that are on at an instant end; the instant itself where they are not."""
     clock = datetime.fromtimestamp(at / SECOND, zone)

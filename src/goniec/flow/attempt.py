@@ -52,7 +52,7 @@ def moved(delivery: Delivery, following: Next, attempt: Attempt) -> Delivery:
 
 
 def postponed(delivery: Delivery, until: Millis) -> Delivery:
-    """The delivery once it has to wait for the end of quiet hours."""
+    """The delivery once it has to wait for the end of quiet hours, or for a day with room."""
     return replace(delivery, due_at=until, aside=True, failure=Failure.QUIET)
 
 

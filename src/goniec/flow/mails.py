@@ -1,8 +1,9 @@
 """Mails: handed to the mail server, unless nobody wants them any more, and what is told once one has gone or come back.
 
 `sending` calls `Mails` for what is for the mail server; `record` asks `may_tell` what a result has to tell. Whether a
-contact still wants a mail, and at this hour, is asked at every attempt: between the decision and now lie quiet hours,
-an outage, a pause. `claim` asks of the hour before that, for what has to be put off is to take no turn from others.
+contact still wants a mail, and at this hour of this day, is asked at every attempt: between the decision and now lie
+quiet hours, an outage, a pause. `claim` asks of the hour before that, for what has to be put off is to take no turn
+from others.
 """
 
 from collections.abc import Iterable
@@ -17,9 +18,10 @@ from goniec.core.endpoint import MAIL, Endpoint
 from goniec.core.identity import Who
 from goniec.core.mailing import Envelope, opened
 from goniec.core.model import BOUNCES, OF_RECIPIENT, Contact, Delivery, Failure, Status
-from goniec.core.quiet import NO_LIMITS, MailLimits
+from goniec.core.quiet import NO_LIMITS, MailLimits, day_of, midnight
 from goniec.core.text import email_key
 from goniec.core.times import Millis
+from goniec.flow.days import Days
 from goniec.flow.workspace import MAIL_LIMITS, limits_of
 from goniec.ports import Answer, Clock, Finished, MailSender, Moved, Posting, Queries, Unavailable
 
@@ -39,7 +41,7 @@ _AWAY: Final = Answer(Failure.INTERNAL, "Whether the contact still wants it coul
 
 
 class Later(Struct, frozen=True):
-    """A mail was not tried: it has to wait until then, for the hours are quiet."""
+    """A mail was not tried: it has to wait until then: for the hours are quiet, or the day has had enough."""
 
     until: Millis
 
@@ -51,44 +53,37 @@ class Mails:
         self._queries = queries
         self._sender = sender
         self._clock = clock
+        self._days = Days(queries, clock)
         self._limits = NO_LIMITS
         self._stale_at = -inf
 
     async def waits(self, deliveries: Iterable[Delivery]) -> dict[str, Millis]:
-        """Give those that are about to go in quiet hours, by their ids, and the end of these. Raises `Unavailable`."""
+        """Give those that are about to go at a wrong time, by their ids, and the right one. Raises `Unavailable`."""
         found: dict[str, Millis] = {}
         for delivery in deliveries:
             envelope = opened(delivery.body)
             if envelope is None or not envelope.marketing or delivery.test:
                 continue
             limits = await self._limits_now()
-            if limits.quiet_hours is None and envelope.hours is None:
+            if limits.quiet_hours is None and envelope.hours is None and not envelope.rationed(limits):
                 continue
             contact = await self._queries.contact(delivery.contact_id)
-            until = None if contact is None else envelope.wait(contact, self._clock.now(), limits)
+            until = None if contact is None else await self._until(delivery, envelope, contact, limits)
             if until is not None:
                 found[delivery.id] = until
         return found
 
     async def send(self, endpoint: Endpoint, delivery: Delivery) -> Answer | Later:
-        """Make one attempt, unless the hours are quiet."""
+        """Make one attempt, unless it has to wait."""
         if self._sender is None:
             return _OFF
         envelope = opened(delivery.body)
         if envelope is None:
             return _EMPTY
-        if envelope.message and not delivery.test:
-            try:
-                contact = await self._queries.contact(delivery.contact_id)
-                limits = await self._limits_now() if envelope.marketing else NO_LIMITS
-            except Unavailable:
-                return _AWAY
-            if (why := unwanted(contact, envelope, delivery.contact_id)) is not None:
-                return Answer(why, _SKIPPED[why])
-            if contact is not None and (until := envelope.wait(contact, self._clock.now(), limits)) is not None:
-                return Later(until)
+        if envelope.message and not delivery.test and (said := await self._asked(delivery, envelope)) is not None:
+            return said
         policy = endpoint.policy
-        return await self._sender.post(
+        answer = await self._sender.post(
             Posting(
                 delivery.id,
                 delivery.contact_id,
@@ -98,6 +93,42 @@ class Mails:
                 policy.connect_timeout,
             )
         )
+        if answer.failure is not None:
+            self._days.drop(delivery)
+        return answer
+
+    async def _asked(self, delivery: Delivery, envelope: Envelope) -> Answer | Later | None:
+        """Say why a mail is not to go, or not yet; None: it is to go, and counts from now on."""
+        try:
+            contact = await self._queries.contact(delivery.contact_id)
+            limits = await self._limits_now() if envelope.marketing else NO_LIMITS
+            why = unwanted(contact, envelope, delivery.contact_id)
+            if why is not None:
+                return Answer(why, _SKIPPED[why])
+            assert contact is not None, "else it is unwanted"  # noqa: S101 - for the types
+            until = await self._until(delivery, envelope, contact, limits)
+        except Unavailable:
+            return _AWAY
+        if until is not None:
+            return Later(until)
+        if envelope.rationed(limits):  # nothing else has had its turn since it was asked of the day
+            self._days.hold(delivery, day_of(self._clock.now(), envelope.zone_for(contact)), envelope.day)
+        return None
+
+    async def _until(
+        self, delivery: Delivery, envelope: Envelope, contact: Contact, limits: MailLimits
+    ) -> Millis | None:
+        """Give the instant for which it has to wait; None: it may go. Raises `Unavailable`."""
+        now = self._clock.now()
+        until = envelope.wait(contact, now, limits)
+        if until is not None or not envelope.rationed(limits):
+            return until
+        zone = envelope.zone_for(contact)
+        today = day_of(now, zone)
+        if envelope.day == today and contact.mailed.keys() <= {today}:
+            return None  # it has had nothing on another day that could come today
+        gone = await self._days.gone(delivery, contact.id, today, midnight(now, zone))
+        return None if envelope.fits(contact, today, limits, gone) else envelope.tomorrow(contact, now, limits)
 
     async def _limits_now(self) -> MailLimits:
         mono = self._clock.monotonic()

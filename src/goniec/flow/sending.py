@@ -79,7 +79,7 @@ class Sending:
         return made(delivery, answer, started)
 
     def put_off(self, box: Outbox, delivery: Delivery, until: Millis) -> None:
-        """Write down that a delivery which was just claimed waits for the end of quiet hours."""
+        """Write down that a delivery which was just claimed waits for its hour."""
         if self._outboxes.hold(box, delivery):
             self._later(box, delivery, until, laned=False)
             self._outboxes.release(box, delivery)

@@ -60,7 +60,7 @@ class Finished(Struct, frozen=True):
 
     @property
     def put_off(self) -> bool:
-        """Whether nothing was tried, for the hours are quiet."""
+        """Whether nothing was tried, for it is not its hour."""
         return self.attempt.failure is Failure.QUIET
 
 

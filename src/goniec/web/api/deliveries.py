@@ -32,7 +32,8 @@ class DeliveryOut(Struct, rename="camel", kw_only=True):
     `id` is its `webhook-id`, `sequence` its `goniec-sequence`. A test send has no event and no run, and is `held` while
     it is under way. `aside` means that it has left its contact's lane, `resend` that somebody asked for it once more.
     `failure` is what the last attempt failed with, null when it went well or there was none; `quietHours` is of no
-    attempt: the mail waits until `dueAt`. `bodySha256` stays when a contact is erased.
+    attempt: the mail waits until `dueAt`, for the end of quiet hours or for a day that has room for it. `bodySha256`
+    stays when a contact is erased.
     """
 
     id: str

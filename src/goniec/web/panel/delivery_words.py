@@ -103,7 +103,7 @@ def next_attempt(visit: Visit, delivery: Delivery, endpoint: Endpoint | None) ->
     if due is None or due <= visit.now:
         return visit.say("waits for its turn")
     if delivery.failure is Failure.QUIET:
-        return visit.say("quiet hours, goes %(when)s", when=visit.times.until(due))
+        return visit.say("waits for its hour, goes %(when)s", when=visit.times.until(due))
     return visit.say("next attempt %(when)s", when=visit.times.until(due))
 
 
@@ -208,7 +208,10 @@ def _coming(visit: Visit, delivery: Delivery, endpoint: Endpoint | None, *, behi
     if due is not None and due > visit.now:
         when = visit.times.until(due)
         if delivery.failure is Failure.QUIET:
-            return visit.say("It waits for the end of the contact's quiet hours, and goes %(when)s.", when=when)
+            return visit.say(
+                "It waits for the end of the contact's quiet hours, or for a day with room for it, and goes %(when)s.",
+                when=when,
+            )
         return visit.say("Next attempt %(when)s.", when=when)
     if behind:
         return visit.say("An earlier delivery about this contact has to arrive first: they keep their order.")

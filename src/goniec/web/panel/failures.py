@@ -47,7 +47,7 @@ NAMES: Final[dict[Failure, Label]] = {
     Failure.OPTED_OUT: Label("Kontakt się wypisał", "Contact opted out"),
     Failure.BOUNCED: Label("Adres nie istnieje", "Address is dead"),
     Failure.MOVED: Label("Adres zmieniono", "Address changed"),
-    Failure.QUIET: Label("Godziny ciszy", "Quiet hours"),
+    Failure.QUIET: Label("Czeka na swoją porę", "Waits for its hour"),
     Failure.MAIL_BUSY: Label("Serwer poczty zajęty", "Mail server busy"),
     Failure.MAIL_REFUSED: Label("Serwer poczty odmawia", "Mail server refuses"),
     Failure.MAIL_LOGIN: Label("Serwer poczty nie przyjął hasła", "Mail login refused"),
@@ -183,8 +183,8 @@ FAILURES: Final[dict[Failure, Label]] = {
         "Before it was due, the contact's address was changed or removed. Nothing was sent to the old one.",
     ),
     Failure.QUIET: Label(
-        "U kontaktu trwają godziny ciszy. Wiadomość poczeka do ich końca.",
-        "It is quiet hours where the contact is. The message waits for their end.",
+        "U kontaktu trwają godziny ciszy albo wyczerpał się dzienny limit wiadomości do niego. Ta poczeka.",
+        "It is quiet hours where the contact is, or it has had as many messages as a day may bring. This one waits.",
     ),
     Failure.MAIL_BUSY: Label(
         "Serwer poczty nie przyjmuje teraz więcej wiadomości. Ponowimy.",

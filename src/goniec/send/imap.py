@@ -301,7 +301,7 @@ def _counting(client: "IMAP4") -> "Counter[str]":
         count(len(line))
         return line
 
-    client.read, client.readline = counted, counted_line  # type: ignore[method-assign]
+    client.read, client.readline = counted, counted_line  # type: ignore[method-assign] # of this one client
     return heard
 
 

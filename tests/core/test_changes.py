@@ -7,7 +7,7 @@ import pytest
 from goniec.core import actions as a
 from goniec.core.changes import Change, Join, LiftBounce, SetConsent, SetFields, fold, propose, undo
 from goniec.core.events import EVENT_TYPES
-from goniec.core.model import SCORE_MAX, SCORE_MIN, Contact, Event, Stage, Tag
+from goniec.core.model import COMPLAINED, SCORE_MAX, SCORE_MIN, Contact, Event, Stage, Tag
 from tests.core.build import NOW, blank, contact
 
 FULL = contact(
@@ -30,6 +30,7 @@ def event(before: Contact, kind: str, data: dict[str, Any], **fields: Any) -> Ev
     return Event(**given)
 
 
+COMPLAINT = {"message": "msg_1", "delivery": "dlv_1", "complaint": True, "first": True}
 CHANGES: list[tuple[Change, list[tuple[str, dict[str, Any]]]]] = [
     (a.AddTag("Nowy klient"), [("contact.tagged", {"tag": "NOWY_KLIENT", "tagScore": 0})]),
     (a.AddTag(" vip "), []),
@@ -75,12 +76,7 @@ CHANGES: list[tuple[Change, list[tuple[str, dict[str, Any]]]]] = [
     (a.OptOut("email"), [("contact.opted_out", {"channel": "email", "old": True})]),
     (
         a.LeaveByMail("msg_1", "dlv_1", complaint=True),
-        [
-            (
-                "contact.opted_out",
-                {"channel": "email", "old": True, "message": "msg_1", "delivery": "dlv_1", "complaint": True},
-            )
-        ],
+        [("contact.opted_out", {"channel": "email", "old": True, **COMPLAINT})],
     ),
     (SetConsent("rodo", granted=True), []),
     (SetConsent("rodo", granted=False), [("consent.assigned", {"consent": "rodo", "granted": False, "old": True})]),
@@ -180,6 +176,21 @@ def test_a_hard_bounce_folds_and_undoes() -> None:
     soft = event(FULL, "email.bounced", {"message": "msg_1", "kind": "soft", "email": "jan@x.pl"})
     assert fold(FULL, soft).bounced is None
     assert undo(fold(FULL, soft), soft).bounced is None
+
+
+def test_a_complaint_of_who_has_left_already_is_told_once() -> None:
+    left = contact(email="jan@x.pl", subscriptions={"email": False})
+    complaint = a.LeaveByMail("msg_1", "dlv_1", complaint=True)
+    (proposal,) = propose(left, complaint)
+    assert proposal == ("contact.opted_out", {"channel": "email", "old": False, **COMPLAINT})
+    made = event(left, *proposal)
+    after = fold(left, made)
+    assert (after.read, after.subscriptions) == ({"dlv_1": COMPLAINED}, {"email": False})
+    assert undo(after, made).read == {}
+    assert propose(after, complaint) == []
+    assert propose(left, a.LeaveByMail("msg_1", "dlv_1")) == []
+    (again,) = propose(contact(read=after.read), complaint)
+    assert again[1]["first"] is False, "it leaves all the same"
 
 
 def test_that_a_mail_came_back_folds_and_undoes() -> None:

@@ -39,7 +39,10 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
     "contact.state_changed": [{"old": "UNKNOWN", "new": "CUSTOMER"}],
     "contact.note_added": [{"text": "n"}],
     "contact.opted_in": [{"channel": "email", "old": None}],
-    "contact.opted_out": [{"channel": "phone", "old": True}],
+    "contact.opted_out": [
+        {"channel": "phone", "old": True},
+        {"channel": "email", "old": False, "message": "m", "delivery": "d", "complaint": True, "first": True},
+    ],
     "contact.bounce_lifted": [{"email": "jan@x.pl"}],
     "consent.assigned": [{"consent": "news", "granted": True, "old": False}],
     "contact.merged": [{"from": "c2"}],

@@ -41,6 +41,7 @@ def test_a_body_that_is_no_mail_is_none() -> None:
         ("email.bounced", {"kind": "soft", "first": True}, ("returned", "back")),
         ("contact.opted_out", {}, ("left",)),
         ("contact.opted_out", {"complaint": True}, ("complained", "left")),
+        ("contact.opted_out", {"complaint": True, "old": False}, ("complained",)),
         ("page.visited", {}, ()),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 from typing_extensions import override
 
+from goniec.core import actions as a
 from goniec.core.bounces import Report
 from goniec.core.changes import LiftBounce
 from goniec.core.decide import Call
@@ -111,6 +112,16 @@ async def test_a_complaint_opts_out(shop: Workshop, box: MailboxHost) -> None:
     (event,) = await events(shop, "contact.opted_out")
     assert (event.data["channel"], event.source, event.contact_id) == ("email", "tracking", delivery.contact_id)
     assert await events(shop) == []
+
+
+async def test_a_complaint_of_who_has_left_already_is_told_once(shop: Workshop, box: MailboxHost) -> None:
+    delivery = await sent(shop)
+    await shop.record(Call(who=Who(id=delivery.contact_id), changes=(a.OptOut("email"),)))
+    box.put(*[returned("complaint", delivery)] * 2)
+    await at_work(shop, box).empty()
+    assert [event.data.get("complaint") for event in await events(shop, "contact.opted_out")] == [None, True]
+    found = (await message_figures(shop.store.queries, [M], shop.clock.now()))[M]
+    assert {name: n for name, n in found.items() if n} == {"complained": 1}
 
 
 async def test_that_a_mail_arrived_is_no_event(shop: Workshop, box: MailboxHost) -> None:

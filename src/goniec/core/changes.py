@@ -15,6 +15,7 @@ from goniec.core import actions as a
 from goniec.core.events import EVENT_TYPES
 from goniec.core.model import (
     CLICKED,
+    COMPLAINED,
     OPENED,
     READ_MOST,
     RETURNED,
@@ -70,7 +71,12 @@ class Join(Struct, frozen=True):
 Change = a.ContactAction | LiftBounce | Join | SetFields | SetConsent | a.LeaveByMail
 
 
-_FLAGS: Final = {"email.opened": OPENED, "email.clicked": CLICKED, "email.bounced": RETURNED}
+_FLAGS: Final = {
+    "email.opened": OPENED,
+    "email.clicked": CLICKED,
+    "email.bounced": RETURNED,
+    "contact.opted_out": COMPLAINED,
+}
 
 
 def propose(contact: Contact, change: Change) -> list[Proposal]:  # noqa: C901, PLR0912 - one arm per kind is the shape of this table
@@ -123,9 +129,7 @@ def propose(contact: Contact, change: Change) -> list[Proposal]:  # noqa: C901, 
         case a.OptOut(channel):
             return _subscription(contact, channel, wanted=False)
         case a.LeaveByMail(message, delivery, complaint):
-            found = _subscription(contact, "email", wanted=False)
-            why = {"message": message, "delivery": delivery, "complaint": complaint}
-            return [(kind, {**data, **why}) for kind, data in found]
+            return _leaving(contact, {"message": message, "delivery": delivery, "complaint": complaint})
         case LiftBounce():
             return [] if contact.bounced is None else [("contact.bounce_lifted", {"email": contact.bounced})]
         case SetConsent(consent, granted):
@@ -171,6 +175,17 @@ def _subscription(contact: Contact, channel: str, *, wanted: bool) -> list[Propo
     if before is wanted:
         return []
     return [("contact.opted_in" if wanted else "contact.opted_out", {"channel": channel, "old": before})]
+
+
+def _leaving(contact: Contact, why: dict[str, Any]) -> list[Proposal]:
+    """Of who has left already, only the first complaint of a mail is told."""
+    found = _subscription(contact, "email", wanted=False)
+    if why["complaint"]:
+        first = not contact.read.get(why["delivery"], 0) & COMPLAINED
+        why = {**why, "first": first}
+        if first and not found:
+            found = [("contact.opted_out", {"channel": "email", "old": False})]
+    return [(kind, {**data, **why}) for kind, data in found]
 
 
 def fold(contact: Contact, event: Event) -> Contact:

@@ -148,11 +148,15 @@ class BounceLifted(Shape):
 
 
 class Leaving(Subscription):
-    """A channel that the contact left: by the link in a mail, or by complaining of one, and then that mail is named."""
+    """A channel that the contact left: by the link in a mail, or by complaining of one, and then that mail is named.
+
+    Who has left already and complains is told of with `old` false. `first` marks the first complaint of a mail.
+    """
 
     message: str | None = None
     delivery: str | None = None
     complaint: bool = False
+    first: bool = False
 
 
 class Consent(Shape):

@@ -203,7 +203,9 @@ def figures(event: Event) -> tuple[str, ...]:
             names = ("bounced",) if data.get("kind") == "hard" else ("returned",)
             names = (*names, "back") if data.get("first") else names
         case "contact.opted_out":
-            names = ("complained", "left") if data.get("complaint") else ("left",)
+            names = ("complained",) if data.get("complaint") else ()
+            # who had left already leaves no more
+            names = names if data.get("old") is False else (*names, "left")
         case _:
             return ()
     return tuple(figure(message, name) for name in names)

@@ -78,8 +78,9 @@ class Contact(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `seq` counts the contact's events; `last_event` is the head of its chain (each event names the one before it).
     `fired` holds the run counters of rules, `merged` the ids that were merged into this one. `mailed` counts the
-    marketing mails of the last days, `read` says which of its mails were opened (`OPENED`), clicked in (`CLICKED`) or
-    sent back (`RETURNED`), and `bounced` is the address, in its compared form, that mail came back from for good.
+    marketing mails of the last days, `read` says which of its mails were opened (`OPENED`), clicked in (`CLICKED`),
+    sent back (`RETURNED`) or complained of (`COMPLAINED`), and `bounced` is the address, in its compared form, that
+    mail came back from for good.
     """
 
     id: str
@@ -113,6 +114,7 @@ class Contact(Struct, frozen=True, kw_only=True, omit_defaults=True):
 OPENED: Final = 1
 CLICKED: Final = 2
 RETURNED: Final = 4
+COMPLAINED: Final = 8
 READ_MOST: Final = 100
 """Of so many mails a contact keeps whether it has read them: of the newest."""
 

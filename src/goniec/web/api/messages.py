@@ -53,7 +53,7 @@ class FiguresOut(Struct, frozen=True, kw_only=True, rename="camel"):
     bounced: Annotated[int, Meta(description="Refused or come back for good.")]
     returned: Annotated[int, Meta(description="Refused or come back for now.")]
     left: Annotated[int, Meta(description="Contacts that opted out by one.")]
-    complained: Annotated[int, Meta(description="Of these, by a complaint.")]
+    complained: Annotated[int, Meta(description="Mails that somebody complained of, also who had left before.")]
 
 
 class MessageShown(MessageOut, frozen=True, kw_only=True):

@@ -143,6 +143,7 @@ async def test_what_follows_by_itself_has_its_own_trace(shop: Workshop, kept: Ke
     )
     shop.sender.script = lambda request: failing() if len(shop.sender.sent) == 1 else ok(request)
     await visit(shop, "jan@x.pl")
+    await shop.until(lambda: len(kept.named("attempt")) == len(kept.named("record")))
     own = [one for one in kept.named("record") if one.parent is None]
     assert [one.attributes["goniec.deliveries"] for one in own] == [1]
     assert {one.parent for one in kept.named("attempt")} == {one.id for one in kept.named("record")}

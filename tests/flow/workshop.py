@@ -233,9 +233,11 @@ class Workshop:
 
     async def settle(self) -> None:
         """Wait until nothing is held in memory any more."""
+        rested = 0
         for _ in range(5_000):
             await asyncio.sleep(0.001)
-            if self.deliverer.idle and not self.recorder.waiting:
+            rested = rested + 1 if self.deliverer.idle and not self.recorder.waiting else 0
+            if rested > 1:  # what was recorded is handed over a turn of the loop after results are known to be written
                 return
         raise AssertionError("it does not come to rest")
 
